@@ -1,0 +1,194 @@
+// A layer: one folder tree of a stack, as it lies on disk (or in memory), with its marks told apart from its
+// content. The union above decides what several layers mean together; a layer only says what it holds.
+//
+// Places are named (dir, name): `dir` is a path from the layer's root without leading or trailing slash ('' for
+// the root), `name` one component, or '.' for the folder itself. No symlink of the layer is ever followed.
+// A layer that is read only never changes while it is open. A WriteLayer is changed by its one owner alone.
+//
+// Marks are overlayfs's own and have one meaning each (Documentation/filesystems/overlayfs.rst):
+//   whiteout  the name does not exist, whatever layers below hold
+//   opaque    layers below are not looked at inside this folder
+//   redirect  the folder's lower part lies at another path: absolute ('/a/b', from the root of the stack) or a
+//             sibling's name; it speaks of the layers below this one
+//   origin    the file number that a copied-up file had before, so that st_ino stays the same
+// How a mark is spelled (device 0:0, `trusted.overlay.opaque`, `user.overlay.opaque`, `.wh.` files) is the
+// layer's own affair; marks never show up in listxattr, and marked names never as ordinary entries.
+
+import type { Attr, StatFs, Timestamp } from '../filesystem.js';
+import type { ByteString } from '../name.js';
+
+/** Which spelling of xattr marks a layer uses: `trusted.overlay.` (root) or `user.overlay.` (everybody else). */
+export type MarkPrefix = 'trusted' | 'user';
+
+/** `overlay`: only devices and xattrs are marks. `wh`: files named `.wh.*` are marks as well, as in a layer tar. */
+export type Dialect = 'overlay' | 'wh';
+
+/** What a layer holds at a name. Made once and filled many times. */
+export class LayerEntry {
+  /** The layer's own attributes; `attr.ino` is the number on the layer's filesystem. */
+  readonly attr: Attr;
+  whiteout = false;
+  /** Folders only. */
+  opaque = false;
+  /** Folders only; undefined without a redirect. */
+  redirect: ByteString | undefined = undefined;
+  /** The union's file number that was stored at copy-up; 0 if none was. */
+  origin = 0;
+
+  constructor(attr: Attr) {
+    this.attr = attr;
+  }
+}
+
+/** Receives one entry of a folder: d_type, file number on the layer's filesystem, and whether it is a whiteout. */
+export type LayerVisitor = (name: ByteString, type: number, ino: number, whiteout: boolean) => void;
+
+/** Data of a regular file that is open. Offsets and lengths in bytes. */
+export interface LayerFile {
+  /** The descriptor where there is one (a real folder), for copying inside the kernel and for passthrough. */
+  readonly fd: number | undefined;
+  /** Reads up to into.length bytes; fewer only at the end. */
+  read(offset: number, into: Uint8Array): number;
+  stat(out: Attr): void;
+  /** SEEK_DATA or SEEK_HOLE; undefined beyond the last data. */
+  seek(offset: number, whence: number): number | undefined;
+  close(): void;
+}
+
+export interface WritableFile extends LayerFile {
+  /** Writes all of `data` or fails. */
+  write(offset: number, data: Uint8Array): number;
+  truncate(size: number): void;
+  allocate(mode: number, offset: number, length: number): void;
+  /**
+   * Takes `length` bytes of another file to `toOffset` here: shares extents (FICLONERANGE), else copies inside
+   * the kernel, else through memory. Returns the count, short only at the source's end. Holes are the caller's affair.
+   */
+  copyFrom(source: LayerFile, fromOffset: number, toOffset: number, length: number): number;
+  /** Shares all of another file's extents (FICLONE); false where the filesystem cannot. */
+  cloneFrom(source: LayerFile): boolean;
+  sync(dataOnly: boolean): void;
+}
+
+/** One object of a layer, held: it stays reachable when its name is moved or removed, until `release`. */
+export interface LayerNode {
+  stat(out: LayerEntry): void;
+  readlink(): ByteString;
+  /** undefined if there is no such attribute. Names of marks answer undefined. */
+  getxattr(name: ByteString): Uint8Array | undefined;
+  /** Without marks. */
+  listxattr(): readonly ByteString[];
+  /** Opens a regular file for reading. */
+  open(): LayerFile;
+  release(): void;
+}
+
+export interface WritableNode extends LayerNode {
+  openWrite(): WritableFile;
+  chown(uid: number, gid: number): void;
+  /** Permission bits; on a symlink this does nothing. */
+  chmod(mode: number): void;
+  /** What is undefined stays as it is. */
+  utimes(atime: Timestamp | 'now' | undefined, mtime: Timestamp | 'now' | undefined): void;
+  /** `flags` as in setxattr(2). Escapes names that are spelled like marks (`trusted.overlay.overlay.x`). */
+  setxattr(name: ByteString, value: Uint8Array, flags: number): void;
+  /** ENODATA if there is none. */
+  removexattr(name: ByteString): void;
+  setOpaque(on: boolean): void;
+  setRedirect(redirect: ByteString | undefined): void;
+  /** Remembers the union's file number, and where both are on disk also the kernel's own origin of `source`. */
+  setOrigin(ino: number, source: LayerNode): void;
+  /** Tells readers of the parent folder that it contains entries with an origin (the kernel's `impure`). */
+  setImpure(): void;
+}
+
+/** What a new object is. */
+export interface NewNode {
+  /** Type and permission bits. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** Devices only. */
+  readonly rdev?: number;
+  /** Symlinks only. */
+  readonly target?: ByteString;
+}
+
+/** A new object that has no name yet. Exactly one of `publish` and `discard` ends it. */
+export interface Staged extends WritableNode {
+  /**
+   * Gives the object its name in one step. `replace` false: EEXIST if there is anything, also a whiteout.
+   * `replace` true: whatever was at the name (a whiteout, a file, for a folder an empty folder) is gone with the
+   * same step; for a folder over a whiteout or a whiteout over a folder the two change places, and what came
+   * out is removed. Ends the stage: call `release` semantics are included.
+   */
+  publish(dir: ByteString, name: ByteString, replace: boolean): void;
+  /** As publish, and the object also becomes the entry `key` of the index of hard links, first. */
+  publishIndexed(key: string, dir: ByteString, name: ByteString, replace: boolean): void;
+  discard(): void;
+}
+
+export interface ReadLayer {
+  /** How events and `explain` name this layer. */
+  readonly id: string;
+  /** Distinguishes the filesystems that layers lie on: equal exactly if file numbers are from one number space. */
+  readonly device: string;
+  /** Fills `out` with what is at (dir, name) and returns true; false if there is nothing, not even a whiteout. `dir` must be a folder of this layer, else false. */
+  lookup(dir: ByteString, name: ByteString, out: LayerEntry): boolean;
+  /** Visits every entry of a folder but '.' and '..', in any order. ENOENT or ENOTDIR if it is not a folder. */
+  list(dir: ByteString, visit: LayerVisitor): void;
+  /** Holds an object; ENOENT if there is none. */
+  hold(dir: ByteString, name: ByteString): LayerNode;
+  statfs(): StatFs;
+  close(): void;
+}
+
+/** The upper: the one layer of a stack that changes. Its owner holds it exclusively while it is open. */
+export interface WriteLayer extends ReadLayer {
+  readonly marks: MarkPrefix;
+  hold(dir: ByteString, name: ByteString): WritableNode;
+  /** Makes an object at a free name, complete with owner and mode; EEXIST if there is anything, also a whiteout. */
+  make(dir: ByteString, name: ByteString, what: NewNode): void;
+  /** As `make` for a regular file, open. */
+  makeFile(dir: ByteString, name: ByteString, what: NewNode): WritableFile;
+  /** Makes an object without a name (a regular file, folder, symlink, device...). */
+  stage(what: NewNode): Staged;
+  /** Puts a whiteout at a name, in place of whatever is there (for a folder: whose own entries are whiteouts at most). */
+  whiteout(dir: ByteString, name: ByteString): void;
+  /** Removes a name that is no folder (also a whiteout). */
+  unlink(dir: ByteString, name: ByteString): void;
+  /** Removes a folder that is empty but for whiteouts, which go with it. ENOTEMPTY otherwise. */
+  rmdir(dir: ByteString, name: ByteString): void;
+  /**
+   * Moves a name. What was at the new name (nothing, a file, a whiteout, a folder empty but for whiteouts) is
+   * replaced in one step; `leaveWhiteout` puts a whiteout at the old name in the same step.
+   */
+  rename(
+    dir: ByteString,
+    name: ByteString,
+    newDir: ByteString,
+    newName: ByteString,
+    leaveWhiteout: boolean,
+  ): void;
+  /** Both names exist; they change places in one step. */
+  exchange(dir: ByteString, name: ByteString, otherDir: ByteString, otherName: ByteString): void;
+  /** A further name for a held object (also one without a name). Whatever was at the name, if `replace`, is gone in the same step. */
+  link(node: WritableNode, dir: ByteString, name: ByteString, replace: boolean): void;
+
+  /** The key under which a lower object with several names is found in the index (the kernel's: its handle in hex). */
+  indexKey(source: LayerNode): string;
+  /** The copied-up object of an index key, held; undefined if none of its names was copied up yet. */
+  indexed(key: string): WritableNode | undefined;
+  /** Names of the indexed object that are still to be counted: nlink shown = upper nlink - 1 (the index's own) + `names`. */
+  indexNames(key: string): number;
+  setIndexNames(key: string, names: number): void;
+  /** Drops an entry of the index. */
+  unindex(key: string): void;
+
+  /** Other programs (kernel overlayfs) must not read this upper as it is: `work/work/incompat/mica` stands. */
+  readonly guarded: boolean;
+  setGuard(on: boolean): void;
+
+  /** All changes so far are durable (syncfs). */
+  sync(): void;
+}

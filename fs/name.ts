@@ -1,0 +1,86 @@
+// Names and paths are bytes: not every file name is UTF-8. Inside this program such bytes are carried in a
+// ByteString, a JavaScript string with one character (0-255) a byte, because a string is what a Map key, a
+// comparison and a concatenation want. Text from a person or a JSON file becomes one through `fromText`, and
+// only through it; comparing two ByteStrings with `<` orders them by their bytes, as tar and EROFS do.
+
+import { EINVAL, ENAMETOOLONG, FsError } from './errno.js';
+
+/** A string in which each character stands for one byte. */
+export type ByteString = string;
+
+/** The longest name that Linux takes, in bytes (NAME_MAX). */
+export const NAME_MAX = 255;
+
+const encoder = new TextEncoder();
+const strictDecoder = new TextDecoder('utf-8', { fatal: true });
+const lossyDecoder = new TextDecoder('utf-8');
+
+/** The bytes from `start` up to `end` as a ByteString. */
+export function fromBytes(bytes: Uint8Array, start = 0, end = bytes.length): ByteString {
+  let text = '';
+  for (let at = start; at < end; at += 8192) {
+    text += String.fromCharCode.apply(
+      null,
+      bytes.subarray(at, Math.min(end, at + 8192)) as unknown as number[],
+    );
+  }
+  return text;
+}
+
+/** The bytes that a ByteString stands for. */
+export function toBytes(name: ByteString): Uint8Array {
+  const bytes = new Uint8Array(name.length);
+  for (let i = 0; i < name.length; i++) bytes[i] = name.charCodeAt(i);
+  return bytes;
+}
+
+const ASCII_ONLY = /^[\x00-\x7f]*$/; // biome-ignore lint/suspicious/noControlCharactersInRegex: the range of ASCII
+
+/** Text (from a command line, a JSON file) as the ByteString of its UTF-8 bytes. */
+export function fromText(text: string): ByteString {
+  return ASCII_ONLY.test(text) ? text : fromBytes(encoder.encode(text));
+}
+
+/** A ByteString as text; bytes that are not UTF-8 become U+FFFD. */
+export function toText(name: ByteString): string {
+  return ASCII_ONLY.test(name) ? name : lossyDecoder.decode(toBytes(name));
+}
+
+/** True if the bytes of `name` are valid UTF-8, so that `fromText(toText(name)) === name`. */
+export function isUtf8(name: ByteString): boolean {
+  if (ASCII_ONLY.test(name)) return true;
+  try {
+    strictDecoder.decode(toBytes(name));
+    return true;
+  } catch (error) {
+    if (error instanceof TypeError) return false;
+    throw error;
+  }
+}
+
+/** `dir/name`; the root of a tree is the empty path. */
+export function joinPath(dir: ByteString, name: ByteString): ByteString {
+  return dir === '' ? name : `${dir}/${name}`;
+}
+
+/** The folder part of a path without leading or trailing slash; '' for a name in the root. */
+export function dirname(path: ByteString): ByteString {
+  const slash = path.lastIndexOf('/');
+  return slash < 0 ? '' : path.slice(0, slash);
+}
+
+/** The last component of a path. */
+export function basename(path: ByteString): ByteString {
+  return path.slice(path.lastIndexOf('/') + 1);
+}
+
+/**
+ * Refuses what is not one component of a path: EINVAL for '', '.', '..', a slash or a NUL, ENAMETOOLONG
+ * for more than 255 bytes (path_resolution(7)).
+ */
+export function assertName(name: ByteString): void {
+  if (name.length > NAME_MAX) throw new FsError(ENAMETOOLONG, 'name');
+  if (name === '' || name === '.' || name === '..' || name.includes('/') || name.includes('\0')) {
+    throw new FsError(EINVAL, 'name');
+  }
+}

@@ -1,0 +1,40 @@
+import { defineConfig } from 'vitest/config';
+
+// One project a part of `npm test`: `bin/dev.mjs` runs them in order and adds up what they counted.
+// A FUSE server must never share the thread that makes file calls on its own mount, so tests run in
+// forked processes, and everything that mounts runs one file at a time.
+const mounting = {
+  fileParallelism: false,
+  pool: 'forks',
+  testTimeout: 120_000,
+  hookTimeout: 120_000,
+} as const;
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: 'unit',
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/{mount,image,engines,crash,demo,long}/**'],
+          pool: 'forks',
+          testTimeout: 30_000,
+        },
+      },
+      { test: { name: 'mount', include: ['test/mount/**/*.test.ts'], ...mounting } },
+      {
+        test: {
+          name: 'image',
+          include: ['test/image/**/*.test.ts'],
+          ...mounting,
+          testTimeout: 600_000,
+          hookTimeout: 900_000,
+        },
+      },
+      { test: { name: 'demo', include: ['test/demo/**/*.test.ts'], ...mounting, testTimeout: 300_000 } },
+      { test: { name: 'crash', include: ['test/crash/**/*.test.ts'], ...mounting, testTimeout: 300_000 } },
+      { test: { name: 'long', include: ['test/long/**/*.test.ts'], ...mounting, testTimeout: 3_600_000 } },
+    ],
+  },
+});
