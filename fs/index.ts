@@ -1,0 +1,10 @@
+// The only door of `fs/`: what the store and the edges may use.
+
+export * from './errno.js';
+export * from './filesystem.js';
+export * from './layer/layer.js';
+export * from './layer/open-stack.js';
+export * from './mode.js';
+export * from './name.js';
+export * from './union/event.js';
+export * from './union/explain.js';

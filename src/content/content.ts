@@ -1,0 +1,105 @@
+// The content store: immutable blobs named by the digest of their bytes.
+//
+// Words (containerd's): a blob is whole, verified and durable the moment it appears under its digest. An
+// ingest is a blob on its way, named by a `ref` that its writer chooses, so that after a crash or a lost
+// connection the same ref goes on where the bytes ended. Labels belong to the view of a namespace; bytes on
+// disk are shared by all namespaces.
+//
+// Life of an ingest: writer(ref) -> write ... -> commit (blob, ingest gone)
+//                                             -> close  (ingest kept, resumable)
+//                    abort(ref) removes it.
+
+import type { Digest } from '../digest.js';
+import type { Labels } from '../labels.js';
+
+export interface BlobInfo {
+  readonly digest: Digest;
+  /** Bytes. */
+  readonly size: number;
+  /** RFC 3339 with nanoseconds. */
+  readonly created: string;
+  readonly updated: string;
+  readonly labels: Labels;
+}
+
+export interface IngestStatus {
+  readonly ref: string;
+  /** Bytes received. */
+  readonly offset: number;
+  /** Bytes expected; 0 if unknown. */
+  readonly total: number;
+  readonly expected?: Digest;
+  readonly startedAt: string;
+  readonly updatedAt: string;
+}
+
+export interface WriterOptions {
+  /** 1 to 1024 characters; one writer at a time has a ref (failed-precondition otherwise). */
+  readonly ref: string;
+  readonly expected?: Digest;
+  readonly total?: number;
+}
+
+export interface CommitOptions {
+  /** Checked when given: failed-precondition on a mismatch, and the ingest stays. */
+  readonly expected?: Digest;
+  readonly size?: number;
+  readonly labels?: Labels;
+}
+
+/** One writer of one ingest. Exactly one of `commit` and `close` ends it. */
+export interface ContentWriter {
+  readonly ref: string;
+  /** Bytes of the ingest so far; above 0 right after opening when an earlier writer left some. */
+  readonly offset: number;
+  write(chunk: Uint8Array): Promise<void>;
+  /** The digest of all bytes so far. */
+  digest(): Digest;
+  /** Starts again from nothing. */
+  reset(): Promise<void>;
+  /** Verifies, syncs and publishes the blob. already-exists if this namespace has it (the ingest is gone then). */
+  commit(options?: CommitOptions): Promise<BlobInfo>;
+  close(): Promise<void>;
+}
+
+export interface BlobReader {
+  readonly size: number;
+  /** Reads up to `into.length` bytes from `offset`; fewer only at the end. */
+  readAt(into: Uint8Array, offset: number): Promise<number>;
+  /** The bytes from `offset` on, in chunks. */
+  stream(offset?: number): AsyncIterable<Uint8Array>;
+  close(): Promise<void>;
+}
+
+export interface Content {
+  /** not-found if this namespace does not name the blob. */
+  info(digest: Digest): Promise<BlobInfo>;
+  has(digest: Digest): Promise<boolean>;
+  /** All blobs of the namespace, ordered by digest. */
+  walk(): AsyncIterable<BlobInfo>;
+  /** Changes labels; field paths as `updateLabels`. */
+  update(digest: Digest, labels: Labels, fieldPaths: readonly string[]): Promise<BlobInfo>;
+  /** Removes the namespace's name of a blob; its bytes go with garbage collection. not-found if there is none. */
+  delete(digest: Digest): Promise<void>;
+  open(digest: Digest): Promise<BlobReader>;
+  /** A blob of at most `limit` bytes (manifests, configs); corrupt if it is longer. */
+  read(digest: Digest, limit?: number): Promise<Uint8Array>;
+  /** Opens the ingest `ref`, new or where it ended. already-exists if `expected` is a blob of this namespace. */
+  writer(options: WriterOptions): Promise<ContentWriter>;
+  /** Writes a whole blob; one that exists already is not an error. */
+  put(ref: string, bytes: Uint8Array, labels?: Labels): Promise<BlobInfo>;
+  status(ref: string): Promise<IngestStatus>;
+  statuses(): Promise<readonly IngestStatus[]>;
+  /** not-found if there is no such ingest. */
+  abort(ref: string): Promise<void>;
+}
+
+/** Where a content store keeps what a namespace knows of its blobs; the metadata implements it. */
+export interface BlobRows {
+  get(digest: Digest): BlobInfo | undefined;
+  /** All rows, ordered by digest. */
+  list(): readonly BlobInfo[];
+  /** Resolves when the row is durable. */
+  put(row: BlobInfo): Promise<void>;
+  remove(digest: Digest): Promise<void>;
+}

@@ -1,0 +1,51 @@
+// Labels: the key-value notes that containerd and its clients put on blobs, snapshots, images and namespaces.
+
+import { StoreError } from './errors.js';
+
+export type Labels = Readonly<Record<string, string>>;
+
+/** The most that key and value of a label may have together, in bytes (containerd, `pkg/labels`). */
+export const LABEL_MAX = 4096;
+
+/** Refuses empty keys and labels longer than containerd takes; `what` begins the error. */
+export function assertLabels(labels: Labels, what: string): void {
+  for (const [key, value] of Object.entries(labels)) {
+    if (key === '') throw new StoreError('invalid-argument', what, 'a label key is empty');
+    if (Buffer.byteLength(key) + Buffer.byteLength(value) > LABEL_MAX) {
+      const shown = key.length > 40 ? `${key.slice(0, 40)}…` : key;
+      throw new StoreError(
+        'invalid-argument',
+        what,
+        `label ${shown}: key and value exceed ${LABEL_MAX} bytes`,
+      );
+    }
+  }
+}
+
+/**
+ * Labels after an update with containerd's field paths: `labels` replaces all, `labels.<key>` sets that key, or
+ * removes it where the new value is absent or empty. No paths: all are replaced.
+ */
+export function updateLabels(
+  old: Labels,
+  changed: Labels,
+  fieldPaths: readonly string[],
+  what: string,
+): Labels {
+  let labels: Record<string, string> = { ...old };
+  if (fieldPaths.length === 0) labels = { ...changed };
+  for (const path of fieldPaths) {
+    if (path === 'labels') {
+      labels = { ...changed };
+    } else if (path.startsWith('labels.')) {
+      const key = path.slice('labels.'.length);
+      const value = changed[key];
+      if (value === undefined || value === '') delete labels[key];
+      else labels[key] = value;
+    } else {
+      throw new StoreError('invalid-argument', what, `only labels can be updated, not ${path}`);
+    }
+  }
+  assertLabels(labels, what);
+  return labels;
+}

@@ -1,0 +1,72 @@
+// What the metadata stores: the rows, and the functions on them as contracts for those above. A transaction is
+// synchronous and comes first among the arguments; nothing is awaited inside one. `write` resolves when the
+// change is durable, so whoever has awaited it may acknowledge it.
+//
+//   v1/version
+//   v1/sequence                          last snapshot id
+//   v1/namespaces/<ns>                   NamespaceRow
+//   v1/snapshots/<ns>/<name>             SnapshotRow
+//   v1/children/<ns>/<parent>/<name>     index of the above
+//   v1/images/<ns>/<name>                ImageRow
+//   v1/blobs/<ns>/<digest>               BlobRow
+
+import type { Dialect, MarkPrefix } from '../../fs/index.js';
+import type { BlobInfo } from '../content/content.js';
+import type { Digest } from '../digest.js';
+import type { Labels } from '../labels.js';
+
+export interface NamespaceRow {
+  readonly name: string;
+  readonly created: string;
+  readonly labels: Labels;
+}
+
+export type SnapshotKind = 'active' | 'view' | 'committed';
+
+/** `diff`: fs/ holds the changes (drivers fuse, overlay). `full`: fs/ holds the whole tree (driver native). */
+export type SnapshotForm = 'diff' | 'full';
+
+export interface SnapshotRow {
+  /** The key of an active snapshot or a view, the name of a committed one. */
+  readonly name: string;
+  /** The folder's name under snapshots/; a decimal number. */
+  readonly id: string;
+  readonly parent?: string;
+  readonly kind: SnapshotKind;
+  readonly form: SnapshotForm;
+  readonly marks: MarkPrefix;
+  readonly dialect: Dialect;
+  /** RFC 3339 with nanoseconds. */
+  readonly created: string;
+  readonly updated: string;
+  readonly labels: Labels;
+  /** Committed only: measured at commit. */
+  readonly size?: number;
+  readonly inodes?: number;
+  /** Where known: the diff ID of the layer that was applied. */
+  readonly diffId?: Digest;
+}
+
+export interface Descriptor {
+  readonly mediaType: string;
+  readonly digest: Digest;
+  readonly size: number;
+  readonly annotations?: Labels;
+  readonly platform?: Platform;
+}
+
+export interface Platform {
+  readonly os: string;
+  readonly architecture: string;
+  readonly variant?: string;
+}
+
+export interface ImageRow {
+  readonly name: string;
+  readonly target: Descriptor;
+  readonly created: string;
+  readonly updated: string;
+  readonly labels: Labels;
+}
+
+export type BlobRow = BlobInfo;

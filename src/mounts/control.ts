@@ -1,0 +1,55 @@
+// The control socket of a running mount: what other processes may ask the server of a mount for. One request
+// is one JSON object on a line, answered by one JSON object on a line (`events` with `follow` by many, until the
+// asker closes). The socket's folder is 0700, which is the whole of its access control.
+//
+// The server answers from the thread that serves the filesystem, between two of its steps, so an answer never
+// shows a half-done operation.
+
+import type { Explanation, StackDescription, UnionEvent } from '../../fs/index.js';
+
+export type ControlRequest =
+  | { readonly op: 'status' }
+  /** The kept events after `since`; with `requests` the server records requests too from now on. */
+  | { readonly op: 'events'; readonly since: number; readonly requests?: boolean }
+  /** `path` as base64 of its bytes, relative to the root of the mount. */
+  | { readonly op: 'explain'; readonly pathBase64: string }
+  | { readonly op: 'usage' }
+  | { readonly op: 'settle' }
+  | { readonly op: 'flush' }
+  /** Flush, then read only until it is unmounted: a commit of a mounted snapshot. */
+  | { readonly op: 'freeze' }
+  | { readonly op: 'stop' };
+
+export interface MountStatus {
+  readonly target: string;
+  readonly pid: number;
+  readonly readOnly: boolean;
+  readonly transport: string;
+  readonly stack: StackDescription;
+  /** Counters since the mount began. */
+  readonly requests: number;
+  readonly lastSeq: number;
+}
+
+export interface ControlReplies {
+  status: MountStatus;
+  events: { readonly events: readonly UnionEvent[]; readonly lastSeq: number };
+  explain: Explanation;
+  usage: { readonly size: number; readonly inodes: number };
+  settle: { readonly settled: boolean };
+  flush: Record<string, never>;
+  freeze: Record<string, never>;
+  stop: Record<string, never>;
+}
+
+export type ControlReply<Op extends ControlRequest['op']> = ControlReplies[Op];
+
+/** An asker's end of a control connection. */
+export interface ControlClient {
+  /** Fails with the server's StoreError, or failed-precondition if the server is gone. */
+  ask<R extends ControlRequest>(request: R): Promise<ControlReply<R['op']>>;
+  close(): void;
+}
+
+/** What a server does with one request; a thrown StoreError or FsError goes to the asker. */
+export type ControlHandler = (request: ControlRequest) => Promise<object>;

@@ -1,0 +1,69 @@
+// Snapshots: the words, the life cycle, then the methods. Meaning and errors are those of containerd's
+// `core/snapshots.Snapshotter`, so that its test suite and its clients work on this store.
+//
+// A snapshot is a folder of changes on top of a chain of committed parents. An *active* snapshot is being
+// written and is named by a `key`; a *view* is the same, read only; a *committed* one never changes again and
+// is named by a `name`. Keys and names share one name space in a namespace.
+//
+//   prepare(key, parent) -> active --commit(name, key)--> committed -> parent of others
+//   view(key, parent)    -> view   --remove(key)--> gone
+//   remove(name) works when nothing has it as parent (failed-precondition otherwise).
+//
+// The snapshotter mounts nothing: `mounts` says what to mount, `stack` the same for this program's own drivers.
+
+import type { StackDescription } from '../../fs/index.js';
+import type { Labels } from '../labels.js';
+import type { SnapshotForm, SnapshotKind, SnapshotRow } from '../metadata/rows.js';
+
+export type { SnapshotForm, SnapshotKind };
+
+export type Driver = 'fuse' | 'overlay' | 'native';
+
+export type SnapshotInfo = Omit<SnapshotRow, 'size' | 'inodes' | 'diffId'>;
+
+/** Space of a snapshot's own changes, without its parents: bytes on disk and number of inodes. */
+export interface SnapshotUsage {
+  readonly size: number;
+  readonly inodes: number;
+}
+
+/** One mount as containerd describes it: fstab words. */
+export interface Mount {
+  readonly type: string;
+  readonly source: string;
+  /** Below the mount point that the caller has chosen; absent: the mount point itself. */
+  readonly target?: string;
+  readonly options: readonly string[];
+}
+
+export interface PrepareOptions {
+  readonly labels?: Labels;
+}
+
+export interface Snapshotter {
+  /** not-found for a name that does not exist, here and everywhere below. */
+  stat(name: string): Promise<SnapshotInfo>;
+  /** Changes labels only; field paths as `updateLabels`. */
+  update(name: string, labels: Labels, fieldPaths: readonly string[]): Promise<SnapshotInfo>;
+  /** Of an active snapshot as measured now, of a committed one as stored at commit. */
+  usage(name: string): Promise<SnapshotUsage>;
+  /** failed-precondition for a committed snapshot. May be called at any time, also again. */
+  mounts(key: string): Promise<readonly Mount[]>;
+  /** already-exists if key exists; not-found for a missing parent; invalid-argument for one that is not committed. */
+  prepare(key: string, parent: string | undefined, options?: PrepareOptions): Promise<readonly Mount[]>;
+  view(key: string, parent: string | undefined, options?: PrepareOptions): Promise<readonly Mount[]>;
+  /**
+   * Turns the active snapshot `key` into the committed `name`. already-exists if the name exists (the key stays
+   * usable), failed-precondition for a view or a committed one. Labels are the given ones, none are inherited.
+   */
+  commit(name: string, key: string, options?: PrepareOptions): Promise<SnapshotInfo>;
+  /** failed-precondition while it has children (the text says `remove`). */
+  remove(name: string): Promise<void>;
+  /** All snapshots of the namespace, ordered by name. */
+  walk(): AsyncIterable<SnapshotInfo>;
+  /** Deletes folders that no row names. Returns how many. */
+  cleanup(): Promise<number>;
+  /** The folders of a snapshot as a stack for `fs`: a chain of committed parents, and the upper of an active one. */
+  stack(name: string): Promise<StackDescription>;
+  close(): Promise<void>;
+}
