@@ -34,21 +34,24 @@ export function toBytes(name: ByteString): Uint8Array {
   return bytes;
 }
 
-const ASCII_ONLY = /^[\x00-\x7f]*$/; // biome-ignore lint/suspicious/noControlCharactersInRegex: the range of ASCII
+function isAscii(text: string): boolean {
+  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 0x7f) return false;
+  return true;
+}
 
 /** Text (from a command line, a JSON file) as the ByteString of its UTF-8 bytes. */
 export function fromText(text: string): ByteString {
-  return ASCII_ONLY.test(text) ? text : fromBytes(encoder.encode(text));
+  return isAscii(text) ? text : fromBytes(encoder.encode(text));
 }
 
 /** A ByteString as text; bytes that are not UTF-8 become U+FFFD. */
 export function toText(name: ByteString): string {
-  return ASCII_ONLY.test(name) ? name : lossyDecoder.decode(toBytes(name));
+  return isAscii(name) ? name : lossyDecoder.decode(toBytes(name));
 }
 
 /** True if the bytes of `name` are valid UTF-8, so that `fromText(toText(name)) === name`. */
 export function isUtf8(name: ByteString): boolean {
-  if (ASCII_ONLY.test(name)) return true;
+  if (isAscii(name)) return true;
   try {
     strictDecoder.decode(toBytes(name));
     return true;

@@ -1,0 +1,148 @@
+// The boundaries of the house, as ARCHITECTURE.md draws them. Imports run downward only. Each rule carries
+// its reason. `test/house/boundaries.mjs` runs them and proves that every file was seen.
+
+/** Rows of src, from the bottom; a row may import lower rows and itself. Siblings that must not meet have rules of their own. */
+const ROWS = [
+  ['errors', 'digest', 'keyed-lock', 'labels', 'time'],
+  ['content', 'metadata'],
+  ['mounts'],
+  ['snapshots'],
+  ['diff', 'archive'],
+  ['images', 'layers', 'registry'],
+  ['store'],
+  ['cli', 'web', 'mount-program', 'containerd'],
+];
+const row = (names) => `^src/(${names.join('|')})(\\.ts$|/)`;
+
+const upward = ROWS.flatMap((names, at) => {
+  const above = ROWS.slice(at + 1).flat();
+  if (above.length === 0) return [];
+  return [
+    {
+      name: `no-upward-from-${names[0]}`,
+      comment: 'A lower row that knows an upper one can be neither tested nor replaced alone.',
+      severity: 'error',
+      from: { path: row(names) },
+      to: { path: row(above) },
+    },
+  ];
+});
+
+const fence = (name, pkg, owner, why) => ({
+  name: `fence-${name}`,
+  comment: why,
+  severity: 'error',
+  from: { path: '^(src|fs|native-fallback)/', pathNot: owner },
+  to: { path: `node_modules/${pkg}/` },
+});
+
+module.exports = {
+  forbidden: [
+    ...upward,
+    {
+      name: 'fs-stands-alone',
+      comment: 'fs/ is a library of its own: it knows nothing of snapshots, images or databases.',
+      severity: 'error',
+      from: { path: '^fs/' },
+      to: { path: '^(src|native-fallback|test)/' },
+    },
+    {
+      name: 'fs-has-one-door',
+      comment: 'What fs/index.ts does not offer may change without notice.',
+      severity: 'error',
+      from: { path: '^(src|native-fallback)/' },
+      to: { path: '^fs/', pathNot: '^fs/index\\.ts$' },
+    },
+    {
+      name: 'native-fallback-below-src',
+      comment: 'The kernel fallback is given folders; it does not know where they come from.',
+      severity: 'error',
+      from: { path: '^native-fallback/' },
+      to: { path: '^(src|test)/' },
+    },
+    {
+      name: 'native-fallback-has-one-door',
+      comment: 'What native-fallback/index.ts does not offer may change without notice.',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { path: '^native-fallback/', pathNot: '^native-fallback/index\\.ts$' },
+    },
+    {
+      name: 'content-without-metadata',
+      comment: 'Content is handed its rows, so that it can be tested and shared without a database.',
+      severity: 'error',
+      from: { path: '^src/content/' },
+      to: { path: '^src/metadata/' },
+    },
+    {
+      name: 'edges-are-not-imported',
+      comment: 'Nothing depends on the command line, the page or the mount program.',
+      severity: 'error',
+      from: { path: '^(src|fs|native-fallback)/', pathNot: '^src/(cli|web|mount-program)/' },
+      to: { path: '^src/(cli|web|mount-program)/' },
+    },
+    {
+      name: 'union-is-pure',
+      comment: 'The union runs in a browser for teaching: no Node modules, no system calls, no sessions.',
+      severity: 'error',
+      from: { path: '^fs/(union/|layer/(layer|mem-layer|open-stack)|filesystem|name|errno|mode)' },
+      to: { pathNot: '^fs/(union/|layer/(layer|mem-layer|open-stack)|filesystem|name|errno|mode)' },
+    },
+    {
+      name: 'fuse-below-transport',
+      comment: 'Bytes to Filesystem and back: the protocol does not know how the descriptor came about.',
+      severity: 'error',
+      from: { path: '^fs/fuse/' },
+      to: { path: '^fs/(transport|union|layer)/' },
+    },
+    {
+      name: 'sys-is-the-bottom',
+      comment: 'System calls know errnos, attributes and names, nothing else of ours.',
+      severity: 'error',
+      from: { path: '^fs/sys/' },
+      to: { path: '^fs/(?!sys/|errno|mode|name|filesystem)' },
+    },
+    fence(
+      'koffi',
+      'koffi',
+      '^fs/sys/',
+      'C appears in one folder, where lengths and lifetimes are looked after.',
+    ),
+    fence('lmdb', 'lmdb', '^src/metadata/', 'One folder knows how rows are stored.'),
+    fence(
+      'tar-stream',
+      'tar-stream',
+      '^src/archive/',
+      'tar-stream loses what layers contain; archives of blobs are its job.',
+    ),
+    fence(
+      'fuse-native',
+      'fuse-native',
+      '^fs/transport/fuse-native',
+      'An optional dependency, loaded when asked for.',
+    ),
+    {
+      name: 'no-cycles',
+      comment: 'Files that need each other are one file, or need a third.',
+      severity: 'error',
+      from: {},
+      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    },
+    {
+      name: 'tests-stay-outside',
+      comment: 'The program does not depend on its tests or on development tools.',
+      severity: 'error',
+      from: { path: '^(src|fs|native-fallback)/' },
+      to: { path: '^test/', dependencyTypes: ['npm-dev'] },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'require', 'node', 'default', 'types'],
+    },
+  },
+};

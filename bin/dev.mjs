@@ -1,0 +1,146 @@
+#!/usr/bin/env node
+// The commands behind `npm start`, `npm test` and their like. It runs in a bare clone, so it imports nothing but
+// Node: it installs the dependencies when the lock file changed, builds, and goes on with what was asked for.
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const top = dirname(dirname(fileURLToPath(import.meta.url)));
+process.chdir(top);
+const reports = join(top, '.cache', 'test');
+
+/** The parts of `npm test`, in order; each but `check` is a project of vitest.config.ts. */
+const PARTS = ['check', 'unit', 'mount', 'image', 'demo', 'crash'];
+
+function run(command, args, options = {}) {
+  const done = spawnSync(command, args, { stdio: 'inherit', ...options });
+  if (done.error) {
+    process.stderr.write(`cannot run ${command}: ${done.error.message}\n`);
+    return 127;
+  }
+  return done.status ?? 128;
+}
+
+function must(what, status) {
+  if (status === 0) return;
+  process.stderr.write(`${what} failed (exit ${status})\n`);
+  process.exit(status);
+}
+
+/** node_modules as the lock file says; the stamp inside names the lock file that was installed. */
+function install() {
+  const wanted = createHash('sha256').update(readFileSync('package-lock.json')).digest('hex');
+  const stamp = join('node_modules', '.mica-lock');
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
+  const npm = process.env.npm_execpath;
+  const words = ['ci', '--include=dev', '--ignore-scripts', '--no-fund', '--no-audit', '--loglevel=error'];
+  // npm writes to stdout; results of the command that follows belong there alone.
+  const options = { stdio: ['ignore', process.stderr, 'inherit'] };
+  must(
+    'npm ci',
+    npm?.endsWith('.js') ? run(process.execPath, [npm, ...words], options) : run('npm', words, options),
+  );
+  writeFileSync(stamp, wanted);
+}
+
+function build() {
+  install();
+  must('the build', run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', '.']));
+}
+
+/** What can be checked without running the program; counts one for each check. */
+function check() {
+  const node = process.execPath;
+  const checks = {
+    'lint and format': [node, ['node_modules/@biomejs/biome/bin/biome', 'check', '.']],
+    'types of the tests': [node, ['node_modules/typescript/bin/tsc', '-p', 'test']],
+    boundaries: [node, ['test/house/boundaries.mjs']],
+    'union in a browser': [node, ['test/house/browser-bundle.mjs']],
+    'lock file': [node, ['test/house/lock-file.mjs']],
+    'dead code': [node, ['node_modules/knip/bin/knip.js']],
+  };
+  const counts = { passed: 0, failed: 0, skipped: 0 };
+  for (const [name, [command, args]] of Object.entries(checks)) {
+    const ok = run(command, args) === 0;
+    process.stdout.write(`${ok ? 'ok  ' : 'FAIL'} ${name}\n`);
+    counts[ok ? 'passed' : 'failed']++;
+  }
+  return counts;
+}
+
+/** Runs one vitest project and reads what it counted; a run that left no report counts as a failure. */
+function vitest(project, extra = []) {
+  const report = join(reports, `${project}.json`);
+  rmSync(report, { force: true });
+  const words = ['run', '--project', project, '--passWithNoTests', '--reporter=default', '--reporter=json'];
+  const status = run(process.execPath, [
+    'node_modules/vitest/vitest.mjs',
+    ...words,
+    `--outputFile=${report}`,
+    ...extra,
+  ]);
+  if (!existsSync(report)) return { passed: 0, failed: 1, skipped: 0 };
+  const seen = JSON.parse(readFileSync(report, 'utf8'));
+  const brokenFiles = seen.testResults.filter(
+    (f) => f.status === 'failed' && f.assertionResults.length === 0,
+  ).length;
+  const failed = seen.numFailedTests + brokenFiles;
+  return {
+    passed: seen.numPassedTests,
+    failed: failed === 0 && status !== 0 ? 1 : failed,
+    skipped: seen.numPendingTests + (seen.numTodoTests ?? 0),
+  };
+}
+
+function test(parts, extra) {
+  build();
+  mkdirSync(reports, { recursive: true });
+  const total = { passed: 0, failed: 0, skipped: 0 };
+  const lines = [];
+  for (const part of parts) {
+    process.stdout.write(`\n== ${part}\n`);
+    const start = Date.now();
+    const counts = part === 'check' ? check() : vitest(part, extra);
+    const seconds = ((Date.now() - start) / 1000).toFixed(1);
+    lines.push(
+      `${part.padEnd(8)} ${seconds.padStart(7)} s  ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`,
+    );
+    for (const key of Object.keys(total)) total[key] += counts[key];
+  }
+  writeFileSync(join(reports, 'total.json'), JSON.stringify(total));
+  process.stdout.write(
+    `\n${lines.join('\n')}\n\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped\n`,
+  );
+  process.exit(total.failed === 0 && total.passed > 0 ? 0 : 1);
+}
+
+const [verb, ...rest] = process.argv.slice(2);
+switch (verb) {
+  case 'build':
+    build();
+    break;
+  case 'check': {
+    install();
+    process.exit(check().failed === 0 ? 0 : 1);
+    break;
+  }
+  case 'test':
+    test(PARTS, rest);
+    break;
+  case 'test:long':
+    test(['long'], rest);
+    break;
+  case 'demo':
+    build();
+    process.exit(run(process.execPath, ['bin/mica', 'demo', ...rest]));
+    break;
+  case 'bench':
+    build();
+    process.exit(run(process.execPath, ['test/bench/bench.mjs', ...rest]));
+    break;
+  default:
+    process.stderr.write('usage: dev.mjs build|check|test|test:long|demo|bench\n');
+    process.exit(2);
+}

@@ -1,0 +1,59 @@
+// Tests that need something of the machine say so here: where it is missing they are skipped with the reason
+// printed, and with MICA_REQUIRE_ALL=1 that skip is a failure.
+
+import { spawnSync } from 'node:child_process';
+import { accessSync, constants, existsSync } from 'node:fs';
+import { describe, it } from 'vitest';
+
+/** Why the machine lacks a thing; undefined if it has it. */
+const NEEDS = {
+  root: () => (process.geteuid?.() === 0 ? undefined : 'not root'),
+  user: () => (process.geteuid?.() !== 0 ? undefined : 'root'),
+  fuse: () => {
+    if (!existsSync('/dev/fuse')) return 'no /dev/fuse';
+    try {
+      accessSync('/dev/fuse', constants.R_OK | constants.W_OK);
+      return undefined;
+    } catch (error) {
+      return `/dev/fuse: ${(error as NodeJS.ErrnoException).code}`;
+    }
+  },
+  overlay: () => {
+    if (process.geteuid?.() !== 0) return 'not root';
+    const known = spawnSync('grep', ['-qw', 'overlay', '/proc/filesystems']).status === 0;
+    return known || spawnSync('modprobe', ['overlay']).status === 0 ? undefined : 'no overlay in this kernel';
+  },
+} as const;
+
+export type Need = keyof typeof NEEDS | `program:${string}`;
+
+function lacks(need: Need): string | undefined {
+  if (need.startsWith('program:')) {
+    const name = need.slice('program:'.length);
+    return spawnSync('sh', ['-c', `command -v ${name}`]).status === 0 ? undefined : `no program ${name}`;
+  }
+  return NEEDS[need as keyof typeof NEEDS]();
+}
+
+/** What is missing, as one line; undefined if all is there. */
+export function missing(needs: readonly Need[]): string | undefined {
+  const reasons = needs.map(lacks).filter((reason) => reason !== undefined);
+  return reasons.length === 0 ? undefined : reasons.join(', ');
+}
+
+/** `describe` for tests that need something of the machine. */
+export function describeWith(needs: readonly Need[], name: string, body: () => void): void {
+  const why = missing(needs);
+  if (why === undefined) {
+    describe(name, body);
+  } else if (process.env['MICA_REQUIRE_ALL'] === '1') {
+    describe(name, () => {
+      it('has what it needs', () => {
+        throw new Error(`MICA_REQUIRE_ALL is set, and this machine lacks: ${why}`);
+      });
+    });
+  } else {
+    process.stderr.write(`skipped: ${name}: ${why}\n`);
+    describe.skip(name, body);
+  }
+}
