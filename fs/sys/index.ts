@@ -1,0 +1,12 @@
+// The one door of the fence: system calls by subject. Nothing here loads the C library before the first call.
+
+export * from './clone.js';
+export * from './device.js';
+export * from './file.js';
+export * from './file-handle.js';
+export * from './folder.js';
+export * from './fusermount.js';
+export { AT_FDCWD, PATH_MAX } from './libc.js';
+export * from './mount.js';
+export * from './process.js';
+export * from './xattr.js';

@@ -1,0 +1,69 @@
+// What this process is allowed to do: user, capabilities, user namespace, open files. Facts of the process
+// are read once each time they are asked for, never cached: a caller may change them.
+
+import { readFileSync } from 'node:fs';
+import { type CFunction, declare, fail } from './libc.js';
+
+const RLIMIT_NOFILE = 7;
+
+interface Calls {
+  readonly geteuid: CFunction;
+  readonly getegid: CFunction;
+  readonly getrlimit: CFunction;
+  readonly setrlimit: CFunction;
+}
+
+let calls: Calls | undefined;
+
+function libc(): Calls {
+  calls ??= {
+    geteuid: declare('uint', 'geteuid', []),
+    getegid: declare('uint', 'getegid', []),
+    getrlimit: declare('int', 'getrlimit', ['int', 'void *']),
+    setrlimit: declare('int', 'setrlimit', ['int', 'void *']),
+  };
+  return calls;
+}
+
+/** Bits of capabilities(7). */
+export const CAP_CHOWN = 0;
+export const CAP_DAC_READ_SEARCH = 2;
+export const CAP_FOWNER = 3;
+export const CAP_SYS_ADMIN = 21;
+export const CAP_MKNOD = 27;
+
+export function effectiveUid(): number {
+  return libc().geteuid();
+}
+
+export function effectiveGid(): number {
+  return libc().getegid();
+}
+
+/** True if the capability is in this thread's effective set. It counts in the thread's own user namespace. */
+export function hasCapability(bit: number): boolean {
+  const line = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/thread-self/status', 'utf8'));
+  if (line?.[1] === undefined) return false;
+  return ((BigInt(`0x${line[1]}`) >> BigInt(bit)) & 1n) === 1n;
+}
+
+/** True in the first user namespace, where capabilities count for the whole machine. */
+export function inFirstUserNamespace(): boolean {
+  const map = readFileSync('/proc/self/uid_map', 'utf8').trim().split(/\s+/);
+  return map.length === 3 && map[0] === '0' && map[1] === '0' && map[2] === '4294967295';
+}
+
+/** True if this process may read and write `trusted.*` xattrs: CAP_SYS_ADMIN in the first user namespace (xattr(7)). */
+export function mayUseTrustedXattrs(): boolean {
+  return inFirstUserNamespace() && hasCapability(CAP_SYS_ADMIN);
+}
+
+/** Raises the soft limit of open files to the hard one; returns the limit that holds now. */
+export function raiseOpenFiles(): number {
+  const limits = new BigUint64Array(2);
+  const bytes = new Uint8Array(limits.buffer);
+  if (libc().getrlimit(RLIMIT_NOFILE, bytes) < 0) fail('getrlimit');
+  limits[0] = limits[1] ?? 0n;
+  if (libc().setrlimit(RLIMIT_NOFILE, bytes) < 0) fail('setrlimit');
+  return Number(limits[0]);
+}
