@@ -6,5 +6,7 @@ export * from './layer/layer.js';
 export * from './layer/open-stack.js';
 export * from './mode.js';
 export * from './name.js';
+/** System calls for those who mount and measure (Linux); nothing is loaded before the first call. */
+export * as sys from './sys/index.js';
 export * from './union/event.js';
 export * from './union/explain.js';
