@@ -182,6 +182,8 @@ export interface WriteLayer extends ReadLayer {
   /** Names of the indexed object that are still to be counted: nlink shown = upper nlink - 1 (the index's own) + `names`. */
   indexNames(key: string): number;
   setIndexNames(key: string, names: number): void;
+  /** The index key of a held object of this layer that is in the index, whichever of its names led to it; else undefined. */
+  indexedKey(node: WritableNode): string | undefined;
   /** Drops an entry of the index. */
   unindex(key: string): void;
 
