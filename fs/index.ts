@@ -3,6 +3,7 @@
 export * from './errno.js';
 export * from './filesystem.js';
 export * from './layer/layer.js';
+export { MemLayer, type MemLayerOptions } from './layer/mem-layer.js';
 export * from './layer/open-stack.js';
 export * from './mode.js';
 export * from './name.js';

@@ -1,0 +1,322 @@
+// One object of a layer in memory, and the three ways to hold it: as a node, as an open file, as an object
+// that has no name yet. An object lives as long as a name or a holder keeps it; then its space is given back.
+
+import { EEXIST, EINVAL, EISDIR, ENODATA, EOPNOTSUPP, FsError } from '../errno.js';
+import {
+  type Attr,
+  FALLOC_KEEP_SIZE,
+  FALLOC_PUNCH_HOLE,
+  FALLOC_ZERO_RANGE,
+  type Timestamp,
+  XATTR_CREATE,
+  XATTR_REPLACE,
+} from '../filesystem.js';
+import { isFolder, isRegular, isSymlink, PERMISSION_BITS, S_IFMT } from '../mode.js';
+import type { ByteString } from '../name.js';
+import type {
+  LayerEntry,
+  LayerFile,
+  LayerNode,
+  NewNode,
+  Staged,
+  WritableFile,
+  WritableNode,
+} from './layer.js';
+import { type Reserve, SparseBytes } from './mem-data.js';
+
+export type Clock = () => Timestamp;
+
+export class MemObject {
+  readonly ino: number;
+  /** Equal for objects of one number space; part of the key of a hard link. */
+  readonly device: string;
+  readonly now: Clock;
+  readonly whiteout: boolean;
+  readonly rdev: number;
+  readonly target: ByteString;
+  readonly bytes: SparseBytes | undefined;
+  readonly children: Map<ByteString, MemObject> | undefined;
+  readonly xattrs = new Map<ByteString, Uint8Array>();
+  mode: number;
+  uid: number;
+  gid: number;
+  /** Names in folders, and one for an entry of the index. A folder has one name; it shows 2 and its subfolders. */
+  nlink = 0;
+  holders = 0;
+  atime: Timestamp;
+  mtime: Timestamp;
+  ctime: Timestamp;
+  readonly btime: Timestamp;
+  opaque = false;
+  redirect: ByteString | undefined;
+  origin = 0;
+  impure = false;
+  indexKey: string | undefined;
+
+  constructor(
+    ino: number,
+    device: string,
+    what: NewNode,
+    { whiteout, now, reserve }: { whiteout: boolean; now: Clock; reserve: Reserve },
+  ) {
+    this.ino = ino;
+    this.device = device;
+    this.now = now;
+    this.whiteout = whiteout;
+    this.mode = what.mode;
+    this.uid = what.uid;
+    this.gid = what.gid;
+    this.rdev = what.rdev ?? 0;
+    this.target = what.target ?? '';
+    this.bytes = isRegular(what.mode) ? new SparseBytes(reserve) : undefined;
+    this.children = isFolder(what.mode) ? new Map() : undefined;
+    this.atime = this.mtime = this.ctime = this.btime = now();
+  }
+
+  /** The content changed: data of a file, names of a folder. */
+  touch(): void {
+    this.mtime = this.ctime = this.now();
+  }
+
+  changed(): void {
+    this.ctime = this.now();
+  }
+
+  /** Gives the space back when nothing keeps the object any more. */
+  tidy(): void {
+    if (this.nlink === 0 && this.holders === 0) this.bytes?.clear();
+  }
+
+  fill(attr: Attr): void {
+    attr.ino = this.ino;
+    attr.size = this.bytes?.size ?? (isSymlink(this.mode) ? this.target.length : 0);
+    attr.blocks = this.bytes?.sectors ?? 0;
+    attr.mode = this.mode;
+    attr.nlink = this.children === undefined ? this.nlink : this.nlink * 2;
+    attr.uid = this.uid;
+    attr.gid = this.gid;
+    attr.rdev = this.rdev;
+    attr.blksize = 4096;
+    attr.atimeSec = this.atime.sec;
+    attr.atimeNsec = this.atime.nsec;
+    attr.mtimeSec = this.mtime.sec;
+    attr.mtimeNsec = this.mtime.nsec;
+    attr.ctimeSec = this.ctime.sec;
+    attr.ctimeNsec = this.ctime.nsec;
+    attr.btimeSec = this.btime.sec;
+    attr.btimeNsec = this.btime.nsec;
+  }
+
+  fillEntry(out: LayerEntry): void {
+    this.fill(out.attr);
+    out.whiteout = this.whiteout;
+    out.opaque = this.opaque;
+    out.redirect = this.redirect;
+    out.origin = this.origin;
+  }
+}
+
+export class MemNode implements WritableNode {
+  readonly object: MemObject;
+  #released = false;
+
+  constructor(object: MemObject) {
+    this.object = object;
+    object.holders++;
+  }
+
+  stat(out: LayerEntry): void {
+    this.object.fillEntry(out);
+  }
+
+  readlink(): ByteString {
+    if (!isSymlink(this.object.mode)) throw new FsError(EINVAL, 'readlink');
+    return this.object.target;
+  }
+
+  getxattr(name: ByteString): Uint8Array | undefined {
+    return this.object.xattrs.get(name)?.slice();
+  }
+
+  listxattr(): readonly ByteString[] {
+    return [...this.object.xattrs.keys()];
+  }
+
+  open(): LayerFile {
+    return this.openWrite();
+  }
+
+  openWrite(): WritableFile {
+    return openObject(this.object);
+  }
+
+  chown(uid: number, gid: number): void {
+    this.object.uid = uid;
+    this.object.gid = gid;
+    this.object.changed();
+  }
+
+  chmod(mode: number): void {
+    if (isSymlink(this.object.mode)) return;
+    this.object.mode = (this.object.mode & S_IFMT) | (mode & PERMISSION_BITS);
+    this.object.changed();
+  }
+
+  utimes(atime: Timestamp | 'now' | undefined, mtime: Timestamp | 'now' | undefined): void {
+    const { object } = this;
+    if (atime !== undefined) object.atime = atime === 'now' ? object.now() : atime;
+    if (mtime !== undefined) object.mtime = mtime === 'now' ? object.now() : mtime;
+    object.changed();
+  }
+
+  setxattr(name: ByteString, value: Uint8Array, flags: number): void {
+    const { xattrs } = this.object;
+    if ((flags & XATTR_CREATE) !== 0 && xattrs.has(name)) throw new FsError(EEXIST, 'setxattr');
+    if ((flags & XATTR_REPLACE) !== 0 && !xattrs.has(name)) throw new FsError(ENODATA, 'setxattr');
+    xattrs.set(name, value.slice());
+    this.object.changed();
+  }
+
+  removexattr(name: ByteString): void {
+    if (!this.object.xattrs.delete(name)) throw new FsError(ENODATA, 'removexattr');
+    this.object.changed();
+  }
+
+  setOpaque(on: boolean): void {
+    this.object.opaque = on;
+  }
+
+  setRedirect(redirect: ByteString | undefined): void {
+    this.object.redirect = redirect;
+  }
+
+  setOrigin(ino: number, _source: LayerNode): void {
+    this.object.origin = ino;
+  }
+
+  setImpure(): void {
+    this.object.impure = true;
+  }
+
+  release(): void {
+    if (this.#released) return;
+    this.#released = true;
+    this.object.holders--;
+    this.object.tidy();
+  }
+}
+
+/** What a staged object needs of its layer to get a name. */
+export interface Publisher {
+  publish(object: MemObject, dir: ByteString, name: ByteString, replace: boolean): void;
+  index(object: MemObject, key: string): void;
+}
+
+export class MemStaged extends MemNode implements Staged {
+  readonly #publisher: Publisher;
+
+  constructor(object: MemObject, publisher: Publisher) {
+    super(object);
+    this.#publisher = publisher;
+  }
+
+  publish(dir: ByteString, name: ByteString, replace: boolean): void {
+    this.#publisher.publish(this.object, dir, name, replace);
+    this.release();
+  }
+
+  publishIndexed(key: string, dir: ByteString, name: ByteString, replace: boolean): void {
+    this.#publisher.index(this.object, key);
+    this.publish(dir, name, replace);
+  }
+
+  discard(): void {
+    this.release();
+  }
+}
+
+/** Opens the data of a regular file: EISDIR for a folder, EINVAL for what has no data. */
+export function openObject(object: MemObject): WritableFile {
+  if (object.bytes === undefined) throw new FsError(isFolder(object.mode) ? EISDIR : EINVAL, 'open');
+  return new MemFile(object, object.bytes);
+}
+
+class MemFile implements WritableFile {
+  readonly fd = undefined;
+  readonly #object: MemObject;
+  readonly #bytes: SparseBytes;
+  #closed = false;
+
+  constructor(object: MemObject, bytes: SparseBytes) {
+    this.#object = object;
+    this.#bytes = bytes;
+    object.holders++;
+  }
+
+  read(offset: number, into: Uint8Array): number {
+    return this.#bytes.read(offset, into);
+  }
+
+  stat(out: Attr): void {
+    this.#object.fill(out);
+  }
+
+  seek(offset: number, whence: number): number | undefined {
+    return this.#bytes.seek(offset, whence);
+  }
+
+  write(offset: number, data: Uint8Array): number {
+    this.#bytes.write(offset, data);
+    this.#object.touch();
+    return data.length;
+  }
+
+  truncate(size: number): void {
+    this.#bytes.truncate(size);
+    this.#object.touch();
+  }
+
+  allocate(mode: number, offset: number, length: number): void {
+    const punch = (mode & FALLOC_PUNCH_HOLE) !== 0;
+    const zero = (mode & FALLOC_ZERO_RANGE) !== 0;
+    const known = FALLOC_KEEP_SIZE | FALLOC_PUNCH_HOLE | FALLOC_ZERO_RANGE;
+    if ((mode & ~known) !== 0 || (punch && zero) || (punch && (mode & FALLOC_KEEP_SIZE) === 0)) {
+      throw new FsError(EOPNOTSUPP, 'fallocate');
+    }
+    if (punch || zero) this.#bytes.punch(offset, length);
+    if (!punch) this.#bytes.allocate(offset, length);
+    if ((mode & FALLOC_KEEP_SIZE) === 0 && offset + length > this.#bytes.size) {
+      this.#bytes.truncate(offset + length);
+    }
+    this.#object.touch();
+  }
+
+  copyFrom(source: LayerFile, fromOffset: number, toOffset: number, length: number): number {
+    const chunk = new Uint8Array(Math.min(length, 65536));
+    let done = 0;
+    while (done < length) {
+      const part = chunk.subarray(0, Math.min(chunk.length, length - done));
+      const count = source.read(fromOffset + done, part);
+      if (count === 0) break;
+      this.write(toOffset + done, part.subarray(0, count));
+      done += count;
+    }
+    return done;
+  }
+
+  /** Memory has no extents to share. */
+  cloneFrom(_source: LayerFile): boolean {
+    return false;
+  }
+
+  sync(_dataOnly: boolean): void {
+    // Memory is as durable as it gets.
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#object.holders--;
+    this.#object.tidy();
+  }
+}
