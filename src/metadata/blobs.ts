@@ -1,0 +1,41 @@
+// Blob rows: what one namespace knows of the blobs that it names. The bytes are the content store's.
+
+import type { BlobRows } from '../content/content.js';
+import type { Digest } from '../digest.js';
+import type { Metadata } from './db.js';
+import { ensureNamespace } from './namespaces.js';
+import type { BlobRow } from './rows.js';
+import type { Key, ReadTx, WriteTx } from './transaction.js';
+
+const at = (ns: string, digest: Digest): Key => ['v1', 'blobs', ns, digest];
+
+export function getBlob(tx: ReadTx, ns: string, digest: Digest): BlobRow | undefined {
+  return tx.get<BlobRow>(at(ns, digest));
+}
+
+export function putBlob(tx: WriteTx, ns: string, row: BlobRow): void {
+  ensureNamespace(tx, ns);
+  tx.put(at(ns, row.digest), row);
+}
+
+/** False if there was none. */
+export function deleteBlob(tx: WriteTx, ns: string, digest: Digest): boolean {
+  return tx.remove(at(ns, digest));
+}
+
+/** Ordered by digest. */
+export function listBlobs(tx: ReadTx, ns: string): readonly BlobRow[] {
+  return tx.list<BlobRow>(['v1', 'blobs', ns]).map((row) => row.value);
+}
+
+/** The rows of one namespace as its content store wants them. */
+export function blobRows(metadata: Metadata, ns: string): BlobRows {
+  return {
+    get: (digest) => metadata.read((tx) => getBlob(tx, ns, digest)),
+    list: () => metadata.read((tx) => listBlobs(tx, ns)),
+    put: (row) => metadata.write((tx) => putBlob(tx, ns, row)),
+    remove: async (digest) => {
+      await metadata.write((tx) => deleteBlob(tx, ns, digest));
+    },
+  };
+}

@@ -1,0 +1,199 @@
+// The metadata database: the only door to LMDB. A change is one synchronous transaction under LMDB's write lock,
+// which all processes share; when `write` resolves, the change has been synced (data, then the meta page that names
+// it), and no kill or power loss takes it back. Only synchronous puts are used: a queued put that fails after
+// close() ends the process (lmdb-js throws it from a timer).
+
+import { mkdirSync } from 'node:fs';
+import { open, type RootDatabase } from 'lmdb';
+import { StoreError } from '../errors.js';
+import { assertWhole } from './data-file.js';
+import { assertLocal } from './filesystem-kind.js';
+import { decodeKey, encodeKey, rangeBelow } from './keys.js';
+import { asStoreError, damaged } from './lmdb-error.js';
+import { assertNotNewer, MIGRATIONS, type Migration, migrate, ROW_VERSION, storedVersion } from './schema.js';
+import type { Key, ReadTx, Row, WriteTx } from './transaction.js';
+
+type Db = RootDatabase<unknown, Buffer>;
+type Tree = Record<string, unknown>;
+
+export interface MetadataOptions {
+  /** False for folders that die with the test: a change is not synced. Default true. */
+  readonly durable?: boolean;
+  readonly migrations?: readonly Migration[];
+}
+
+/** Virtual size, grown by LMDB when needed: a large first map spares the processes that share it remapping. */
+const MAP_SIZE = 2 ** 30;
+/** Processes that may read at a time; LMDB's own default is 126. */
+const MAX_READERS = 512;
+
+export class Metadata {
+  readonly folder: string;
+  readonly #db: Db;
+  readonly #tx: DbTransaction;
+  readonly #version: number;
+  #inside = false;
+  #open = true;
+
+  private constructor(folder: string, db: Db, version: number) {
+    this.folder = folder;
+    this.#db = db;
+    this.#tx = new DbTransaction(db);
+    this.#version = version;
+  }
+
+  /**
+   * Opens the database in `folder` (made if missing) and brings it to this program's version. corrupt if the file
+   * is damaged, failed-precondition if a newer program wrote it, unsupported on a network filesystem.
+   */
+  static open(folder: string, options: MetadataOptions = {}): Metadata {
+    const what = `cannot open the metadata in ${folder}`;
+    const migrations = options.migrations ?? MIGRATIONS;
+    try {
+      mkdirSync(folder, { recursive: true, mode: 0o700 });
+      assertLocal(folder);
+      assertWhole(folder, what);
+      const db: Db = open<unknown, Buffer>({
+        path: folder,
+        noSubdir: false,
+        noSync: options.durable === false,
+        // A commit that is visible before it is durable could be acknowledged too early.
+        overlappingSync: false,
+        maxReaders: MAX_READERS,
+        mapSize: MAP_SIZE,
+        keyEncoding: 'binary',
+        encoder: { useRecords: false },
+      });
+      const metadata = new Metadata(folder, db, migrations.length);
+      metadata.#migrate(migrations);
+      return metadata;
+    } catch (error) {
+      throw asStoreError(error, what);
+    }
+  }
+
+  /** Runs `fn` on the newest state; what it reads does not change under it. */
+  read<T>(fn: (tx: ReadTx) => T): T {
+    this.#assertUsable();
+    try {
+      // A read transaction that an earlier read of this turn left open would show its older state.
+      if (!this.#inside) this.#db.resetReadTxn();
+      return refusePromise(fn(this.#tx));
+    } catch (error) {
+      throw translated(error, 'cannot read the metadata');
+    }
+  }
+
+  /** Runs `fn` in one transaction, at once; nothing of it is kept if it throws. Resolves when durable. */
+  async write<T>(fn: (tx: WriteTx) => T): Promise<T> {
+    return this.#write((tx) => {
+      // Another process may have brought the store to a version of its own since it was opened here.
+      assertNotNewer(storedVersion(tx), this.#version);
+      return fn(tx);
+    });
+  }
+
+  /** All rows below v1 as plain objects, for people and for tools without LMDB. */
+  dump(): Tree {
+    const tree: Tree = Object.create(null);
+    for (const { key, value } of this.read(() => this.#tx.entries(['v1']))) {
+      let folder = tree;
+      for (const part of key.slice(1, -1)) {
+        const below = (folder[part] as Tree | undefined) ?? Object.create(null);
+        folder[part] = below;
+        folder = below;
+      }
+      folder[key.at(-1) ?? ''] = value;
+    }
+    return tree;
+  }
+
+  /** Safe to call twice. */
+  async close(): Promise<void> {
+    if (!this.#open) return;
+    this.#open = false;
+    await this.#db.close();
+  }
+
+  #migrate(migrations: readonly Migration[]): void {
+    try {
+      const version = this.read((tx) => storedVersion(tx));
+      if (version !== migrations.length) this.#write((tx) => migrate(tx, migrations));
+    } catch (error) {
+      void this.close();
+      throw error;
+    }
+  }
+
+  #write<T>(fn: (tx: WriteTx) => T): T {
+    this.#assertUsable();
+    if (this.#inside) throw new Error('a transaction began inside another one');
+    this.#inside = true;
+    try {
+      return this.#db.transactionSync(() => refusePromise(fn(this.#tx)));
+    } catch (error) {
+      throw translated(error, 'cannot change the metadata');
+    } finally {
+      this.#inside = false;
+    }
+  }
+
+  #assertUsable(): void {
+    if (!this.#open)
+      throw new StoreError('failed', `cannot use the metadata in ${this.folder}`, 'it is closed');
+  }
+}
+
+/** Reads and writes go to the write transaction while one is running, else to a read transaction. */
+class DbTransaction implements WriteTx {
+  readonly #db: Db;
+
+  constructor(db: Db) {
+    this.#db = db;
+  }
+
+  get<T>(key: Key): T | undefined {
+    const stored = this.#db.get(encodeKey(key));
+    return stored === undefined ? undefined : (unwrap(stored, key) as T);
+  }
+
+  list<T>(prefix: Key): readonly Row<T>[] {
+    return this.entries(prefix).map(({ key, value }) => ({ name: key.at(-1) ?? '', value: value as T }));
+  }
+
+  entries(prefix: Key): { readonly key: readonly string[]; readonly value: unknown }[] {
+    const found: { key: readonly string[]; value: unknown }[] = [];
+    // Gathered, not handed out lazily: an open cursor pins pages, and the caller may write.
+    for (const { key, value } of this.#db.getRange(rangeBelow(prefix))) {
+      const parts = decodeKey(key);
+      found.push({ key: parts, value: unwrap(value, parts) });
+    }
+    return found;
+  }
+
+  put(key: Key, value: unknown): void {
+    this.#db.putSync(encodeKey(key), [ROW_VERSION, value]);
+  }
+
+  remove(key: Key): boolean {
+    return this.#db.removeSync(encodeKey(key));
+  }
+}
+
+function unwrap(stored: unknown, key: readonly string[]): unknown {
+  if (Array.isArray(stored) && stored.length === 2 && stored[0] === ROW_VERSION) return stored[1];
+  throw damaged('cannot read the metadata', `the value of ${key.join('/')} has an unknown form`);
+}
+
+/** A transaction that waits would hold the lock of all processes, and lmdb-js would commit it late. */
+function refusePromise<T>(result: T): T {
+  if (result instanceof Promise) throw new Error('a transaction returned a promise');
+  return result;
+}
+
+/** LMDB's own errors only: what the caller's function throws is the caller's. */
+function translated(error: unknown, what: string): unknown {
+  if (error instanceof Error && 'code' in error && typeof error.code === 'number')
+    return asStoreError(error, what);
+  return error;
+}

@@ -1,0 +1,44 @@
+// A child process that runs a piece of this source tree, for tests that need a second process or one to kill.
+// The piece is bundled on the fly, so that such tests need no build.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { dirname } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { buildSync } from 'esbuild';
+
+const TOP = dirname(dirname(fileURLToPath(import.meta.url)));
+
+export interface Child {
+  readonly process: ChildProcess;
+  /** The exit code; null if a signal ended it. */
+  readonly exit: Promise<number | null>;
+}
+
+/** Runs TypeScript whose imports begin at the top of the tree (`./src/…`); `args` are process.argv from 1 on. */
+export function startModule(source: string, args: readonly string[]): Child {
+  const built = buildSync({
+    stdin: { contents: source, resolveDir: TOP, loader: 'ts' },
+    bundle: true,
+    write: false,
+    platform: 'node',
+    format: 'esm',
+    packages: 'external',
+  });
+  const code = built.outputFiles[0]?.text ?? '';
+  const child = spawn(process.execPath, ['--input-type=module', '-e', code, '--', ...args], {
+    cwd: TOP,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const exit = new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('exit', (code) => resolve(code));
+  });
+  return { process: child, exit };
+}
+
+/** What it prints, line by line, to its end. */
+export function linesOf(child: Child): AsyncIterable<string> {
+  if (child.process.stdout === null) throw new Error('the child has no output');
+  return createInterface({ input: child.process.stdout });
+}
