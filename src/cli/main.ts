@@ -1,0 +1,111 @@
+// The door of `mica`: words in, exit code out. Every way to end passes here: a result, an error (one line, one
+// exit code), a signal (what is under way is undone first) and a reader of stdout who went away.
+
+import { type Command, CommanderError } from 'commander';
+import type { Act } from './commands.js';
+import { type EndingSignal, failureOf, failureText } from './failure.js';
+import { addCommands, newProgram, typedCommands, wordsError } from './program.js';
+import { readSettings, type Settings } from './settings.js';
+
+const SIGNALS: readonly EndingSignal[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+
+/** Runs the command that `argv` (without program name) describes and sets `process.exitCode`. Never rejects. */
+export async function main(argv: readonly string[]): Promise<void> {
+  const ending = new AbortController();
+  let received: EndingSignal | undefined;
+  const onSignal = (signal: EndingSignal): void => {
+    // The second one is for a person who will not wait for the clean end.
+    if (received !== undefined) process.exit(failureOf(undefined, signal).code);
+    received = signal;
+    ending.abort();
+  };
+  for (const signal of SIGNALS) process.on(signal, onSignal);
+  const readerIsGone = ignoreBrokenPipe(ending);
+
+  let settings: Settings | undefined;
+  const act: Act =
+    (work) =>
+    async (...words) => {
+      settings = readSettings(program.opts());
+      const { Context } = await import('./context.js');
+      const context = new Context(settings, ending.signal);
+      try {
+        await work(context, ...words);
+        process.exitCode = context.exitCode;
+      } finally {
+        await context.close();
+      }
+      // Work that did not notice a signal has ended all the same, and its caller is told so.
+      ending.signal.throwIfAborted();
+    };
+
+  const program = newProgram();
+  try {
+    const typed = typedCommands(program, argv);
+    await addCommands(program, (name) => typed.includes(name), act);
+    if (asksForVersion(program, argv)) {
+      await printVersion(program.opts()['json'] === true);
+    } else {
+      await program.parseAsync([...argv], { from: 'user' });
+    }
+  } catch (error) {
+    if (readerIsGone()) return;
+    const cause = error instanceof CommanderError ? wordsError(error, program, argv) : error;
+    if (cause === undefined) return;
+    report(cause, received, settings ?? fallback(argv));
+  } finally {
+    for (const signal of SIGNALS) process.off(signal, onSignal);
+  }
+}
+
+function report(
+  error: unknown,
+  signal: EndingSignal | undefined,
+  how: { json: boolean; debug: boolean },
+): void {
+  const failure = failureOf(error, signal);
+  process.exitCode = failure.code;
+  process.stderr.write(failureText(failure, how.json));
+  for (let cause = error; how.debug && cause instanceof Error; cause = cause.cause) {
+    process.stderr.write(`${cause.stack ?? cause.message}\n`);
+  }
+}
+
+/** How to report before the settings are known: the words as they stand. */
+function fallback(argv: readonly string[]): { json: boolean; debug: boolean } {
+  return { json: argv.includes('--json'), debug: argv.includes('--debug') };
+}
+
+/**
+ * `mica ls … | head`: the reader has what it wanted, and nobody is to hear of it. Work still under way is
+ * ended; the exit code is the shell's for SIGPIPE. Returns whether that happened.
+ */
+function ignoreBrokenPipe(ending: AbortController): () => boolean {
+  let gone = false;
+  const onError = (error: NodeJS.ErrnoException): void => {
+    if (error.code !== 'EPIPE') throw error;
+    gone = true;
+    process.exitCode = 141;
+    ending.abort();
+  };
+  process.stdout.on('error', onError);
+  process.stderr.on('error', onError);
+  return () => gone;
+}
+
+function asksForVersion(program: Command, argv: readonly string[]): boolean {
+  const { operands, unknown } = program.parseOptions([...argv]);
+  return operands.length === 0 && unknown.length === 0 && program.opts()['version'] === true;
+}
+
+async function printVersion(json: boolean): Promise<void> {
+  const { version } = await import('./version.js');
+  const about = {
+    name: 'micafs',
+    version: version(),
+    node: process.version,
+    platform: process.platform,
+    arch: process.arch,
+  };
+  process.stdout.write(json ? `${JSON.stringify(about)}\n` : `mica ${about.version}\n`);
+}
