@@ -1,0 +1,13 @@
+// Can the kernel do this mount? Its overlayfs over the same folders that the union serves: probe, mount, unmount.
+
+export {
+  type Feature,
+  type FeatureName,
+  type FeatureSet,
+  featureSet,
+  probeFeatures,
+  switchedOff,
+} from './features.js';
+export { bind, mountOverlay, type OverlayMounted, unmountKernel } from './mount.js';
+export { type OverlayOptions, type OverlayPlan, overlayWords, planOverlay } from './options.js';
+export { type OverlayProbe, probeOverlay } from './probe.js';
