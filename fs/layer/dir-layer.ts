@@ -1,0 +1,182 @@
+// A layer that is a real folder. Every name is reached as (descriptor of its folder, one component) beneath the
+// layer's root, so no symlink of the layer is followed and no path is walked twice. How marks are spelled is
+// known to marks.ts and dir-marks.ts; the writable side is dir-upper.ts.
+
+import { ENOENT, FsError } from '../errno.js';
+import { Attr, type StatFs } from '../filesystem.js';
+import { direntType, S_IFCHR, S_IFMT, S_IFREG } from '../mode.js';
+import { type ByteString, toText } from '../name.js';
+import {
+  AT_FDCWD,
+  closeFd,
+  deviceOf,
+  filesystemUuid,
+  getXattr,
+  listFolder,
+  mayUseTrustedXattrs,
+  O_DIRECTORY,
+  O_NOFOLLOW,
+  O_PATH,
+  O_RDONLY,
+  openAt,
+  reopen,
+  statAt,
+  statfsFd,
+} from '../sys/index.js';
+import { hasXattrWhiteouts, type LayerRules, readMarks } from './dir-marks.js';
+import { DirNode } from './dir-node.js';
+import { FolderCache } from './folder-cache.js';
+import { type Dialect, LayerEntry, type LayerVisitor, type MarkPrefix, type ReadLayer } from './layer.js';
+import { isMarkFile, OVERRIDE_NAMES, WH_PREFIX } from './marks.js';
+
+export interface LowerDirOptions {
+  /** The layer's name in events; the path if absent. */
+  readonly id?: string;
+  readonly dialect?: Dialect;
+  /** Prefixes of the marks to be read; what this process can read if absent. */
+  readonly marks?: readonly MarkPrefix[];
+}
+
+const DT_REG = S_IFREG >>> 12;
+const DT_CHR = S_IFCHR >>> 12;
+
+/** Prefixes under which a process finds marks that it can read: `trusted.` ones are invisible to ordinary users. */
+export function readablePrefixes(dialect: Dialect): readonly MarkPrefix[] {
+  if (!mayUseTrustedXattrs()) return ['user'];
+  return dialect === 'wh' ? ['trusted', 'user'] : ['trusted'];
+}
+
+/**
+ * Opens a folder as a layer that is only read. ENOENT or ENOTDIR if `path` is no folder; `path` itself may be
+ * or contain a symlink.
+ */
+export function openLowerDir(path: ByteString, options: LowerDirOptions = {}): ReadLayer {
+  const dialect = options.dialect ?? 'overlay';
+  const prefixes = options.marks ?? readablePrefixes(dialect);
+  const root = openAt(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
+  const rules = { prefixes, dialect, uuid: filesystemUuid(root), overrides: hasOverrides(root) };
+  return new DirLayer(root, options.id ?? toText(path), rules);
+}
+
+/** True if the layer's root carries override_stat: only then single files' ones count (fuse-overlayfs's rule). */
+export function hasOverrides(root: number): boolean {
+  return OVERRIDE_NAMES.some((name) => getXattr(root, name) !== undefined);
+}
+
+export class DirLayer implements ReadLayer {
+  readonly id: string;
+  readonly device: string;
+  protected readonly root: number;
+  protected readonly folders: FolderCache;
+  protected readonly rules: LayerRules;
+  readonly #probe = new LayerEntry(new Attr());
+
+  /** Takes `root`, a descriptor that is open for reading, over. */
+  constructor(root: number, id: string, rules: LayerRules) {
+    this.root = root;
+    this.id = id;
+    this.device = deviceOf(root);
+    this.folders = new FolderCache(root);
+    this.rules = rules;
+  }
+
+  lookup(dir: ByteString, name: ByteString, out: LayerEntry): boolean {
+    const folder = this.folders.get(dir);
+    if (folder === undefined) return false;
+    if (this.rules.dialect === 'wh') return this.#lookupWh(folder, name, out);
+    if (!statAt(folder, name, out.attr)) return false;
+    readMarks(this.rules, folder, name, out);
+    return true;
+  }
+
+  list(dir: ByteString, visit: LayerVisitor): void {
+    const fd = this.#openFolder(dir);
+    try {
+      if (this.rules.dialect === 'wh') this.#listWh(fd, visit);
+      else this.#listEntries(fd, visit);
+    } finally {
+      closeFd(fd);
+    }
+  }
+
+  hold(dir: ByteString, name: ByteString): DirNode {
+    return new DirNode(this.holdFd(dir, name), this.rules);
+  }
+
+  statfs(): StatFs {
+    return statfsFd(this.root);
+  }
+
+  close(): void {
+    this.folders.close();
+    closeFd(this.root);
+  }
+
+  /** The descriptor of a folder that must exist; ENOENT. */
+  protected folder(dir: ByteString): number {
+    const fd = this.folders.get(dir);
+    if (fd === undefined) throw new FsError(ENOENT, 'folder');
+    return fd;
+  }
+
+  protected holdFd(dir: ByteString, name: ByteString): number {
+    if (isMarkFile(this.rules.dialect, name)) throw new FsError(ENOENT, 'hold');
+    return openAt(this.folder(dir), name, O_PATH | O_NOFOLLOW);
+  }
+
+  #openFolder(dir: ByteString): number {
+    const folder = this.folder(dir);
+    // A new open file each time: a listing has a position, and the visitor may list the same folder.
+    return folder === this.root ? reopen(folder, O_RDONLY) : openAt(folder, '.', O_RDONLY | O_DIRECTORY);
+  }
+
+  #listEntries(fd: number, visit: LayerVisitor): void {
+    const lookAtFiles = this.rules.overrides || hasXattrWhiteouts(this.rules, fd);
+    listFolder(fd, (name, type, ino) => {
+      if (type === DT_CHR || type === 0 || (lookAtFiles && type === DT_REG)) {
+        this.#visitLooked(fd, name, ino, visit);
+      } else visit(name, type, ino, false);
+      return undefined;
+    });
+  }
+
+  /** For entries whose d_type does not say what they are: devices may be whiteouts, files may be stand-ins. */
+  #visitLooked(fd: number, name: ByteString, ino: number, visit: LayerVisitor): void {
+    const entry = this.#probe;
+    if (!statAt(fd, name, entry.attr)) return;
+    readMarks(this.rules, fd, name, entry);
+    visit(name, direntType(entry.attr.mode), ino, entry.whiteout);
+  }
+
+  #lookupWh(folder: number, name: ByteString, out: LayerEntry): boolean {
+    if (isMarkFile('wh', name)) return false;
+    if (statAt(folder, name, out.attr)) {
+      readMarks(this.rules, folder, name, out);
+      return true;
+    }
+    if (name === '.' || !statAt(folder, WH_PREFIX + name, out.attr)) return false;
+    // Whatever its spelling, a whiteout shows the attributes of one.
+    out.attr.mode = S_IFCHR | (out.attr.mode & ~S_IFMT);
+    out.attr.rdev = 0;
+    out.whiteout = true;
+    out.opaque = false;
+    out.redirect = undefined;
+    out.origin = 0;
+    return true;
+  }
+
+  #listWh(fd: number, visit: LayerVisitor): void {
+    this.#listEntries(fd, (name, type, ino, whiteout) => {
+      if (!name.startsWith(WH_PREFIX)) {
+        visit(name, type, ino, whiteout);
+        return;
+      }
+      const hidden = name.slice(WH_PREFIX.length);
+      // `.wh..wh.x` and `.wh..opq` are AUFS's and fuse-overlayfs's own files; a name that exists beside its
+      // whiteout is listed as itself.
+      if (hidden === '' || hidden === '.opq' || hidden.startsWith(WH_PREFIX)) return;
+      if (statAt(fd, hidden, this.#probe.attr)) return;
+      visit(hidden, DT_CHR, ino, true);
+    });
+  }
+}

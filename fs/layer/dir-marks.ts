@@ -1,0 +1,140 @@
+// What the marks on a real object say. The object is named (folder descriptor, name), or by its own descriptor
+// with no name. Most objects have no xattr at all and cost one system call here.
+
+import type { Attr } from '../filesystem.js';
+import { Attr as AttrRecord } from '../filesystem.js';
+import { S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../mode.js';
+import { type ByteString, fromBytes } from '../name.js';
+import { getXattr, getXattrAt, listXattrs, listXattrsAt, statAt } from '../sys/index.js';
+import type { Dialect, LayerEntry, MarkPrefix } from './layer.js';
+import {
+  FUSE_OVERLAYFS_OPAQUE,
+  isReservedXattr,
+  MICA_INO,
+  markOf,
+  OPAQUE,
+  ORIGIN,
+  OVERRIDE_NAMES,
+  type Override,
+  originIno,
+  parseOverride,
+  REDIRECT,
+  WH_OPAQUE,
+  WH_PREFIX,
+  WHITEOUT,
+} from './marks.js';
+
+/** What all objects of a layer have in common. */
+export interface LayerRules {
+  readonly prefixes: readonly MarkPrefix[];
+  readonly dialect: Dialect;
+  /** Of the layer's filesystem; zeros where the kernel does not say. Part of the kernel's origin marks. */
+  readonly uuid: Uint8Array;
+  /** Owners and types may stand in override_stat: set from the layer's root, as fuse-overlayfs does. */
+  overrides: boolean;
+}
+
+const probe = new AttrRecord();
+
+function bytesOf(fd: number, name: ByteString | undefined, xattr: ByteString): Uint8Array | undefined {
+  return name === undefined ? getXattr(fd, xattr) : getXattrAt(fd, name, xattr);
+}
+
+function textOf(fd: number, name: ByteString | undefined, xattr: ByteString): ByteString {
+  const value = bytesOf(fd, name, xattr);
+  return value === undefined ? '' : fromBytes(value);
+}
+
+/** Fills the marks of `out`, whose `attr` is filled already, and puts override_stat's truth into `attr`. */
+export function readMarks(
+  rules: LayerRules,
+  fd: number,
+  name: ByteString | undefined,
+  out: LayerEntry,
+): void {
+  const attr = out.attr;
+  const type = attr.mode & S_IFMT;
+  out.opaque = false;
+  out.redirect = undefined;
+  out.origin = 0;
+  out.whiteout = type === S_IFCHR && attr.rdev === 0;
+  if (out.whiteout) return;
+  if (type === S_IFDIR && rules.dialect === 'wh') out.opaque = hasOpaqueFile(fd, name);
+  // user.* attributes exist on files and folders only (xattr(7)).
+  if (type !== S_IFDIR && type !== S_IFREG && !rules.prefixes.includes('trusted')) return;
+  const names = name === undefined ? listXattrs(fd) : listXattrsAt(fd, name);
+  if (names.length === 0) return;
+  for (const stored of names) {
+    const mark = markOf(rules.prefixes, stored);
+    if (mark !== undefined) readMark(mark, fd, name, stored, out);
+    else if (stored === FUSE_OVERLAYFS_OPAQUE && rules.dialect === 'wh') out.opaque ||= type === S_IFDIR;
+  }
+  if (rules.overrides && names.some(isReservedXattr)) {
+    const override = readOverride(fd, name);
+    if (override !== undefined) applyOverride(override, attr);
+  }
+}
+
+function readMark(
+  mark: string,
+  fd: number,
+  name: ByteString | undefined,
+  stored: ByteString,
+  out: LayerEntry,
+): void {
+  const isDir = (out.attr.mode & S_IFMT) === S_IFDIR;
+  switch (mark) {
+    case OPAQUE:
+      // "x" says only that xattr whiteouts lie inside.
+      if (isDir && textOf(fd, name, stored) === 'y') out.opaque = true;
+      break;
+    case REDIRECT:
+      if (isDir) out.redirect = textOf(fd, name, stored);
+      break;
+    case WHITEOUT:
+      out.whiteout = !isDir && out.attr.size === 0;
+      break;
+    case MICA_INO:
+      out.origin = Number(textOf(fd, name, stored));
+      break;
+    case ORIGIN:
+      if (out.origin === 0) out.origin = originIno(bytesOf(fd, name, stored) ?? NO_BYTES);
+      break;
+  }
+}
+
+const NO_BYTES = new Uint8Array(0);
+
+/** A whiteout file speaks of the layers below: a folder beside its own whiteout hides what they hold. */
+function hasOpaqueFile(fd: number, name: ByteString | undefined): boolean {
+  if (name === undefined) return statAt(fd, WH_OPAQUE, probe);
+  return statAt(fd, `${name}/${WH_OPAQUE}`, probe) || (name !== '.' && statAt(fd, WH_PREFIX + name, probe));
+}
+
+/** True if xattr whiteouts lie inside the folder (opaque = "x"), so that its files must be looked at one by one. */
+export function hasXattrWhiteouts(rules: LayerRules, fd: number): boolean {
+  return listXattrs(fd).some(
+    (stored) => markOf(rules.prefixes, stored) === OPAQUE && textOf(fd, undefined, stored) === 'x',
+  );
+}
+
+/** The first override_stat that can be read; undefined if there is none. */
+export function readOverride(fd: number, name: ByteString | undefined): Override | undefined {
+  for (const xattr of OVERRIDE_NAMES) {
+    const value = bytesOf(fd, name, xattr);
+    if (value !== undefined) return parseOverride(fromBytes(value));
+  }
+  return undefined;
+}
+
+function applyOverride(override: Override, attr: Attr): void {
+  attr.uid = override.uid;
+  attr.gid = override.gid;
+  const real = attr.mode & S_IFMT;
+  // Only a regular file stands in for something else.
+  const type = real === S_IFREG && override.type !== 0 ? override.type : real;
+  attr.mode = type | override.mode;
+  if (type === real) return;
+  attr.rdev = override.rdev;
+  if (type !== S_IFLNK) attr.size = 0;
+}

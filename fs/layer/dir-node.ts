@@ -1,0 +1,265 @@
+// One object of a real folder, held by an O_PATH descriptor: it stays the same object when its name is moved or
+// removed. Writing keeps two promises: what users set never becomes a mark, and what an ordinary user may not
+// store on the object itself goes into override_stat (stand-ins) and is shown as if it had been stored.
+
+import { EINVAL, ENODATA, EOPNOTSUPP, EPERM, FsError, isErrno } from '../errno.js';
+import { Attr, type Timestamp } from '../filesystem.js';
+import { devMajor, devMinor, isFolder, isRegular, isSymlink, PERMISSION_BITS, S_IFMT } from '../mode.js';
+import { type ByteString, fromBytes, toBytes } from '../name.js';
+import {
+  chmodFd,
+  chownFd,
+  closeFd,
+  fileHandle,
+  getXattr,
+  listXattrs,
+  O_NONBLOCK,
+  O_RDONLY,
+  O_RDWR,
+  readAt,
+  readlinkFd,
+  removeXattr,
+  reopen,
+  setXattr,
+  statFd,
+  utimesFd,
+} from '../sys/index.js';
+import { DirFile } from './dir-file.js';
+import { type LayerRules, readMarks, readOverride } from './dir-marks.js';
+import type { LayerEntry, LayerFile, LayerNode, MarkPrefix, WritableFile, WritableNode } from './layer.js';
+import {
+  escapeXattr,
+  formatOverride,
+  IMPURE,
+  isReservedXattr,
+  MICA_INO,
+  markName,
+  markOf,
+  OPAQUE,
+  ORIGIN,
+  OVERRIDE_STAT,
+  type Override,
+  originValue,
+  overriddenXattr,
+  overrideXattr,
+  REDIRECT,
+  unescapeXattr,
+} from './marks.js';
+
+export class DirNode implements LayerNode {
+  readonly fd: number;
+  protected readonly rules: LayerRules;
+
+  /** Takes the descriptor over. */
+  constructor(fd: number, rules: LayerRules) {
+    this.fd = fd;
+    this.rules = rules;
+  }
+
+  stat(out: LayerEntry): void {
+    statFd(this.fd, out.attr);
+    readMarks(this.rules, this.fd, undefined, out);
+  }
+
+  readlink(): ByteString {
+    if (!this.rules.overrides) return readlinkFd(this.fd);
+    const attr = new Attr();
+    statFd(this.fd, attr);
+    return isRegular(attr.mode) ? this.#standInTarget(attr.size) : readlinkFd(this.fd);
+  }
+
+  getxattr(name: ByteString): Uint8Array | undefined {
+    if (isReservedXattr(name)) return undefined;
+    if (this.rules.overrides) {
+      const kept = getXattr(this.fd, overrideXattr(name));
+      if (kept !== undefined) return kept;
+    }
+    return getXattr(this.fd, escapeXattr(this.rules.prefixes, name));
+  }
+
+  listxattr(): readonly ByteString[] {
+    const stored = listXattrs(this.fd);
+    if (stored.length === 0) return stored;
+    const names = new Set<ByteString>();
+    for (const name of stored) {
+      const shown =
+        unescapeXattr(this.rules.prefixes, name) ??
+        (this.rules.overrides ? overriddenXattr(name) : undefined);
+      if (shown !== undefined) names.add(shown);
+    }
+    return [...names];
+  }
+
+  open(): LayerFile {
+    return new DirFile(reopen(this.fd, O_RDONLY | O_NONBLOCK));
+  }
+
+  release(): void {
+    closeFd(this.fd);
+  }
+
+  /** The kernel's origin mark for this object as a source; undefined on a filesystem without file handles. */
+  origin(): Uint8Array | undefined {
+    const handle = fileHandle(this.fd);
+    return handle === undefined ? undefined : originValue(handle.type, handle.bytes, this.rules.uuid);
+  }
+
+  /** A regular file that stands in for a symlink holds the target (containers/storage). */
+  #standInTarget(size: number): ByteString {
+    const override = readOverride(this.fd, undefined);
+    if (override === undefined || !isSymlink(override.type)) throw new FsError(EINVAL, 'readlink');
+    const file = reopen(this.fd, O_RDONLY | O_NONBLOCK);
+    try {
+      const target = new Uint8Array(Math.min(size, 4095));
+      return fromBytes(target, 0, readAt(file, 0, target));
+    } finally {
+      closeFd(file);
+    }
+  }
+}
+
+/** What the writable objects of an upper have in common. */
+export interface UpperRules extends LayerRules {
+  readonly marks: MarkPrefix;
+  /** This process may set any owner, make any device and read any file. */
+  readonly privileged: boolean;
+  /** From now on override_stat is believed in this layer. */
+  enableOverrides(): void;
+}
+
+const YES = Uint8Array.of(0x79);
+
+export class UpperNode extends DirNode implements WritableNode {
+  declare protected readonly rules: UpperRules;
+
+  openWrite(): WritableFile {
+    return new DirFile(reopen(this.fd, O_RDWR | O_NONBLOCK));
+  }
+
+  chown(uid: number, gid: number): void {
+    if (this.#overrideIfAny() !== undefined) {
+      this.#override({ uid, gid });
+      return;
+    }
+    try {
+      chownFd(this.fd, uid, gid);
+    } catch (error) {
+      // EINVAL: an id that this user namespace does not map.
+      if (this.rules.privileged || !(isErrno(error, EPERM) || isErrno(error, EINVAL))) throw error;
+      this.#override({ uid, gid });
+    }
+  }
+
+  chmod(mode: number): void {
+    const attr = new Attr();
+    statFd(this.fd, attr);
+    if (isSymlink(attr.mode)) return;
+    const bits = mode & PERMISSION_BITS;
+    // What an ordinary user could not open any more is opened to the owner, and the true mode is kept aside.
+    const needed = isFolder(attr.mode) ? 0o700 : 0o600;
+    if (this.#overrideIfAny() !== undefined || (!this.rules.privileged && (bits & needed) !== needed)) {
+      this.#override({ mode: bits });
+      chmodFd(this.fd, (bits & 0o777) | needed);
+      return;
+    }
+    chmodFd(this.fd, bits);
+  }
+
+  utimes(atime: Timestamp | 'now' | undefined, mtime: Timestamp | 'now' | undefined): void {
+    utimesFd(this.fd, atime, mtime);
+  }
+
+  setxattr(name: ByteString, value: Uint8Array, flags: number): void {
+    if (isReservedXattr(name)) throw new FsError(EPERM, 'setxattr');
+    try {
+      setXattr(this.fd, escapeXattr(this.rules.prefixes, name), value, flags);
+    } catch (error) {
+      if (!this.#isForeign(name) || !isErrno(error, EPERM)) throw error;
+      this.rules.enableOverrides();
+      setXattr(this.fd, overrideXattr(name), value, flags);
+    }
+  }
+
+  removexattr(name: ByteString): void {
+    if (isReservedXattr(name)) throw new FsError(ENODATA, 'removexattr');
+    if (this.rules.overrides && getXattr(this.fd, overrideXattr(name)) !== undefined) {
+      removeXattr(this.fd, overrideXattr(name));
+      return;
+    }
+    removeXattr(this.fd, escapeXattr(this.rules.prefixes, name));
+  }
+
+  setOpaque(on: boolean): void {
+    this.#setMark(OPAQUE, on ? YES : undefined);
+  }
+
+  setRedirect(redirect: ByteString | undefined): void {
+    this.#setMark(REDIRECT, redirect === undefined ? undefined : toBytes(redirect));
+  }
+
+  setOrigin(ino: number, source: LayerNode): void {
+    this.#setHint(MICA_INO, toBytes(String(ino)));
+    const origin = source instanceof DirNode ? source.origin() : undefined;
+    if (origin !== undefined) this.#setHint(ORIGIN, origin);
+  }
+
+  setImpure(): void {
+    this.#setHint(IMPURE, YES);
+  }
+
+  /** A mark of the index: text under a mark's name. */
+  setMarkText(mark: string, text: string): void {
+    this.#setHint(mark, toBytes(text));
+  }
+
+  markText(mark: string): string | undefined {
+    const value = getXattr(this.fd, markName(this.rules.marks, mark));
+    return value === undefined ? undefined : fromBytes(value);
+  }
+
+  /** Makes the object what `override` says, for those that this process could not make. */
+  standFor(override: Override): void {
+    this.rules.enableOverrides();
+    const text = formatOverride(override, devMajor(override.rdev), devMinor(override.rdev));
+    setXattr(this.fd, OVERRIDE_STAT, toBytes(text), 0);
+  }
+
+  /** Names that only a privileged process may set. */
+  #isForeign(name: ByteString): boolean {
+    const foreign = name.startsWith('security.') || name.startsWith('trusted.');
+    return !this.rules.privileged && foreign && markOf(this.rules.prefixes, name) === undefined;
+  }
+
+  #overrideIfAny(): Override | undefined {
+    return this.rules.overrides ? readOverride(this.fd, undefined) : undefined;
+  }
+
+  /** Owner and mode are written together: one without the other would be read as 0. */
+  #override(change: { readonly uid?: number; readonly gid?: number; readonly mode?: number }): void {
+    const attr = new Attr();
+    statFd(this.fd, attr);
+    const known = this.#overrideIfAny();
+    this.standFor({
+      uid: change.uid ?? known?.uid ?? attr.uid,
+      gid: change.gid ?? known?.gid ?? attr.gid,
+      mode: change.mode ?? known?.mode ?? attr.mode & PERMISSION_BITS,
+      type: known?.type || attr.mode & S_IFMT,
+      rdev: known?.rdev ?? attr.rdev,
+    });
+  }
+
+  #setMark(mark: string, value: Uint8Array | undefined): void {
+    const name = markName(this.rules.marks, mark);
+    if (value !== undefined) setXattr(this.fd, name, value, 0);
+    else if (getXattr(this.fd, name) !== undefined) removeXattr(this.fd, name);
+  }
+
+  /** A mark that may be missing: user.* cannot be stored on symlinks and devices, nor on some filesystems. */
+  #setHint(mark: string, value: Uint8Array): void {
+    try {
+      this.#setMark(mark, value);
+    } catch (error) {
+      if (!isErrno(error, EPERM) && !isErrno(error, EOPNOTSUPP)) throw error;
+    }
+  }
+}
