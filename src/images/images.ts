@@ -1,0 +1,42 @@
+// What the functions on images work with, given as their first argument: the blobs, the names of images, and
+// where images are unpacked. The store has all three and is handed in as it is.
+
+import type { Content } from '../content/content.js';
+import type { ImageRow } from '../metadata/rows.js';
+import type { Snapshotter } from '../snapshots/snapshot.js';
+
+/** The names of the images of one namespace; the metadata implements it. */
+export interface ImageRows {
+  get(name: string): ImageRow | undefined;
+  /** All rows, ordered by name. */
+  list(): readonly ImageRow[];
+  /** Makes or replaces a row. Resolves when it is durable. */
+  put(row: ImageRow): Promise<void>;
+  /** False if there was no such name. */
+  remove(name: string): Promise<boolean>;
+}
+
+export interface ImageStore {
+  readonly content: Content;
+  readonly images: ImageRows;
+}
+
+export interface UnpackStore extends ImageStore {
+  readonly snapshots: Snapshotter;
+}
+
+/** One step of long work, for whoever shows it. */
+export interface ImageProgress {
+  /** What is being done with `id`. */
+  readonly phase: 'blob' | 'unpack' | 'skip' | 'pack' | 'write' | 'image';
+  /** A digest (blob, layer) or the name of an image. */
+  readonly id: string;
+  /** Bytes done so far, and altogether where that is known. */
+  readonly done: number;
+  readonly total?: number;
+}
+
+export type OnProgress = (progress: ImageProgress) => void;
+
+/** The name under which this store's snapshots stand in the labels of config blobs (containerd's plugin name). */
+export const SNAPSHOTTER_NAME = 'mica';

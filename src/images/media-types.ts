@@ -1,0 +1,50 @@
+// The media types of image parts: OCI's own and Docker's schema 2 (image-spec, media-types.md). Those that this
+// program writes are OCI's.
+
+import { StoreError } from '../errors.js';
+
+export const OCI_INDEX = 'application/vnd.oci.image.index.v1+json';
+export const OCI_MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
+export const OCI_CONFIG = 'application/vnd.oci.image.config.v1+json';
+export const OCI_LAYER = 'application/vnd.oci.image.layer.v1.tar';
+export const OCI_LAYER_GZIP = `${OCI_LAYER}+gzip`;
+export const OCI_LAYER_ZSTD = `${OCI_LAYER}+zstd`;
+
+export const DOCKER_INDEX = 'application/vnd.docker.distribution.manifest.list.v2+json';
+export const DOCKER_MANIFEST = 'application/vnd.docker.distribution.manifest.v2+json';
+export const DOCKER_CONFIG = 'application/vnd.docker.container.image.v1+json';
+
+const DOCKER_LAYER = 'application/vnd.docker.image.rootfs.diff.tar';
+const DOCKER_FOREIGN_LAYER = 'application/vnd.docker.image.rootfs.foreign.diff.tar';
+const OCI_NONDISTRIBUTABLE = 'application/vnd.oci.image.layer.nondistributable.v1.tar';
+
+export function isIndexType(mediaType: string): boolean {
+  return mediaType === OCI_INDEX || mediaType === DOCKER_INDEX;
+}
+
+export function isManifestType(mediaType: string): boolean {
+  return mediaType === OCI_MANIFEST || mediaType === DOCKER_MANIFEST;
+}
+
+export function isConfigType(mediaType: string): boolean {
+  return mediaType === OCI_CONFIG || mediaType === DOCKER_CONFIG;
+}
+
+const LAYER_TYPES: ReadonlySet<string> = new Set([
+  ...[OCI_LAYER, OCI_NONDISTRIBUTABLE].flatMap((type) => [type, `${type}+gzip`, `${type}+zstd`]),
+  ...[DOCKER_LAYER, DOCKER_FOREIGN_LAYER].flatMap((type) => [type, `${type}.gzip`, `${type}.zstd`]),
+]);
+
+/** Which compression the bytes really have is read from their first bytes, not from the type. */
+export function isLayerType(mediaType: string): boolean {
+  return LAYER_TYPES.has(mediaType);
+}
+
+/** `unsupported`, with the type named; `what` begins the error. */
+export function unknownMediaType(what: string, part: string, mediaType: string): StoreError {
+  const encrypted = mediaType.endsWith('+encrypted');
+  const why = encrypted
+    ? `the ${part} is encrypted (${mediaType})`
+    : `${part} of unknown media type ${mediaType}`;
+  return new StoreError('unsupported', what, why);
+}
