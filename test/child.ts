@@ -15,8 +15,11 @@ export interface Child {
   readonly exit: Promise<number | null>;
 }
 
-/** Runs TypeScript whose imports begin at the top of the tree (`./src/…`); `args` are process.argv from 1 on. */
-export function startModule(source: string, args: readonly string[]): Child {
+/**
+ * Runs TypeScript whose imports begin at the top of the tree (`./src/…`); `args` are process.argv from 1 on.
+ * `under` begins the command line: a program that runs the rest of it.
+ */
+export function startModule(source: string, args: readonly string[], under: readonly string[] = []): Child {
   const built = buildSync({
     stdin: { contents: source, resolveDir: TOP, loader: 'ts' },
     bundle: true,
@@ -26,7 +29,8 @@ export function startModule(source: string, args: readonly string[]): Child {
     packages: 'external',
   });
   const code = built.outputFiles[0]?.text ?? '';
-  const child = spawn(process.execPath, ['--input-type=module', '-e', code, '--', ...args], {
+  const command = [...under, process.execPath, '--input-type=module', '-e', code, '--', ...args];
+  const child = spawn(command[0] ?? process.execPath, command.slice(1), {
     cwd: TOP,
     stdio: ['ignore', 'pipe', 'inherit'],
   });

@@ -84,6 +84,8 @@ export interface Content {
   open(digest: Digest): Promise<BlobReader>;
   /** A blob of at most `limit` bytes (manifests, configs); corrupt if it is longer. */
   read(digest: Digest, limit?: number): Promise<Uint8Array>;
+  /** Reads the whole blob again: corrupt unless its bytes still have the digest. */
+  verify(digest: Digest): Promise<void>;
   /** Opens the ingest `ref`, new or where it ended. already-exists if `expected` is a blob of this namespace. */
   writer(options: WriterOptions): Promise<ContentWriter>;
   /** Writes a whole blob; one that exists already is not an error. */

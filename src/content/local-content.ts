@@ -1,0 +1,133 @@
+// Content on disk: blobs/sha256/<hex> (mode 0444, never changed) and ingest/<id>/. The bytes are shared by all
+// namespaces; which blobs a namespace names stands in the rows that it was given. A namespace's ingests are kept
+// apart by `scope`, which begins their refs on disk.
+
+import { mkdir, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Digest, digestHex, parseDigest } from '../digest.js';
+import { StoreError } from '../errors.js';
+import { FileReader, hashFile } from './blob-file.js';
+import type { BlobReader, BlobRows, ContentWriter, IngestStatus, WriterOptions } from './content.js';
+import { lockFolder } from './folder-lock.js';
+import { ingestFolder, type LockedIngest, lockIngest, readStatus, removeIngest } from './ingest.js';
+import { IngestWriter, SharedWriter, type Shelf } from './local-writer.js';
+import { assertRef, beingWritten, noIngest, RowContent } from './row-content.js';
+import { asStoreError, hasCode } from './system-error.js';
+
+export class LocalContent extends RowContent {
+  readonly #blobs: string;
+  readonly #ingests: string;
+  readonly #scope: string;
+  readonly #shelf: Shelf;
+
+  /** `scope` is the namespace; two stores of one folder and scope have the same ingests. */
+  constructor(folder: string, rows: BlobRows, scope: string) {
+    super(rows);
+    this.#blobs = join(folder, 'blobs', 'sha256');
+    this.#ingests = join(folder, 'ingest');
+    this.#scope = `${scope}/`;
+    this.#shelf = { rows, blobPath: (digest) => this.#blobPath(digest) };
+  }
+
+  async open(digest: Digest): Promise<BlobReader> {
+    const what = `cannot read blob ${digest}`;
+    const { size } = this.row(digest, 'cannot read blob');
+    try {
+      return await FileReader.open(this.#blobPath(digest), size, what);
+    } catch (error) {
+      if (!hasCode(error, 'ENOENT')) throw asStoreError(error, what);
+      throw new StoreError('corrupt', what, 'its file is missing', {
+        cause: error,
+        hint: `mica content rm ${digest}, then bring it in again`,
+      });
+    }
+  }
+
+  async writer(options: WriterOptions): Promise<ContentWriter> {
+    const what = `cannot write ingest ${options.ref}`;
+    this.assertWanted(options);
+    try {
+      await mkdir(this.#blobs, { recursive: true });
+      const ingest = await lockIngest(this.#ingests, this.#scope + options.ref, options);
+      try {
+        return await this.#openWriter(ingest, options);
+      } catch (error) {
+        ingest.lock.release();
+        throw error;
+      }
+    } catch (error) {
+      throw asStoreError(error, what);
+    }
+  }
+
+  async status(ref: string): Promise<IngestStatus> {
+    assertRef(ref);
+    const status = await readStatus(this.#folderOf(ref));
+    if (status === undefined) throw noIngest(`cannot find ingest ${ref}`);
+    return this.#withoutScope(status);
+  }
+
+  async statuses(): Promise<readonly IngestStatus[]> {
+    const found: IngestStatus[] = [];
+    for (const name of await namesIn(this.#ingests)) {
+      const status = await readStatus(join(this.#ingests, name));
+      if (status?.ref.startsWith(this.#scope)) found.push(this.#withoutScope(status));
+    }
+    return found.sort((a, b) => (a.ref < b.ref ? -1 : 1));
+  }
+
+  /** failed-precondition while a writer has the ingest. */
+  async abort(ref: string): Promise<void> {
+    assertRef(ref);
+    const what = `cannot abort ingest ${ref}`;
+    const folder = this.#folderOf(ref);
+    try {
+      const lock = lockFolder(folder);
+      if (lock === 'busy') throw beingWritten(what);
+      if (lock === 'gone') throw noIngest(what);
+      await removeIngest({ folder, lock });
+    } catch (error) {
+      throw asStoreError(error, what);
+    }
+  }
+
+  async #openWriter(ingest: LockedIngest, options: WriterOptions): Promise<ContentWriter> {
+    const size = options.expected === undefined ? undefined : await this.#wholeSize(options.expected);
+    if (options.expected === undefined || size === undefined) {
+      return IngestWriter.open(this.#shelf, ingest, options);
+    }
+    return new SharedWriter(this.#shelf, ingest, options, options.expected, size);
+  }
+
+  /** The size of the blob's file, if it is there and sound: what is shared on trust would spread its damage. */
+  async #wholeSize(digest: Digest): Promise<number | undefined> {
+    try {
+      const found = await hashFile(this.#blobPath(digest), `cannot read blob ${digest}`);
+      return found.digest === digest ? found.size : undefined;
+    } catch (error) {
+      if (hasCode(error, 'ENOENT')) return undefined;
+      throw error;
+    }
+  }
+
+  #withoutScope(status: IngestStatus): IngestStatus {
+    return { ...status, ref: status.ref.slice(this.#scope.length) };
+  }
+
+  #folderOf(ref: string): string {
+    return ingestFolder(this.#ingests, this.#scope + ref);
+  }
+
+  #blobPath(digest: Digest): string {
+    return join(this.#blobs, digestHex(parseDigest(digest)));
+  }
+}
+
+async function namesIn(folder: string): Promise<readonly string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return [];
+    throw error;
+  }
+}

@@ -1,0 +1,215 @@
+// The writers of content on disk. Publishing goes: sync the bytes, rename them to their digest, take write permission
+// away, sync the folder, commit the row, remove the ingest. Killed between any two of these, the store has either
+// the blob or an ingest that can be resumed; a file that no row names is shared by whoever expects its digest next.
+
+import { type FileHandle, open, rename } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { type Digest, Digester } from '../digest.js';
+import { CHUNK } from './blob-file.js';
+import type { BlobInfo, BlobRows, CommitOptions, ContentWriter, WriterOptions } from './content.js';
+import { type LockedIngest, removeIngest } from './ingest.js';
+import { alreadyExists, finishedRow, wholeAlready, writerEnded } from './row-content.js';
+import { asStoreError } from './system-error.js';
+
+/** What the writers need of their store. */
+export interface Shelf {
+  readonly rows: BlobRows;
+  blobPath(digest: Digest): string;
+}
+
+abstract class LocalWriter implements ContentWriter {
+  readonly ref: string;
+  protected readonly shelf: Shelf;
+  protected readonly ingest: LockedIngest;
+  protected readonly options: WriterOptions;
+  #ended = false;
+
+  constructor(shelf: Shelf, ingest: LockedIngest, options: WriterOptions) {
+    this.ref = options.ref;
+    this.shelf = shelf;
+    this.ingest = ingest;
+    this.options = options;
+  }
+
+  abstract readonly offset: number;
+  abstract write(chunk: Uint8Array): Promise<void>;
+  abstract reset(): Promise<void>;
+  abstract digest(): Digest;
+  /** Makes the blob's file stand under its digest, whole and durable. */
+  protected abstract publish(digest: Digest): Promise<void>;
+  protected abstract closeFile(): Promise<void>;
+
+  async commit(options: CommitOptions = {}): Promise<BlobInfo> {
+    const what = `cannot commit ingest ${this.ref}`;
+    this.assertOpen();
+    try {
+      const row = finishedRow(this, this.options, options);
+      const exists = this.shelf.rows.get(row.digest) !== undefined;
+      if (!exists) await this.publish(row.digest);
+      await this.closeFile();
+      if (!exists) await this.shelf.rows.put(row);
+      await removeIngest(this.ingest);
+      if (exists) throw alreadyExists(what, row.digest);
+      return row;
+    } catch (error) {
+      throw asStoreError(error, what);
+    } finally {
+      await this.close();
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#ended) return;
+    this.#ended = true;
+    await this.closeFile();
+    this.ingest.lock.release();
+  }
+
+  protected assertOpen(): void {
+    if (this.#ended) throw writerEnded(this.ref);
+  }
+}
+
+/** Writes the ingest's own bytes. */
+export class IngestWriter extends LocalWriter {
+  readonly #file: FileHandle;
+  #digester: Digester;
+  #closed = false;
+
+  private constructor(
+    shelf: Shelf,
+    ingest: LockedIngest,
+    options: WriterOptions,
+    file: FileHandle,
+    digester: Digester,
+  ) {
+    super(shelf, ingest, options);
+    this.#file = file;
+    this.#digester = digester;
+  }
+
+  /** Goes on where the ingest's bytes end: they are read and hashed again. */
+  static async open(shelf: Shelf, ingest: LockedIngest, options: WriterOptions): Promise<IngestWriter> {
+    // Readable and writable, made if missing, never emptied.
+    const file = await open(dataPath(ingest), 'a+');
+    try {
+      return new IngestWriter(shelf, ingest, options, file, await hashSoFar(file));
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+  }
+
+  get offset(): number {
+    return this.#digester.size;
+  }
+
+  digest(): Digest {
+    return this.#digester.digest();
+  }
+
+  async write(chunk: Uint8Array): Promise<void> {
+    this.assertOpen();
+    try {
+      for (let done = 0; done < chunk.length; ) {
+        const { bytesWritten } = await this.#file.write(chunk, done);
+        // Hashed as far as it got, so that offset and digest stay those of the file when the disk is full.
+        this.#digester.update(chunk.subarray(done, done + bytesWritten));
+        done += bytesWritten;
+      }
+    } catch (error) {
+      throw asStoreError(error, `cannot write ingest ${this.ref}`);
+    }
+  }
+
+  async reset(): Promise<void> {
+    this.assertOpen();
+    await this.#file.truncate(0);
+    this.#digester = new Digester();
+  }
+
+  protected async publish(digest: Digest): Promise<void> {
+    await this.#file.sync();
+    const path = this.shelf.blobPath(digest);
+    // Over whatever stands there: a file without a row may be damaged, and these bytes are verified.
+    await rename(dataPath(this.ingest), path);
+    await this.#file.chmod(0o444);
+    await syncFolder(dirname(path));
+  }
+
+  protected async closeFile(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#file.close();
+  }
+}
+
+/** The expected bytes lie on disk already, whole and verified, because another namespace names them. */
+export class SharedWriter extends LocalWriter {
+  readonly #digest: Digest;
+  readonly #size: number;
+  #own: IngestWriter | undefined;
+
+  constructor(shelf: Shelf, ingest: LockedIngest, options: WriterOptions, digest: Digest, size: number) {
+    super(shelf, ingest, options);
+    this.#digest = digest;
+    this.#size = size;
+  }
+
+  get offset(): number {
+    return this.#own?.offset ?? this.#size;
+  }
+
+  digest(): Digest {
+    return this.#own?.digest() ?? this.#digest;
+  }
+
+  async write(chunk: Uint8Array): Promise<void> {
+    this.assertOpen();
+    if (this.#own !== undefined) return this.#own.write(chunk);
+    if (chunk.length > 0) throw wholeAlready(this.ref);
+  }
+
+  /** From here on it is an ordinary writer: its user insists on sending the bytes. */
+  async reset(): Promise<void> {
+    this.assertOpen();
+    this.#own ??= await IngestWriter.open(this.shelf, this.ingest, this.options);
+    await this.#own.reset();
+  }
+
+  override async commit(options: CommitOptions = {}): Promise<BlobInfo> {
+    return this.#own === undefined ? super.commit(options) : this.#own.commit(options);
+  }
+
+  protected async publish(): Promise<void> {
+    // It stands there: the row alone is missing.
+  }
+
+  protected async closeFile(): Promise<void> {
+    await this.#own?.close();
+  }
+}
+
+/** Makes the names in a folder durable. */
+export async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+function dataPath(ingest: LockedIngest): string {
+  return join(ingest.folder, 'data');
+}
+
+async function hashSoFar(file: FileHandle): Promise<Digester> {
+  const digester = new Digester();
+  const buffer = Buffer.allocUnsafe(CHUNK);
+  for (;;) {
+    const { bytesRead } = await file.read(buffer, 0, buffer.length, digester.size);
+    if (bytesRead === 0) return digester;
+    digester.update(buffer.subarray(0, bytesRead));
+  }
+}

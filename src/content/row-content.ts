@@ -1,0 +1,194 @@
+// What every content store does alike, given the rows of a namespace and a way to the bytes. Looking at a row and
+// replacing it happens without a wait between them, so two callers in one process cannot lose each other's change.
+
+import { type Digest, Digester, digestOf, parseDigest } from '../digest.js';
+import { StoreError } from '../errors.js';
+import { KeyedLock } from '../keyed-lock.js';
+import { assertLabels, type Labels, updateLabels } from '../labels.js';
+import { timeNow } from '../time.js';
+import type {
+  BlobInfo,
+  BlobReader,
+  BlobRows,
+  CommitOptions,
+  Content,
+  ContentWriter,
+  IngestStatus,
+  WriterOptions,
+} from './content.js';
+
+/** What `read` takes when not told: twice the manifest that every registry must accept. */
+const READ_LIMIT = 8 * 1024 * 1024;
+/** The most characters of a ref. */
+const REF_MAX = 1024;
+
+export abstract class RowContent implements Content {
+  protected readonly rows: BlobRows;
+  readonly #puts = new KeyedLock();
+
+  constructor(rows: BlobRows) {
+    this.rows = rows;
+  }
+
+  abstract open(digest: Digest): Promise<BlobReader>;
+  abstract writer(options: WriterOptions): Promise<ContentWriter>;
+  abstract status(ref: string): Promise<IngestStatus>;
+  abstract statuses(): Promise<readonly IngestStatus[]>;
+  abstract abort(ref: string): Promise<void>;
+
+  async info(digest: Digest): Promise<BlobInfo> {
+    return this.row(digest, 'cannot find blob');
+  }
+
+  async has(digest: Digest): Promise<boolean> {
+    return this.rows.get(digest) !== undefined;
+  }
+
+  async *walk(): AsyncIterable<BlobInfo> {
+    yield* this.rows.list();
+  }
+
+  async update(digest: Digest, labels: Labels, fieldPaths: readonly string[]): Promise<BlobInfo> {
+    const old = this.row(digest, 'cannot label blob');
+    const changed = updateLabels(old.labels, labels, fieldPaths, `cannot label blob ${digest}`);
+    const row = { ...old, labels: changed, updated: timeNow() };
+    await this.rows.put(row);
+    return row;
+  }
+
+  async delete(digest: Digest): Promise<void> {
+    this.row(digest, 'cannot remove blob');
+    await this.rows.remove(digest);
+  }
+
+  async read(digest: Digest, limit: number = READ_LIMIT): Promise<Uint8Array> {
+    const what = `cannot read blob ${digest}`;
+    const reader = await this.open(digest);
+    try {
+      if (reader.size > limit) {
+        throw new StoreError('corrupt', what, `it has ${reader.size} bytes; at most ${limit} are expected`);
+      }
+      const bytes = new Uint8Array(reader.size);
+      await reader.readAt(bytes, 0);
+      if (digestOf(bytes) !== digest) throw new StoreError('corrupt', what, 'its bytes have another digest');
+      return bytes;
+    } finally {
+      await reader.close();
+    }
+  }
+
+  async verify(digest: Digest): Promise<void> {
+    const reader = await this.open(digest);
+    try {
+      const digester = new Digester();
+      for await (const chunk of reader.stream()) digester.update(chunk);
+      if (digester.digest() === digest) return;
+      throw new StoreError('corrupt', `cannot verify blob ${digest}`, 'its bytes have another digest');
+    } finally {
+      await reader.close();
+    }
+  }
+
+  /** Labels of a blob that exists already are added to, none are taken away. */
+  async put(ref: string, bytes: Uint8Array, labels: Labels = {}): Promise<BlobInfo> {
+    return this.#puts.run(ref, async () => {
+      const digest = digestOf(bytes);
+      const old = this.rows.get(digest);
+      if (old !== undefined) return this.#addLabels(old, labels);
+      const writer = await this.writer({ ref, expected: digest, total: bytes.length });
+      try {
+        // What an earlier writer left under this ref may be anything; a blob shared by another namespace is whole.
+        if (writer.digest() !== digest) {
+          if (writer.offset > 0) await writer.reset();
+          await writer.write(bytes);
+        }
+        return await writer.commit({ labels });
+      } finally {
+        await writer.close();
+      }
+    });
+  }
+
+  protected row(digest: Digest, verb: string): BlobInfo {
+    const row = this.rows.get(digest);
+    if (row !== undefined) return row;
+    throw new StoreError('not-found', `${verb} ${digest}`, 'there is none in this namespace');
+  }
+
+  /** Refuses a bad ref, a bad digest, and one that this namespace has. */
+  protected assertWanted({ ref, expected }: WriterOptions): void {
+    assertRef(ref);
+    if (expected === undefined) return;
+    if (this.rows.get(parseDigest(expected)) !== undefined) {
+      throw alreadyExists(`cannot write ingest ${ref}`, expected);
+    }
+  }
+
+  async #addLabels(old: BlobInfo, labels: Labels): Promise<BlobInfo> {
+    const paths = Object.keys(labels).filter((key) => old.labels[key] !== labels[key]);
+    if (paths.length === 0) return old;
+    return this.update(
+      old.digest,
+      labels,
+      paths.map((key) => `labels.${key}`),
+    );
+  }
+}
+
+/** invalid-argument unless `ref` may name an ingest. */
+export function assertRef(ref: string): void {
+  if (ref === '') throw new StoreError('invalid-argument', 'cannot use an ingest', 'its ref is empty');
+  if (ref.length <= REF_MAX) return;
+  throw new StoreError(
+    'invalid-argument',
+    `cannot use ingest ${ref.slice(0, 40)}…`,
+    `a ref has at most ${REF_MAX} characters`,
+  );
+}
+
+/**
+ * The row of the blob that `writer` is about to publish. failed-precondition if digest or size are not those that
+ * the writer or the commit were told (a total of 0 says nothing), invalid-argument for bad labels.
+ */
+export function finishedRow(writer: ContentWriter, told: WriterOptions, options: CommitOptions): BlobInfo {
+  const what = `cannot commit ingest ${writer.ref}`;
+  const labels = options.labels ?? {};
+  assertLabels(labels, what);
+  const size = options.size ?? (told.total === 0 ? undefined : told.total);
+  if (size !== undefined && size !== writer.offset) {
+    throw new StoreError('failed-precondition', what, `it has ${writer.offset} bytes, not ${size}`);
+  }
+  const digest = writer.digest();
+  const expected = options.expected ?? told.expected;
+  if (expected !== undefined && expected !== digest) {
+    throw new StoreError('failed-precondition', what, `its digest is ${digest}, not ${expected}`);
+  }
+  const now = timeNow();
+  return { digest, size: writer.offset, created: now, updated: now, labels };
+}
+
+export function alreadyExists(what: string, digest: Digest): StoreError {
+  return new StoreError('already-exists', what, `the blob ${digest} is in this namespace already`);
+}
+
+export function beingWritten(what: string): StoreError {
+  return new StoreError('failed-precondition', what, 'it is being written by somebody else', {
+    hint: 'wait for that writer to end',
+  });
+}
+
+export function writerEnded(ref: string): StoreError {
+  return new StoreError('failed-precondition', `cannot write ingest ${ref}`, 'its writer has ended');
+}
+
+export function wholeAlready(ref: string): StoreError {
+  return new StoreError(
+    'failed-precondition',
+    `cannot write ingest ${ref}`,
+    'the expected blob is whole already',
+  );
+}
+
+export function noIngest(what: string): StoreError {
+  return new StoreError('not-found', what, 'there is none');
+}

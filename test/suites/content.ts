@@ -1,0 +1,316 @@
+// The contract of Content (src/content/content.ts), for every implementation.
+
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Content } from '../../src/content/content.js';
+import { digestOf } from '../../src/digest.js';
+
+export interface ContentUnderTest {
+  readonly content: Content;
+  /** The content of another namespace over the same bytes. */
+  readonly other: Content;
+  /** Changes the stored bytes of a blob, keeping their number. */
+  damage(digest: string): Promise<void>;
+  remove(): Promise<void>;
+}
+
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+const HELLO = bytes('hello, layers');
+const DIGEST = digestOf(HELLO);
+
+export function contentSuite(name: string, make: () => Promise<ContentUnderTest>): void {
+  describe(`${name} as a content store`, () => {
+    let under: ContentUnderTest;
+    let content: Content;
+
+    beforeEach(async () => {
+      under = await make();
+      content = under.content;
+    });
+    afterEach(() => under.remove());
+
+    async function write(ref: string, text: string): Promise<void> {
+      const writer = await content.writer({ ref });
+      await writer.write(bytes(text));
+      await writer.close();
+    }
+
+    test('a blob that was put comes back byte for byte', async () => {
+      const info = await content.put('r', HELLO, { kind: 'test' });
+      expect(info).toMatchObject({ digest: DIGEST, size: HELLO.length, labels: { kind: 'test' } });
+      expect(await content.info(DIGEST)).toEqual(info);
+      expect(await content.read(DIGEST)).toEqual(HELLO);
+      expect(await content.statuses()).toEqual([]);
+    });
+
+    test('putting a blob again is no error, keeps its row and adds labels', async () => {
+      const first = await content.put('r', HELLO, { a: '1' });
+      const second = await content.put('r2', HELLO, { b: '2' });
+      expect(second).toMatchObject({ created: first.created, labels: { a: '1', b: '2' } });
+      expect(await content.put('r3', HELLO)).toEqual(second);
+    });
+
+    test('puts of one ref at the same time wait for each other', async () => {
+      const texts = ['one', 'two', 'three', 'one'];
+      await Promise.all(texts.map((text) => content.put('same', bytes(text))));
+      for (const text of texts) expect(await content.has(digestOf(text))).toBe(true);
+    });
+
+    test('the empty blob is a blob', async () => {
+      const empty = new Uint8Array();
+      await content.put('r', empty);
+      expect(await content.read(digestOf(empty))).toEqual(empty);
+    });
+
+    test('a blob appears only at commit', async () => {
+      const writer = await content.writer({ ref: 'r', expected: DIGEST, total: HELLO.length });
+      await writer.write(HELLO);
+      expect(await content.has(DIGEST)).toBe(false);
+      await expect(content.open(DIGEST)).rejects.toMatchObject({ kind: 'not-found' });
+      await writer.commit();
+      expect(await content.has(DIGEST)).toBe(true);
+    });
+
+    test('an ingest goes on where its writer closed it, and knows its digest again', async () => {
+      await write('r', 'hello, ');
+      const status = await content.status('r');
+      expect(status).toMatchObject({ ref: 'r', offset: 7, total: 0 });
+      expect(status.updatedAt >= status.startedAt).toBe(true);
+      const writer = await content.writer({ ref: 'r' });
+      expect(writer.offset).toBe(7);
+      expect(writer.digest()).toBe(digestOf('hello, '));
+      await writer.write(bytes('layers'));
+      expect(await writer.commit()).toMatchObject({ digest: DIGEST });
+      await expect(content.status('r')).rejects.toMatchObject({ kind: 'not-found' });
+    });
+
+    test('an ingest on its way to another digest begins again', async () => {
+      const first = await content.writer({ ref: 'r', expected: digestOf('other') });
+      await first.write(bytes('oth'));
+      await first.close();
+      const second = await content.writer({ ref: 'r', expected: DIGEST });
+      expect(second.offset).toBe(0);
+      await second.close();
+      expect(await content.status('r')).toMatchObject({ expected: DIGEST });
+    });
+
+    test('a ref has one writer at a time', async () => {
+      const writer = await content.writer({ ref: 'r' });
+      await expect(content.writer({ ref: 'r' })).rejects.toMatchObject({ kind: 'failed-precondition' });
+      await expect(content.abort('r')).rejects.toMatchObject({ kind: 'failed-precondition' });
+      await writer.close();
+      const next = await content.writer({ ref: 'r' });
+      await next.close();
+    });
+
+    test.each([
+      ['digest', { expected: digestOf('else') }, {}],
+      ['size', { total: 3 }, {}],
+      ['digest at commit', {}, { expected: digestOf('else') }],
+      ['size at commit', {}, { size: 0 }],
+    ])('a wrong %s is refused at commit, and the ingest stays', async (_name, told, options) => {
+      const writer = await content.writer({ ref: 'r', ...told });
+      await writer.write(HELLO);
+      await expect(writer.commit(options)).rejects.toMatchObject({ kind: 'failed-precondition' });
+      expect(await content.has(DIGEST)).toBe(false);
+      const again = await content.writer({ ref: 'r' });
+      expect(again.offset).toBe(HELLO.length);
+      await again.commit({ expected: DIGEST, size: HELLO.length });
+    });
+
+    test('a label that is too long is refused at commit, and the ingest stays', async () => {
+      const writer = await content.writer({ ref: 'r' });
+      await writer.write(HELLO);
+      const labels = { k: 'v'.repeat(5000) };
+      await expect(writer.commit({ labels })).rejects.toMatchObject({ kind: 'invalid-argument' });
+      expect((await content.status('r')).offset).toBe(HELLO.length);
+    });
+
+    test('an expected blob that exists is refused at opening, and at commit with the ingest gone', async () => {
+      const early = await content.writer({ ref: 'early' });
+      await early.write(HELLO);
+      await content.put('r', HELLO);
+      const late = content.writer({ ref: 'late', expected: DIGEST });
+      await expect(late).rejects.toMatchObject({ kind: 'already-exists' });
+      await expect(early.commit()).rejects.toMatchObject({ kind: 'already-exists' });
+      expect(await content.statuses()).toEqual([]);
+    });
+
+    test('reset begins again from nothing', async () => {
+      const writer = await content.writer({ ref: 'r' });
+      await writer.write(bytes('rubbish'));
+      await writer.reset();
+      expect(writer.offset).toBe(0);
+      await writer.write(HELLO);
+      expect(await writer.commit()).toMatchObject({ digest: DIGEST });
+    });
+
+    test('a writer that ended takes no more, and closing it again is harmless', async () => {
+      const writer = await content.writer({ ref: 'r' });
+      await writer.commit();
+      await writer.close();
+      await expect(writer.write(HELLO)).rejects.toMatchObject({ kind: 'failed-precondition' });
+      await expect(writer.commit()).rejects.toMatchObject({ kind: 'failed-precondition' });
+    });
+
+    test('abort removes an ingest; without one it says so', async () => {
+      await write('r', 'x');
+      await content.abort('r');
+      expect(await content.statuses()).toEqual([]);
+      await expect(content.abort('r')).rejects.toMatchObject({ kind: 'not-found' });
+    });
+
+    test('statuses are ordered by ref and show what the writer was told', async () => {
+      await write('b', 'x');
+      const writer = await content.writer({ ref: 'a/with: odd\nname', expected: DIGEST, total: 13 });
+      await writer.write(bytes('hel'));
+      expect(await content.statuses()).toMatchObject([
+        { ref: 'a/with: odd\nname', offset: 3, total: 13, expected: DIGEST },
+        { ref: 'b', offset: 1, total: 0 },
+      ]);
+      await writer.close();
+    });
+
+    test.each(['', 'x'.repeat(1025)])('a ref of %j is invalid', async (ref) => {
+      await expect(content.writer({ ref })).rejects.toMatchObject({ kind: 'invalid-argument' });
+      await expect(content.status(ref)).rejects.toMatchObject({ kind: 'invalid-argument' });
+      await expect(content.abort(ref)).rejects.toMatchObject({ kind: 'invalid-argument' });
+    });
+
+    test('an expected digest that is none is invalid', async () => {
+      const writer = content.writer({ ref: 'r', expected: 'sha256:../../etc' });
+      await expect(writer).rejects.toMatchObject({ kind: 'invalid-argument' });
+    });
+
+    test('blobs are walked in the order of their digests', async () => {
+      const texts = ['a', 'b', 'c', 'd'];
+      for (const text of texts) await content.put(text, bytes(text));
+      const found: string[] = [];
+      for await (const info of content.walk()) found.push(info.digest);
+      expect(found).toEqual(texts.map((text) => digestOf(text)).sort());
+    });
+
+    test('labels change by field path, and only labels do', async () => {
+      const old = await content.put('r', HELLO, { a: '1', b: '2' });
+      const updated = await content.update(DIGEST, { a: '', c: '3' }, ['labels.a', 'labels.c']);
+      expect(updated).toMatchObject({ created: old.created, labels: { b: '2', c: '3' } });
+      expect(updated.updated > old.updated).toBe(true);
+      expect(await content.info(DIGEST)).toEqual(updated);
+      await expect(content.update(DIGEST, {}, ['size'])).rejects.toMatchObject({ kind: 'invalid-argument' });
+    });
+
+    test('delete removes the name, once', async () => {
+      await content.put('r', HELLO);
+      await content.delete(DIGEST);
+      expect(await content.has(DIGEST)).toBe(false);
+      for (const missing of [
+        content.delete(DIGEST),
+        content.info(DIGEST),
+        content.open(DIGEST),
+        content.read(DIGEST),
+        content.verify(DIGEST),
+        content.update(DIGEST, {}, ['labels']),
+      ]) {
+        await expect(missing).rejects.toMatchObject({ kind: 'not-found' });
+      }
+    });
+
+    test('reading at an offset stops at the end', async () => {
+      await content.put('r', HELLO);
+      const reader = await content.open(DIGEST);
+      const into = new Uint8Array(6);
+      expect(await reader.readAt(into, 7)).toBe(6);
+      expect(into).toEqual(bytes('layers'));
+      expect(await reader.readAt(into, 10)).toBe(3);
+      expect(await reader.readAt(into, 13)).toBe(0);
+      expect(await gathered(reader.stream(7))).toEqual(bytes('layers'));
+      expect(await gathered(reader.stream(13))).toEqual(new Uint8Array());
+      await reader.close();
+    });
+
+    test('a blob longer than the limit is not read', async () => {
+      await content.put('r', HELLO);
+      await expect(content.read(DIGEST, HELLO.length - 1)).rejects.toMatchObject({ kind: 'corrupt' });
+      expect(await content.read(DIGEST, HELLO.length)).toEqual(HELLO);
+    });
+
+    test('verify finds changed bytes, and read does not hand them out', async () => {
+      await content.put('r', HELLO);
+      await content.verify(DIGEST);
+      await under.damage(DIGEST);
+      await expect(content.verify(DIGEST)).rejects.toMatchObject({ kind: 'corrupt' });
+      await expect(content.read(DIGEST)).rejects.toMatchObject({ kind: 'corrupt' });
+    });
+
+    describe('with another namespace over the same bytes', () => {
+      test('names, labels and ingests are kept apart', async () => {
+        await content.put('r', HELLO, { mine: 'x' });
+        await write('ingest', 'x');
+        expect(await under.other.has(DIGEST)).toBe(false);
+        expect(await under.other.statuses()).toEqual([]);
+        const writer = await under.other.writer({ ref: 'ingest' });
+        expect(writer.offset).toBe(0);
+        await writer.close();
+        expect((await content.status('ingest')).offset).toBe(1);
+      });
+
+      test('an expected blob of the other one is whole at once, and commit only names it', async () => {
+        await under.other.put('r', HELLO, { theirs: 'x' });
+        const writer = await content.writer({ ref: 'r', expected: DIGEST });
+        expect([writer.offset, writer.digest()]).toEqual([HELLO.length, DIGEST]);
+        await expect(writer.write(HELLO)).rejects.toMatchObject({ kind: 'failed-precondition' });
+        expect(await writer.commit({ labels: { mine: 'x' } })).toMatchObject({ labels: { mine: 'x' } });
+        expect(await content.read(DIGEST)).toEqual(HELLO);
+        expect((await under.other.info(DIGEST)).labels).toEqual({ theirs: 'x' });
+        expect(await content.statuses()).toEqual([]);
+      });
+
+      test('a writer that sends the bytes of a shared blob all the same may, after a reset', async () => {
+        await under.other.put('r', HELLO);
+        const writer = await content.writer({ ref: 'r', expected: DIGEST });
+        await writer.reset();
+        expect(writer.offset).toBe(0);
+        await writer.write(HELLO);
+        await writer.commit();
+        await writer.close();
+        expect(await content.read(DIGEST)).toEqual(HELLO);
+        expect(await under.other.read(DIGEST)).toEqual(HELLO);
+      });
+
+      test('a deleted blob stays for the other one', async () => {
+        await content.put('r', HELLO);
+        await under.other.put('r', HELLO);
+        await content.delete(DIGEST);
+        expect(await under.other.read(DIGEST)).toEqual(HELLO);
+      });
+    });
+
+    test('however bytes are cut and interrupted, the blob is their sequence', async () => {
+      const step = fc.record({ chunk: fc.uint8Array({ maxLength: 40 }), reopen: fc.boolean() });
+      await fc.assert(
+        fc.asyncProperty(fc.array(step, { maxLength: 8 }), fc.uuid(), async (steps, ref) => {
+          let writer = await content.writer({ ref });
+          for (const { chunk, reopen } of steps) {
+            await writer.write(chunk);
+            if (!reopen) continue;
+            await writer.close();
+            writer = await content.writer({ ref });
+          }
+          const all = Buffer.concat(steps.map(({ chunk }) => chunk));
+          expect([writer.offset, writer.digest()]).toEqual([all.length, digestOf(all)]);
+          const had = await content.has(digestOf(all));
+          if (had) await expect(writer.commit()).rejects.toMatchObject({ kind: 'already-exists' });
+          else await writer.commit();
+          expect(Buffer.compare(await content.read(digestOf(all)), all)).toBe(0);
+        }),
+        { numRuns: 25 },
+      );
+    });
+  });
+}
+
+async function gathered(chunks: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  const all: Uint8Array[] = [];
+  for await (const chunk of chunks) all.push(chunk);
+  return new Uint8Array(Buffer.concat(all));
+}
