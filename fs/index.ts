@@ -11,3 +11,4 @@ export * from './name.js';
 export * as sys from './sys/index.js';
 export * from './union/event.js';
 export * from './union/explain.js';
+export { Union, type UnionOptions } from './union/union.js';

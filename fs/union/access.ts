@@ -1,0 +1,122 @@
+// Reaching the object behind an inode: the upper one if there is one, else the topmost lower one. A node that
+// was taken with `acquire` goes back with `giveBack`, whatever happens in between.
+
+import { EINVAL, ENOENT, ENOTDIR, EROFS, ESTALE, FsError } from '../errno.js';
+import type { Attr } from '../filesystem.js';
+import type { LayerEntry, LayerNode, WritableNode } from '../layer/layer.js';
+import type { ByteString } from '../name.js';
+import type { Inode } from './inode.js';
+import type { Stack } from './stack.js';
+
+export function acquire(stack: Stack, inode: Inode): LayerNode {
+  if (inode.held !== undefined) return inode.held;
+  if (inode.upper) return acquireUpper(stack, inode);
+  if (inode.lower !== undefined) return inode.lower.layer.hold(inode.lower.dir, inode.lower.name);
+  const top = inode.folders[0];
+  if (top === undefined) throw new FsError(ESTALE, 'inode without a layer');
+  return stack.lowers[top.depth]!.hold(top.path, '.');
+}
+
+/** As `acquire`, for changing it: the caller has made sure that the upper has the object. */
+export function acquireUpper(stack: Stack, inode: Inode): WritableNode {
+  if (inode.held !== undefined) return inode.held;
+  if (stack.upper === undefined) throw new FsError(EROFS, 'union');
+  if (inode.isFolder) return stack.upper.hold(stack.table.path(inode), '.');
+  if (inode.parent === undefined) throw new FsError(ESTALE, 'inode without a name');
+  return stack.upper.hold(stack.table.path(inode.parent), inode.name);
+}
+
+export function giveBack(inode: Inode, node: LayerNode): void {
+  if (node !== inode.held) node.release();
+}
+
+/** Runs `act` on the object behind the inode. */
+export function withNode<T>(stack: Stack, inode: Inode, act: (node: LayerNode) => T): T {
+  const node = acquire(stack, inode);
+  try {
+    return act(node);
+  } finally {
+    giveBack(inode, node);
+  }
+}
+
+/** Runs `act` on the upper object of the inode, which must have one. */
+export function withUpper<T>(stack: Stack, inode: Inode, act: (node: WritableNode) => T): T {
+  const node = acquireUpper(stack, inode);
+  try {
+    return act(node);
+  } finally {
+    giveBack(inode, node);
+  }
+}
+
+/** The layer's own view of the inode, in `stack.scratch` until the next call. */
+export function statLayer(stack: Stack, inode: Inode): LayerEntry {
+  const { scratch } = stack;
+  if (inode.held !== undefined) {
+    inode.held.stat(scratch);
+    return scratch;
+  }
+  let there: boolean;
+  if (inode.upper) {
+    there =
+      inode.parent === undefined
+        ? stack.upper!.lookup('', '.', scratch)
+        : stack.upper!.lookup(stack.table.path(inode.parent), inode.name, scratch);
+  } else if (inode.lower !== undefined) {
+    there = inode.lower.layer.lookup(inode.lower.dir, inode.lower.name, scratch);
+  } else {
+    const top = inode.folders[0];
+    there = top !== undefined && stack.lowers[top.depth]!.lookup(top.path, '.', scratch);
+  }
+  if (!there || scratch.whiteout) throw new FsError(ESTALE, 'inode');
+  return scratch;
+}
+
+/** Fills `out` with the attributes that the union shows. */
+export function stat(stack: Stack, inode: Inode, out: Attr): void {
+  present(stack, inode, statLayer(stack, inode).attr, out);
+}
+
+/** Turns a layer's attributes of an inode into the union's. */
+export function present(stack: Stack, inode: Inode, from: Attr, out: Attr): void {
+  assignAttr(out, from);
+  out.ino = inode.ino;
+  if (inode.isFolder) out.nlink = inode.removed ? 0 : 1;
+  else if (inode.indexKey !== undefined) out.nlink = from.nlink - 1 + stack.upper!.indexNames(inode.indexKey);
+  else if (inode.removed) out.nlink = 0;
+}
+
+function assignAttr(to: Attr, from: Attr): void {
+  to.size = from.size;
+  to.blocks = from.blocks;
+  to.mode = from.mode;
+  to.nlink = from.nlink;
+  to.uid = from.uid;
+  to.gid = from.gid;
+  to.rdev = from.rdev;
+  to.blksize = from.blksize;
+  to.atimeSec = from.atimeSec;
+  to.atimeNsec = from.atimeNsec;
+  to.mtimeSec = from.mtimeSec;
+  to.mtimeNsec = from.mtimeNsec;
+  to.ctimeSec = from.ctimeSec;
+  to.ctimeNsec = from.ctimeNsec;
+  to.btimeSec = from.btimeSec;
+  to.btimeNsec = from.btimeNsec;
+}
+
+export function readlink(stack: Stack, inode: Inode): ByteString {
+  return withNode(stack, inode, (node) => node.readlink());
+}
+
+/** EINVAL for what is no offset or length of a file. */
+export function assertOffset(value: number): void {
+  if (!Number.isSafeInteger(value) || value < 0) throw new FsError(EINVAL, 'offset');
+}
+
+/** ENOTDIR for what is no folder, ENOENT for a folder that was removed: nothing can be made in either. */
+export function assertLiveFolder(inode: Inode): void {
+  if (!inode.isFolder) throw new FsError(ENOTDIR, 'parent');
+  if (inode.removed) throw new FsError(ENOENT, 'parent');
+}

@@ -1,0 +1,90 @@
+// Changing attributes: chmod, chown, truncate, utimes in one, and the clearing of set-id bits and capabilities
+// that a write by somebody without privilege brings. A layer's chown may clear set-id bits by itself; here they
+// go only when the caller asks for it, so that work in the process's own name can restore a file exactly.
+
+import { EINVAL, EISDIR, FsError } from '../errno.js';
+import type { Attr, AttrChange } from '../filesystem.js';
+import type { WritableNode } from '../layer/layer.js';
+import { PERMISSION_BITS, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_ISGID, S_ISUID, S_IXGRP } from '../mode.js';
+import { assertOffset, stat, withNode, withUpper } from './access.js';
+import { ACL_ACCESS, aclAfterChmod } from './acl.js';
+import { ensureUpper } from './copy-up.js';
+import type { Inode } from './inode.js';
+import { truncateData } from './open-file.js';
+import type { Stack } from './stack.js';
+
+const CAPABILITY = 'security.capability';
+
+/** See Filesystem.setattr. A change that changes nothing copies nothing up. */
+export function setAttributes(stack: Stack, inode: Inode, change: AttrChange, out: Attr): void {
+  const { size, mode, uid, gid, atime, mtime } = change;
+  if (size !== undefined) {
+    if (inode.type === S_IFDIR) throw new FsError(EISDIR, 'truncate');
+    if (inode.type !== S_IFREG) throw new FsError(EINVAL, 'truncate');
+    assertOffset(size);
+    ensureUpper(stack, inode, size);
+    truncateData(stack, inode, size);
+  }
+  const owner = uid !== undefined || gid !== undefined;
+  const times = atime !== undefined || mtime !== undefined;
+  if (change.killPrivileges === true) clearPrivileges(stack, inode);
+  if (mode !== undefined || owner || times) {
+    ensureUpper(stack, inode);
+    withUpper(stack, inode, (node) => {
+      if (owner) changeOwner(stack, node, uid, gid);
+      if (mode !== undefined) changeMode(stack, node, mode);
+      if (times) node.utimes(atime, mtime);
+    });
+    inode.inheritance = undefined;
+    inode.unprivileged = false;
+  }
+  stat(stack, inode, out);
+}
+
+function changeOwner(
+  stack: Stack,
+  node: WritableNode,
+  uid: number | undefined,
+  gid: number | undefined,
+): void {
+  node.stat(stack.scratch);
+  const { attr } = stack.scratch;
+  const { mode } = attr;
+  node.chown(uid ?? attr.uid, gid ?? attr.gid);
+  const setId = (mode & (S_ISUID | S_ISGID)) !== 0;
+  if (setId && (mode & S_IFMT) !== S_IFDIR) node.chmod(mode & PERMISSION_BITS);
+}
+
+/** Also moves the group bits into the mask of an access ACL, where a filesystem has not done so itself. */
+function changeMode(stack: Stack, node: WritableNode, mode: number): void {
+  node.stat(stack.scratch);
+  if ((stack.scratch.attr.mode & S_IFMT) === S_IFLNK) return;
+  node.chmod(mode & PERMISSION_BITS);
+  const access = node.getxattr(ACL_ACCESS);
+  if (access === undefined) return;
+  const wanted = aclAfterChmod(access, mode);
+  if (wanted.some((byte, i) => byte !== access[i])) node.setxattr(ACL_ACCESS, wanted, 0);
+}
+
+/** Set-user-ID goes, set-group-ID where the group may execute, and file capabilities (file_remove_privs of the kernel). */
+export function clearPrivileges(stack: Stack, inode: Inode): void {
+  if (inode.unprivileged || inode.type !== S_IFREG) return;
+  stat(stack, inode, stack.attr);
+  const { mode } = stack.attr;
+  const kept = withoutSetId(mode);
+  const capability = withNode(stack, inode, (node) => node.getxattr(CAPABILITY));
+  if (kept !== mode || capability !== undefined) {
+    ensureUpper(stack, inode);
+    withUpper(stack, inode, (upper) => {
+      if (kept !== mode) upper.chmod(kept & PERMISSION_BITS);
+      if (capability !== undefined) upper.removexattr(CAPABILITY);
+    });
+  }
+  inode.unprivileged = true;
+}
+
+function withoutSetId(mode: number): number {
+  let kept = mode & ~S_ISUID;
+  if ((mode & S_IXGRP) !== 0) kept &= ~S_ISGID;
+  return kept;
+}

@@ -1,0 +1,60 @@
+// Hard links. In the upper they are the layer's own. Those of a lower file stay together through the index: the
+// first copy-up also becomes an entry of the index, names that were not made yet are found through it, and the
+// count of names is what the upper has without the index's own, plus those still to be made.
+
+import { EEXIST, ENOENT, EPERM, FsError } from '../errno.js';
+import { assertName, type ByteString } from '../name.js';
+import { acquireUpper, assertLiveFolder, giveBack } from './access.js';
+import { ensureUpper } from './copy-up.js';
+import { type Inode, releaseHeld } from './inode.js';
+import { resolve, WHITEOUT } from './lookup.js';
+import type { Stack } from './stack.js';
+
+/** A further name for a file. EPERM for a folder, ENOENT for a removed file (but not for O_TMPFILE's). */
+export function link(stack: Stack, inode: Inode, parent: Inode, name: ByteString): void {
+  const upper = stack.writable();
+  assertName(name);
+  assertLiveFolder(parent);
+  if (inode.isFolder) throw new FsError(EPERM, 'link');
+  if (inode.removed && !inode.linkable) throw new FsError(ENOENT, 'link');
+  const where = resolve(stack, parent, name, stack.found);
+  if (stack.found.exists) throw new FsError(EEXIST, 'link');
+  ensureUpper(stack, parent);
+  ensureUpper(stack, inode);
+  const node = acquireUpper(stack, inode);
+  try {
+    upper.link(node, stack.table.path(parent), name, where === WHITEOUT);
+  } finally {
+    giveBack(inode, node);
+  }
+  markImpure(stack, inode, parent);
+  nowAt(stack, inode, parent, name);
+}
+
+/** A lower name of an indexed file is made in the upper, so that it can be moved. */
+export function materialise(stack: Stack, inode: Inode, parent: Inode, name: ByteString): void {
+  const upper = stack.writable();
+  if (inode.indexKey === undefined || inode.held === undefined) return;
+  ensureUpper(stack, parent);
+  upper.link(inode.held, stack.table.path(parent), name, false);
+  upper.setIndexNames(inode.indexKey, upper.indexNames(inode.indexKey) - 1);
+}
+
+/** The inode has just got the name (parent, name) in the upper: from now on it is found by it. */
+export function nowAt(stack: Stack, inode: Inode, parent: Inode, name: ByteString): void {
+  if (inode.removed) stack.table.adopt(inode, parent, name);
+  else stack.table.place(inode, parent, name);
+  if (inode.indexKey === undefined) releaseHeld(inode);
+}
+
+/** Tells the kernel's readdir that the folder holds an entry whose number is its origin's. */
+export function markImpure(stack: Stack, inode: Inode, folder: Inode): void {
+  if (folder.impure || inode.ino === stack.upperNumber(inode.upperIno)) return;
+  const node = acquireUpper(stack, folder);
+  try {
+    node.setImpure();
+  } finally {
+    giveBack(folder, node);
+  }
+  folder.impure = true;
+}

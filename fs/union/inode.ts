@@ -1,0 +1,228 @@
+// The inode table: what the union knows of each file that somebody refers to. An inode is found by its node id
+// (the kernel's word for it) and by its st_ino, so that two names of one file meet in one inode. It lives while
+// lookups, open handles or child inodes refer to it. Where it lies is kept as parent and name, never as a path,
+// because renaming a folder moves everything below it.
+
+import { ESTALE, FsError } from '../errno.js';
+import { type NodeId, ROOT_NODE } from '../filesystem.js';
+import type { LayerFile, ReadLayer, Staged, WritableFile, WritableNode } from '../layer/layer.js';
+import { S_IFDIR } from '../mode.js';
+import { type ByteString, joinPath } from '../name.js';
+
+/** A lower folder that is part of a merged one: which lower (0 is the topmost) and the folder's path in it. */
+export interface LowerFolder {
+  readonly depth: number;
+  readonly path: ByteString;
+}
+
+/** Where a lower file that is no folder lies; never changes, because lowers do not. */
+export interface LowerPlace {
+  readonly layer: ReadLayer;
+  readonly dir: ByteString;
+  readonly name: ByteString;
+}
+
+/** What a folder gives to new files in it, from its mode and its default ACL. */
+export interface Inheritance {
+  /** Set for a set-group-ID folder. */
+  readonly gid: number | undefined;
+  readonly defaultAcl: Uint8Array | undefined;
+}
+
+export class Inode {
+  readonly node: NodeId;
+  /** st_ino: the number of the origin, see `Stack`. */
+  readonly ino: number;
+  /** The type bits of st_mode. */
+  readonly type: number;
+  /** Counted by the operations that fill an Entry, given back by forget. */
+  lookups = 0;
+  /** Handles. */
+  opens = 0;
+  /** Child inodes whose parent this is, and steps under way. */
+  pins = 0;
+  /** With `name`: one name of this inode that exists. Stale for a file with further names while `held` is set. */
+  parent: Inode | undefined;
+  name: ByteString = '';
+  /** True once the object is in the upper: made there or copied up. Set by copy-up.ts, last. */
+  upper = false;
+  /** The number on the upper's filesystem, while `upper`. */
+  upperIno = 0;
+  /** Set where no name leads to the upper object, or none that is known. Replaces parent and name. */
+  held: WritableNode | undefined;
+  /** `held` as an object that never had a name (O_TMPFILE, a copy-up after unlink): discarded instead of released. */
+  staged: Staged | undefined;
+  /** Files only, and only where one lies below. */
+  lower: LowerPlace | undefined;
+  /** Folders only: the lower parts, topmost first. Empty for a folder of the upper alone. */
+  folders: readonly LowerFolder[] = [];
+  /** Folders with lower parts: their path in the union of the lowers alone, which is what a redirect says. */
+  lowerPath: ByteString = '';
+  /** The upper object's entry in the index of hard links. */
+  indexKey: string | undefined;
+  /** The last name is gone. */
+  removed = false;
+  /** Set for a file of O_TMPFILE without O_EXCL until it has a name: the only removed inode that link takes. */
+  linkable = false;
+  /** Data that is open; shared by all handles, so a copy-up moves all of them at once. */
+  reader: LayerFile | undefined;
+  writer: WritableFile | undefined;
+  /** Set while it is known that a write has no set-id bits and no capability to clear. */
+  unprivileged = false;
+  /** Known inheritance of a folder; dropped when mode, owner or ACL change. */
+  inheritance: Inheritance | undefined;
+  /** The upper folder carries the mark `impure`. */
+  impure = false;
+  /** `path` as of `pathEpoch`; kept by InodeTable. */
+  path: ByteString = '';
+  pathEpoch = -1;
+
+  constructor(node: NodeId, ino: number, type: number) {
+    this.node = node;
+    this.ino = ino;
+    this.type = type;
+  }
+
+  get isFolder(): boolean {
+    return this.type === S_IFDIR;
+  }
+}
+
+export class InodeTable {
+  readonly #byNode = new Map<NodeId, Inode>();
+  readonly #byIno = new Map<number, Inode>();
+  #lastNode = ROOT_NODE;
+  #pathEpoch = 0;
+
+  addRoot(ino: number): Inode {
+    return this.#add(new Inode(ROOT_NODE, ino, S_IFDIR));
+  }
+
+  /** Node ids count up and are never used again, so their generation stays 0. */
+  add(ino: number, type: number, parent: Inode, name: ByteString): Inode {
+    const inode = this.#add(new Inode(++this.#lastNode, ino, type));
+    this.place(inode, parent, name);
+    return inode;
+  }
+
+  /** An inode without a name (O_TMPFILE): not found by number until it is linked. */
+  addNameless(ino: number, type: number): Inode {
+    const inode = new Inode(++this.#lastNode, ino, type);
+    inode.removed = true;
+    this.#byNode.set(inode.node, inode);
+    return inode;
+  }
+
+  #add(inode: Inode): Inode {
+    this.#byNode.set(inode.node, inode);
+    this.#byIno.set(inode.ino, inode);
+    return inode;
+  }
+
+  get(node: NodeId): Inode {
+    const inode = this.#byNode.get(node);
+    if (inode === undefined) throw new FsError(ESTALE, `node ${node}`);
+    return inode;
+  }
+
+  byIno(ino: number): Inode | undefined {
+    return this.#byIno.get(ino);
+  }
+
+  get size(): number {
+    return this.#byNode.size;
+  }
+
+  values(): IterableIterator<Inode> {
+    return this.#byNode.values();
+  }
+
+  /** Makes (parent, name) the place where the inode is known to be. */
+  place(inode: Inode, parent: Inode, name: ByteString): void {
+    if (inode.parent === parent && inode.name === name) return;
+    if (inode.parent !== parent) {
+      parent.pins++;
+      const old = inode.parent;
+      inode.parent = parent;
+      if (old !== undefined) this.unpin(old);
+    }
+    inode.name = name;
+    if (inode.isFolder) this.#pathEpoch++;
+  }
+
+  /** The path from the root, as parent and name say. */
+  path(inode: Inode): ByteString {
+    if (inode.parent === undefined) return '';
+    if (!inode.isFolder) return joinPath(this.path(inode.parent), inode.name);
+    if (inode.pathEpoch !== this.#pathEpoch) {
+      inode.path = joinPath(this.path(inode.parent), inode.name);
+      inode.pathEpoch = this.#pathEpoch;
+    }
+    return inode.path;
+  }
+
+  /** The last name is gone: the number may come to mean another file. */
+  orphan(inode: Inode): void {
+    inode.removed = true;
+    if (this.#byIno.get(inode.ino) === inode) this.#byIno.delete(inode.ino);
+  }
+
+  /** A nameless inode got a name. */
+  adopt(inode: Inode, parent: Inode, name: ByteString): void {
+    inode.removed = false;
+    inode.linkable = false;
+    this.#byIno.set(inode.ino, inode);
+    this.place(inode, parent, name);
+  }
+
+  forget(node: NodeId, count: number): void {
+    const inode = this.#byNode.get(node);
+    if (inode === undefined || node === ROOT_NODE) return;
+    inode.lookups = Math.max(0, inode.lookups - count);
+    this.tidy(inode);
+  }
+
+  unpin(inode: Inode): void {
+    inode.pins--;
+    this.tidy(inode);
+  }
+
+  /** Drops the inode if nothing refers to it; its parent may follow. */
+  tidy(inode: Inode): void {
+    if (inode.lookups > 0 || inode.opens > 0 || inode.pins > 0 || inode.node === ROOT_NODE) return;
+    if (!this.#byNode.delete(inode.node)) return;
+    if (this.#byIno.get(inode.ino) === inode) this.#byIno.delete(inode.ino);
+    letGoOfObjects(inode);
+    const { parent } = inode;
+    inode.parent = undefined;
+    if (parent !== undefined) this.unpin(parent);
+  }
+
+  clear(): void {
+    for (const inode of this.#byNode.values()) letGoOfObjects(inode);
+    this.#byNode.clear();
+    this.#byIno.clear();
+  }
+}
+
+function letGoOfObjects(inode: Inode): void {
+  closeData(inode);
+  releaseHeld(inode);
+}
+
+/** Closes the data that the inode has open. */
+export function closeData(inode: Inode): void {
+  const { reader, writer } = inode;
+  inode.reader = undefined;
+  inode.writer = undefined;
+  reader?.close();
+  writer?.close();
+}
+
+export function releaseHeld(inode: Inode): void {
+  const { held, staged } = inode;
+  inode.held = undefined;
+  inode.staged = undefined;
+  if (staged !== undefined) staged.discard();
+  else held?.release();
+}

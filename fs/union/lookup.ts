@@ -1,0 +1,285 @@
+// Resolution: what a name of a folder means, over all layers. From the top down: nothing there (go on), a
+// whiteout (stop), a file (take it), a folder (collect it and go on, unless it is opaque; a redirect says where
+// the layers below are looked at). Facts of one layer are never mixed with those of another: attributes come
+// from the topmost object alone.
+
+import { ESTALE, FsError } from '../errno.js';
+import { Attr } from '../filesystem.js';
+import { LayerEntry, type WritableNode } from '../layer/layer.js';
+import { isFolder, S_IFMT } from '../mode.js';
+import { type ByteString, joinPath } from '../name.js';
+import { type Inode, type LowerFolder, releaseHeld } from './inode.js';
+import type { Stack } from './stack.js';
+
+/** No layer has the name, or a lower whiteout hides it. To create it: just make it. */
+export const NONE = 0;
+/** The upper has nothing at the name, a lower has. To change it: copy up. To remove it: whiteout. */
+export const LOWER = 1;
+/** The upper has it. To remove it: a whiteout if `lowerHas`, else nothing stays. */
+export const UPPER = 2;
+/** The upper has a whiteout. To create over it: stage and replace, and make a folder opaque. */
+export const WHITEOUT = 3;
+export type Where = typeof NONE | typeof LOWER | typeof UPPER | typeof WHITEOUT;
+
+/** The answer to `resolve`. Made once and filled many times; valid until it is filled again. */
+export class Found {
+  where: Where = NONE;
+  /** The topmost object, as its layer sees it. */
+  readonly entry = new LayerEntry(new Attr());
+  /** Where the topmost object lies, if `where` is LOWER. */
+  depth = 0;
+  dir: ByteString = '';
+  name: ByteString = '';
+  /** Folders: the lower parts. A new array each time. */
+  folders: LowerFolder[] = [];
+  /** Folders: see Inode.lowerPath. */
+  lowerPath: ByteString = '';
+  /** The layer number of the topmost lower part of a folder. */
+  lowerIno = 0;
+  /** For the parts below the topmost object. */
+  readonly below = new LayerEntry(new Attr());
+
+  get exists(): boolean {
+    return this.where === LOWER || this.where === UPPER;
+  }
+
+  get isFolder(): boolean {
+    return isFolder(this.entry.attr.mode);
+  }
+}
+
+/** Fills `out` with what `name` in `parent` is and returns `out.where`. */
+export function resolve(stack: Stack, parent: Inode, name: ByteString, out: Found): Where {
+  out.where = NONE;
+  if (parent.removed) return NONE;
+  if (out.folders.length > 0) out.folders = [];
+  const { upper } = stack;
+  let below = name;
+  if (upper !== undefined && parent.upper && upper.lookup(stack.table.path(parent), name, out.entry)) {
+    const { entry } = out;
+    if (entry.whiteout) {
+      out.where = WHITEOUT;
+      return WHITEOUT;
+    }
+    out.where = UPPER;
+    if (!isFolder(entry.attr.mode)) return UPPER;
+    const { redirect } = entry;
+    if (entry.opaque) return UPPER;
+    if (redirect?.startsWith('/')) {
+      out.lowerPath = redirect.slice(1);
+      collectAbsolute(stack, 0, out.lowerPath, out);
+      return UPPER;
+    }
+    if (redirect !== undefined) below = redirect;
+  }
+  if (parent.folders.length > 0) {
+    out.lowerPath = joinPath(parent.lowerPath, below);
+    collect(stack, parent.folders, below, out);
+  }
+  return out.where;
+}
+
+/** True if the lowers alone show something at a name, so that its absence needs a whiteout. */
+export function lowerHas(stack: Stack, parent: Inode, name: ByteString): boolean {
+  const { below } = stack.found;
+  for (const { depth, path } of parent.folders) {
+    if (stack.lowers[depth]!.lookup(path, name, below)) return !below.whiteout;
+  }
+  return false;
+}
+
+function collect(stack: Stack, folders: readonly LowerFolder[], name: ByteString, out: Found): void {
+  let wanted = name;
+  for (const { depth, path } of folders) {
+    const entry = out.where === NONE ? out.entry : out.below;
+    if (!stack.lowers[depth]!.lookup(path, wanted, entry)) continue;
+    if (!take(out, entry, depth, path, wanted)) return;
+    const { redirect } = entry;
+    if (redirect === undefined) continue;
+    if (redirect.startsWith('/')) {
+      collectAbsolute(stack, depth + 1, redirect.slice(1), out);
+      return;
+    }
+    wanted = redirect;
+  }
+}
+
+/**
+ * Goes on at another path, from the root of each lower from `depth` on (ovl_lookup_layer of the kernel). A
+ * redirect met on the way holds for the layers below it; a whiteout, a file or an opaque folder on the way ends
+ * the search.
+ */
+function collectAbsolute(stack: Stack, from: number, path: ByteString, out: Found): void {
+  let wanted = path;
+  let last = false;
+  for (let depth = from; depth < stack.lowers.length && !last; depth++) {
+    const layer = stack.lowers[depth]!;
+    const names = wanted.split('/');
+    let dir = '';
+    let next = '';
+    let missing = false;
+    for (let k = 0; k < names.length; k++) {
+      const name = names[k]!;
+      const entry = out.where === NONE ? out.entry : out.below;
+      if (missing || !layer.lookup(dir, name, entry)) {
+        missing = true;
+        next = joinPath(next, name);
+        continue;
+      }
+      if (k === names.length - 1) {
+        if (!take(out, entry, depth, dir, name)) return;
+      } else if (entry.whiteout || !isFolder(entry.attr.mode)) return;
+      const { redirect } = entry;
+      if (redirect === undefined) next = joinPath(next, name);
+      else next = redirect.startsWith('/') ? redirect.slice(1) : joinPath(next, redirect);
+      last ||= entry.opaque;
+      dir = joinPath(dir, name);
+    }
+    wanted = next;
+  }
+}
+
+/** Adds one lower object to the answer; false if what lies below it does not matter. */
+function take(out: Found, entry: LayerEntry, depth: number, dir: ByteString, name: ByteString): boolean {
+  if (entry.whiteout) return false;
+  const folder = isFolder(entry.attr.mode);
+  if (out.where === NONE) {
+    out.where = LOWER;
+    out.depth = depth;
+    out.dir = dir;
+    out.name = name;
+  } else if (!folder) return false;
+  if (!folder) return false;
+  if (out.folders.length === 0) out.lowerIno = entry.attr.ino;
+  out.folders.push({ depth, path: joinPath(dir, name) });
+  return !entry.opaque;
+}
+
+/** The inode of what was found; EROFS and the like are not its affair. `found.exists` must hold. */
+export function intern(stack: Stack, parent: Inode, name: ByteString, found: Found): Inode {
+  const { table } = stack;
+  let ino = numberOf(stack, found);
+  let known = table.byIno(ino);
+  if (known !== undefined && !isSame(stack, known, parent, name, found)) {
+    ino = stack.duplicateNumber(parent, name);
+    known = table.byIno(ino);
+  }
+  if (known !== undefined) {
+    if (!known.isFolder) refresh(stack, known, parent, name, found);
+    return known;
+  }
+  const inode = table.add(ino, found.entry.attr.mode & S_IFMT, parent, name);
+  inode.upper = found.where === UPPER;
+  if (inode.upper) inode.upperIno = found.entry.attr.ino;
+  if (inode.isFolder) {
+    inode.folders = found.folders;
+    inode.lowerPath = found.lowerPath;
+    return inode;
+  }
+  if (found.where === LOWER) {
+    inode.lower = { layer: stack.lowers[found.depth]!, dir: found.dir, name: found.name };
+    if (found.entry.attr.nlink > 1) joinIndex(stack, inode);
+  } else if (found.entry.attr.nlink > 1 && found.entry.origin !== 0) {
+    holdIndexed(stack, inode);
+  }
+  return inode;
+}
+
+/** Looks up a name and interns it; undefined if it does not exist. The step must `tidy` the inode at its end. */
+export function child(stack: Stack, parent: Inode, name: ByteString, found = stack.found): Inode | undefined {
+  resolve(stack, parent, name, found);
+  return found.exists ? intern(stack, parent, name, found) : undefined;
+}
+
+/** The root's inode; its upper part, if there is an upper, is the layer's own root. */
+export function makeRoot(stack: Stack): Inode {
+  const folders = stack.lowers.map((_, depth) => ({ depth, path: '' }));
+  const top = stack.upper ?? stack.lowers[0];
+  if (top === undefined) throw new TypeError('a union needs at least one layer');
+  const { scratch } = stack;
+  if (!top.lookup('', '.', scratch)) throw new FsError(ESTALE, 'root of a layer');
+  const opaque = stack.upper !== undefined && scratch.opaque;
+  const upperIno = scratch.attr.ino;
+  const lowest = opaque ? undefined : stack.lowers[0];
+  const hasLower = lowest?.lookup('', '.', scratch) === true;
+  const ino = hasLower ? stack.lowerNumber(0, scratch.attr.ino) : stack.upperNumber(upperIno);
+  const root = stack.table.addRoot(ino);
+  root.folders = hasLower ? cutBelowOpaque(stack, folders) : [];
+  root.upper = stack.upper !== undefined;
+  root.upperIno = upperIno;
+  return root;
+}
+
+function cutBelowOpaque(stack: Stack, folders: LowerFolder[]): LowerFolder[] {
+  const last = folders.findIndex(
+    ({ depth }) => stack.lowers[depth]!.lookup('', '.', stack.scratch) && stack.scratch.opaque,
+  );
+  return last < 0 ? folders : folders.slice(0, last + 1);
+}
+
+function numberOf(stack: Stack, found: Found): number {
+  const { entry } = found;
+  if (found.where === LOWER) return stack.lowerNumber(found.depth, entry.attr.ino);
+  if (entry.origin !== 0) return entry.origin;
+  if (found.folders.length > 0) return stack.lowerNumber(found.folders[0]!.depth, found.lowerIno);
+  return stack.upperNumber(entry.attr.ino);
+}
+
+/** True if the found object is the one that the inode with its number stands for. */
+function isSame(stack: Stack, known: Inode, parent: Inode, name: ByteString, found: Found): boolean {
+  const { attr } = found.entry;
+  if ((attr.mode & S_IFMT) !== known.type) return false;
+  if (known.isFolder) return known.parent === parent && known.name === name;
+  if (found.where === UPPER) return known.upper && known.upperIno === attr.ino;
+  if (attr.nlink > 1) return !known.upper || known.indexKey !== undefined;
+  const { lower } = known;
+  return (
+    !known.upper &&
+    lower !== undefined &&
+    lower.layer === stack.lowers[found.depth] &&
+    lower.dir === found.dir &&
+    lower.name === found.name
+  );
+}
+
+/** A file was reached by a name: that name is a good one to find it by. */
+function refresh(stack: Stack, inode: Inode, parent: Inode, name: ByteString, found: Found): void {
+  if (inode.indexKey !== undefined) return;
+  if (inode.upper !== (found.where === UPPER)) return;
+  stack.table.place(inode, parent, name);
+  if (inode.upper) releaseHeld(inode);
+}
+
+/** A lower file with several names may have been copied up through another of them. */
+function joinIndex(stack: Stack, inode: Inode): void {
+  const { upper } = stack;
+  if (upper === undefined || inode.lower === undefined) return;
+  const { layer, dir, name } = inode.lower;
+  const source = layer.hold(dir, name);
+  try {
+    const key = upper.indexKey(source);
+    const held = upper.indexed(key);
+    if (held !== undefined) becomeIndexed(stack, inode, key, held);
+  } finally {
+    source.release();
+  }
+}
+
+function holdIndexed(stack: Stack, inode: Inode): void {
+  const { upper } = stack;
+  if (upper === undefined || inode.parent === undefined) return;
+  const held = upper.hold(stack.table.path(inode.parent), inode.name);
+  const key = upper.indexedKey(held);
+  if (key === undefined) held.release();
+  else becomeIndexed(stack, inode, key, held);
+}
+
+/** The inode is the indexed object; it stays held, because its names come and go. */
+export function becomeIndexed(stack: Stack, inode: Inode, key: string, held: WritableNode): void {
+  held.stat(stack.scratch);
+  inode.upper = true;
+  inode.upperIno = stack.scratch.attr.ino;
+  inode.indexKey = key;
+  releaseHeld(inode);
+  inode.held = held;
+}

@@ -1,0 +1,170 @@
+// Open files. All handles of an inode share its data (one descriptor for reading, one for writing): a copy-up
+// changes what the inode reads from, and every handle follows. Offsets of O_APPEND are computed here.
+
+import { EBADF, EFBIG, EINVAL, EISDIR, ENXIO, EOPNOTSUPP, FsError } from '../errno.js';
+import {
+  FALLOC_KEEP_SIZE,
+  FALLOC_PUNCH_HOLE,
+  FALLOC_ZERO_RANGE,
+  O_ACCMODE,
+  O_APPEND,
+  O_RDONLY,
+  O_TRUNC,
+  O_WRONLY,
+  SEEK_DATA,
+  SEEK_HOLE,
+} from '../filesystem.js';
+import type { LayerFile, WritableFile } from '../layer/layer.js';
+import { S_IFDIR, S_IFREG } from '../mode.js';
+import { assertOffset, withNode, withUpper } from './access.js';
+import { ensureUpper } from './copy-up.js';
+import { closeData, type Inode } from './inode.js';
+import type { Stack } from './stack.js';
+
+/** What a handle remembers beside its inode. */
+export class OpenFile {
+  readonly inode: Inode;
+  readonly flags: number;
+
+  constructor(inode: Inode, flags: number) {
+    this.inode = inode;
+    this.flags = flags;
+    inode.opens++;
+  }
+
+  get writes(): boolean {
+    return (this.flags & O_ACCMODE) !== O_RDONLY;
+  }
+}
+
+/** Opens the inode's data as the flags ask: copied up for writing, without data for O_TRUNC. */
+export function openFile(stack: Stack, inode: Inode, flags: number): OpenFile {
+  if (inode.type === S_IFDIR) throw new FsError(EISDIR, 'open');
+  if (inode.type !== S_IFREG) throw new FsError(EINVAL, 'open');
+  const truncate = (flags & O_TRUNC) !== 0;
+  if ((flags & O_ACCMODE) !== O_RDONLY || truncate) {
+    ensureUpper(stack, inode, truncate ? 0 : undefined);
+    writable(stack, inode);
+    if (truncate) truncateData(stack, inode, 0);
+  } else readable(stack, inode);
+  return new OpenFile(inode, flags);
+}
+
+export function closeFile(stack: Stack, file: OpenFile): void {
+  const { inode } = file;
+  inode.opens--;
+  if (inode.opens === 0) closeData(inode);
+  stack.table.tidy(inode);
+}
+
+export function readFile(stack: Stack, file: OpenFile, offset: number, into: Uint8Array): number {
+  assertOffset(offset);
+  return readable(stack, file.inode).read(offset, into);
+}
+
+export function writeFile(stack: Stack, file: OpenFile, offset: number, data: Uint8Array): number {
+  const writer = writerOf(stack, file);
+  let at = offset;
+  if ((file.flags & O_APPEND) !== 0) {
+    writer.stat(stack.attr);
+    at = stack.attr.size;
+  }
+  assertOffset(at);
+  if (!Number.isSafeInteger(at + data.length)) throw new FsError(EFBIG, 'write');
+  return data.length === 0 ? 0 : writer.write(at, data);
+}
+
+/** SEEK_DATA and SEEK_HOLE alone: the others need no filesystem. */
+export function seekFile(stack: Stack, file: OpenFile, offset: number, whence: number): number {
+  if (whence !== SEEK_DATA && whence !== SEEK_HOLE) throw new FsError(EINVAL, 'lseek');
+  // lseek(2): a negative offset is ENXIO for these two.
+  if (offset < 0) throw new FsError(ENXIO, 'lseek');
+  const found = readable(stack, file.inode).seek(offset, whence);
+  if (found === undefined) throw new FsError(ENXIO, 'lseek');
+  return found;
+}
+
+const ALLOCATE_MODES = new Set([
+  0,
+  FALLOC_KEEP_SIZE,
+  FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE,
+  FALLOC_ZERO_RANGE,
+  FALLOC_ZERO_RANGE | FALLOC_KEEP_SIZE,
+]);
+
+export function allocateFile(
+  stack: Stack,
+  file: OpenFile,
+  mode: number,
+  offset: number,
+  length: number,
+): void {
+  const writer = writerOf(stack, file);
+  assertOffset(offset);
+  if (!Number.isSafeInteger(length) || length <= 0) throw new FsError(EINVAL, 'fallocate');
+  if (!ALLOCATE_MODES.has(mode)) throw new FsError(EOPNOTSUPP, 'fallocate');
+  writer.allocate(mode, offset, length);
+}
+
+/** copy_file_range(2); EINVAL for overlapping ranges of one file. */
+export function copyRange(
+  stack: Stack,
+  from: OpenFile,
+  fromOffset: number,
+  to: OpenFile,
+  toOffset: number,
+  length: number,
+): number {
+  const writer = writerOf(stack, to);
+  assertOffset(fromOffset);
+  assertOffset(toOffset);
+  if ((from.flags & O_ACCMODE) === O_WRONLY || (to.flags & O_APPEND) !== 0) throw new FsError(EBADF, 'copy');
+  const source = readable(stack, from.inode);
+  source.stat(stack.attr);
+  const count = Math.max(0, Math.min(length, stack.attr.size - fromOffset));
+  const overlap = Math.abs(fromOffset - toOffset) < count;
+  if (from.inode === to.inode && overlap) throw new FsError(EINVAL, 'copy');
+  return count === 0 ? 0 : writer.copyFrom(source, fromOffset, toOffset, count);
+}
+
+/** Data of the upper reaches the disk; what lies below is on it. A file that is not open for writing is opened for it. */
+export function syncFile(stack: Stack, inode: Inode, dataOnly: boolean): void {
+  if (!inode.upper || stack.readOnly) return;
+  if (inode.writer !== undefined) {
+    inode.writer.sync(dataOnly);
+    return;
+  }
+  const file = withUpper(stack, inode, (node) => node.openWrite());
+  try {
+    file.sync(dataOnly);
+  } finally {
+    file.close();
+  }
+}
+
+/** Sets the size of a file that is in the upper. */
+export function truncateData(stack: Stack, inode: Inode, size: number): void {
+  const file = inode.writer ?? withUpper(stack, inode, (node) => node.openWrite());
+  try {
+    file.truncate(size);
+  } finally {
+    if (file !== inode.writer) file.close();
+  }
+}
+
+function writerOf(stack: Stack, file: OpenFile): WritableFile {
+  if (!file.writes) throw new FsError(EBADF, 'write');
+  stack.writable();
+  return writable(stack, file.inode);
+}
+
+function readable(stack: Stack, inode: Inode): LayerFile {
+  if (inode.writer !== undefined) return inode.writer;
+  inode.reader ??= withNode(stack, inode, (node) => node.open());
+  return inode.reader;
+}
+
+function writable(stack: Stack, inode: Inode): WritableFile {
+  inode.writer ??= withUpper(stack, inode, (node) => node.openWrite());
+  return inode.writer;
+}

@@ -1,0 +1,127 @@
+// rename(2) and renameat2(2). Everything is checked and copied up first; then marks are set on folders that
+// would else lose or gain lower content at their new place; the move itself is one step of the upper.
+
+import { EEXIST, EINVAL, EISDIR, ENOENT, ENOTDIR, ENOTEMPTY, FsError } from '../errno.js';
+import { RENAME_EXCHANGE, RENAME_NOREPLACE } from '../filesystem.js';
+import { assertName, type ByteString, joinPath } from '../name.js';
+import { assertLiveFolder } from './access.js';
+import { ensureUpper } from './copy-up.js';
+import { markImpure, materialise, nowAt } from './hardlink.js';
+import type { Inode } from './inode.js';
+import { child, LOWER, lowerHas, type Where } from './lookup.js';
+import { prepareMove } from './marker.js';
+import { isEmpty } from './readdir.js';
+import type { Stack } from './stack.js';
+import { nameIsGone, prepareToLose } from './whiteout.js';
+
+/** One side of a rename: a name, and what it is. */
+interface Side {
+  readonly parent: Inode;
+  readonly name: ByteString;
+  readonly inode: Inode;
+  readonly where: Where;
+  readonly nlink: number;
+}
+
+/** See Filesystem.rename. RENAME_WHITEOUT is refused: who may make whiteouts by hand writes to a layer, not to a union. */
+export function rename(
+  stack: Stack,
+  parent: Inode,
+  name: ByteString,
+  newParent: Inode,
+  newName: ByteString,
+  flags: number,
+): void {
+  stack.writable();
+  const exchange = flags === RENAME_EXCHANGE;
+  if (flags !== 0 && flags !== RENAME_NOREPLACE && !exchange) throw new FsError(EINVAL, 'rename');
+  assertName(name);
+  assertName(newName);
+  assertLiveFolder(parent);
+  assertLiveFolder(newParent);
+  const source = side(stack, parent, name);
+  if (source === undefined) throw new FsError(ENOENT, 'rename');
+  try {
+    const target = side(stack, newParent, newName);
+    try {
+      if (target !== undefined && flags === RENAME_NOREPLACE) throw new FsError(EEXIST, 'rename');
+      if (target === undefined && exchange) throw new FsError(ENOENT, 'rename');
+      if (isWithin(newParent, source.inode)) throw new FsError(EINVAL, 'rename');
+      if (target !== undefined && isWithin(parent, target.inode)) {
+        throw new FsError(exchange ? EINVAL : ENOTEMPTY, 'rename');
+      }
+      if (target?.inode === source.inode) return;
+      if (target !== undefined && exchange) exchangeNames(stack, source, target);
+      else move(stack, source, newParent, newName, target);
+    } finally {
+      if (target !== undefined) stack.table.unpin(target.inode);
+    }
+  } finally {
+    stack.table.unpin(source.inode);
+  }
+}
+
+function side(stack: Stack, parent: Inode, name: ByteString): Side | undefined {
+  const inode = child(stack, parent, name);
+  if (inode === undefined) return undefined;
+  inode.pins++;
+  return { parent, name, inode, where: stack.found.where, nlink: stack.found.entry.attr.nlink };
+}
+
+function isWithin(folder: Inode, ancestor: Inode): boolean {
+  for (let at: Inode | undefined = folder; at !== undefined; at = at.parent) if (at === ancestor) return true;
+  return false;
+}
+
+function move(
+  stack: Stack,
+  source: Side,
+  newParent: Inode,
+  newName: ByteString,
+  target: Side | undefined,
+): void {
+  const { parent, name, inode } = source;
+  const upper = stack.writable();
+  if (target !== undefined) assertReplaceable(stack, inode, target.inode);
+  ensureUpper(stack, newParent);
+  ensureMovable(stack, source);
+  const lost = target && prepareToLose(stack, target.inode, target.where, target.nlink);
+  if (inode.isFolder) prepareMove(stack, inode, newParent, newName);
+  const leaveWhiteout = lowerHas(stack, parent, name);
+  const dir = stack.table.path(parent);
+  upper.rename(dir, name, stack.table.path(newParent), newName, leaveWhiteout);
+  if (leaveWhiteout) stack.emit('whiteout', joinPath(dir, name));
+  if (target !== undefined && lost !== undefined) nameIsGone(stack, target.inode, lost);
+  arrived(stack, inode, newParent, newName);
+}
+
+function exchangeNames(stack: Stack, one: Side, other: Side): void {
+  ensureMovable(stack, one);
+  ensureMovable(stack, other);
+  if (one.inode.isFolder) prepareMove(stack, one.inode, other.parent, other.name);
+  if (other.inode.isFolder) prepareMove(stack, other.inode, one.parent, one.name);
+  const { table } = stack;
+  stack.writable().exchange(table.path(one.parent), one.name, table.path(other.parent), other.name);
+  arrived(stack, one.inode, other.parent, other.name);
+  arrived(stack, other.inode, one.parent, one.name);
+}
+
+/** The order of these checks is the VFS's: kinds first, then emptiness. */
+function assertReplaceable(stack: Stack, source: Inode, target: Inode): void {
+  if (source.isFolder && !target.isFolder) throw new FsError(ENOTDIR, 'rename');
+  if (!source.isFolder && target.isFolder) throw new FsError(EISDIR, 'rename');
+  if (target.isFolder && !isEmpty(stack, target)) throw new FsError(ENOTEMPTY, 'rename');
+}
+
+/** The upper has the object at this very name. */
+function ensureMovable(stack: Stack, { parent, name, inode, where }: Side): void {
+  if (where !== LOWER) return;
+  // A lower name of a file that was copied up through another name is only in the index.
+  if (inode.upper) materialise(stack, inode, parent, name);
+  else ensureUpper(stack, inode);
+}
+
+function arrived(stack: Stack, inode: Inode, parent: Inode, name: ByteString): void {
+  markImpure(stack, inode, parent);
+  nowAt(stack, inode, parent, name);
+}

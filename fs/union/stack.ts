@@ -1,0 +1,94 @@
+// What every part of the union stands on: the layers, their number spaces, the inode table and the events.
+//
+// File numbers: two layers may lie on different filesystems, whose numbers overlap. Each filesystem gets an
+// index in the order of its first appearance from the bottom up, and a number n of it is shown as
+// index * 2^48 + n. The order from the bottom keeps the numbers of a chain stable when layers are added on top.
+
+import { EROFS, FsError } from '../errno.js';
+import { Attr } from '../filesystem.js';
+import { LayerEntry, type ReadLayer, type WriteLayer } from '../layer/layer.js';
+import type { ByteString } from '../name.js';
+import type { EventKind, EventStream } from './event.js';
+import { type Inode, InodeTable } from './inode.js';
+import { Found } from './lookup.js';
+
+const SPACE = 2 ** 48;
+
+export class Stack {
+  /** Topmost first. */
+  readonly lowers: readonly ReadLayer[];
+  readonly upper: WriteLayer | undefined;
+  readonly events: EventStream | undefined;
+  readonly table = new InodeTable();
+  /** The result of the last `resolve` of a step; a second one for steps that need two. */
+  readonly found = new Found();
+  readonly other = new Found();
+  /** For looking at one object. */
+  readonly scratch = new LayerEntry(new Attr());
+  readonly attr = new Attr();
+  /** Set by freeze(): the upper changes no more. */
+  frozen = false;
+  readonly #lowerBase: readonly number[];
+  readonly #upperBase: number;
+  readonly #duplicateBase: number;
+  readonly #duplicates = new Map<string, number>();
+
+  constructor(lowers: readonly ReadLayer[], upper: WriteLayer | undefined, events: EventStream | undefined) {
+    this.lowers = lowers;
+    this.upper = upper;
+    this.events = events;
+    const bases = new Map<string, number>();
+    const baseOf = (device: string): number => {
+      const known = bases.get(device);
+      if (known !== undefined) return known;
+      const base = bases.size * SPACE;
+      bases.set(device, base);
+      return base;
+    };
+    this.#lowerBase = lowers
+      .toReversed()
+      .map((layer) => baseOf(layer.device))
+      .toReversed();
+    this.#upperBase = upper === undefined ? 0 : baseOf(upper.device);
+    this.#duplicateBase = bases.size * SPACE;
+  }
+
+  get readOnly(): boolean {
+    return this.upper === undefined || this.frozen;
+  }
+
+  /** The upper, if it may be changed; EROFS otherwise. */
+  writable(): WriteLayer {
+    if (this.upper === undefined || this.frozen) throw new FsError(EROFS, 'union');
+    return this.upper;
+  }
+
+  lowerNumber(depth: number, ino: number): number {
+    return this.#lowerBase[depth]! + (ino % SPACE);
+  }
+
+  upperNumber(ino: number): number {
+    return this.#upperBase + (ino % SPACE);
+  }
+
+  /**
+   * A number for a second object that claims the number of another: an upper file that was copied with its
+   * origin mark by some other program, or a layer folder that lies inside another layer. Such a number holds
+   * for this mount only.
+   */
+  duplicateNumber(parent: Inode, name: ByteString): number {
+    const key = `${parent.ino}/${name}`;
+    let number = this.#duplicates.get(key);
+    if (number === undefined) {
+      number = this.#duplicateBase + this.#duplicates.size + 1;
+      this.#duplicates.set(key, number);
+    }
+    return number;
+  }
+
+  /** Tells that the upper was changed at `path`. */
+  emit(kind: EventKind, path: ByteString, amounts?: { bytesCopied: number; bytesSaved: number }): void {
+    if (this.events === undefined || this.upper === undefined) return;
+    this.events.emit({ kind, path, layer: this.upper.id, ...amounts });
+  }
+}

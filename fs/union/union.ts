@@ -1,0 +1,325 @@
+// The union: ordered layers as one filesystem. Lowers never change; everything that changes goes to the upper,
+// in overlayfs's own spelling of copies, whiteouts and marks. This class keeps the node and handle numbers and
+// hands each operation to the file named for it. One step at a time, nothing is asynchronous, and every
+// invariant holds between two operations.
+
+import { EBADF, EINVAL, ENOENT, ENOTDIR, FsError } from '../errno.js';
+import {
+  type Attr,
+  type AttrChange,
+  type Caller,
+  type DirVisitor,
+  type Entry,
+  type Filesystem,
+  type Handle,
+  type NodeId,
+  O_EXCL,
+  ROOT_NODE,
+  type StatFs,
+} from '../filesystem.js';
+import type { ReadLayer, WriteLayer } from '../layer/layer.js';
+import { S_IFDIR, S_IFLNK, S_IFMT } from '../mode.js';
+import type { ByteString } from '../name.js';
+import { assertLiveFolder, readlink, stat } from './access.js';
+import { clearPrivileges, setAttributes } from './attributes.js';
+import { create, createFile, createNameless } from './create.js';
+import type { EventStream } from './event.js';
+import { link } from './hardlink.js';
+import type { Inode } from './inode.js';
+import { child, makeRoot } from './lookup.js';
+import {
+  allocateFile,
+  closeFile,
+  copyRange,
+  OpenFile,
+  openFile,
+  readFile,
+  seekFile,
+  syncFile,
+  writeFile,
+} from './open-file.js';
+import { fillEntry, OpenFolder } from './readdir.js';
+import { rename } from './rename.js';
+import { Stack } from './stack.js';
+import { rmdir, unlink } from './whiteout.js';
+import { getXattr, listXattr, removeXattr, setXattr } from './xattr.js';
+
+export interface UnionOptions {
+  /** Topmost first. */
+  readonly lowers: readonly ReadLayer[];
+  /** Without one the union is read only. */
+  readonly upper?: WriteLayer;
+  readonly events?: EventStream;
+}
+
+export class Union implements Filesystem {
+  readonly #stack: Stack;
+  readonly #handles = new Map<Handle, OpenFile | OpenFolder>();
+  #lastHandle = 0;
+
+  constructor({ lowers, upper, events }: UnionOptions) {
+    this.#stack = new Stack(lowers, upper, events);
+    makeRoot(this.#stack);
+  }
+
+  get readOnly(): boolean {
+    return this.#stack.readOnly;
+  }
+
+  /** From now on nothing changes the upper any more: every change fails with EROFS. */
+  freeze(): void {
+    this.#stack.upper?.sync();
+    this.#stack.frozen = true;
+  }
+
+  /** The path of a node, as it was last found. */
+  pathOf(node: NodeId): ByteString {
+    return this.#stack.table.path(this.#get(node));
+  }
+
+  lookup(parent: NodeId, name: ByteString, out: Entry): boolean {
+    const folder = this.#get(parent);
+    if (!folder.isFolder) throw new FsError(ENOTDIR, 'lookup');
+    const inode = child(this.#stack, folder, name);
+    if (inode === undefined) return false;
+    this.#count(inode, out);
+    return true;
+  }
+
+  forget(node: NodeId, count: number): void {
+    this.#stack.table.forget(node, count);
+  }
+
+  getattr(node: NodeId, out: Attr): void {
+    stat(this.#stack, this.#get(node), out);
+  }
+
+  setattr(node: NodeId, change: AttrChange, _caller: Caller, out: Attr, _handle?: Handle): void {
+    setAttributes(this.#stack, this.#get(node), change, out);
+  }
+
+  readlink(node: NodeId): ByteString {
+    const inode = this.#get(node);
+    if (inode.type !== S_IFLNK) throw new FsError(EINVAL, 'readlink');
+    return readlink(this.#stack, inode);
+  }
+
+  mknod(parent: NodeId, name: ByteString, mode: number, rdev: number, caller: Caller, out: Entry): void {
+    const type = mode & S_IFMT;
+    if (type === S_IFDIR || type === S_IFLNK) throw new FsError(EINVAL, 'mknod');
+    this.#count(create(this.#stack, this.#get(parent), name, { mode, rdev }, caller), out);
+  }
+
+  mkdir(parent: NodeId, name: ByteString, mode: number, caller: Caller, out: Entry): void {
+    const wanted = { mode: S_IFDIR | (mode & ~S_IFMT) };
+    this.#count(create(this.#stack, this.#get(parent), name, wanted, caller), out);
+  }
+
+  symlink(parent: NodeId, name: ByteString, target: ByteString, caller: Caller, out: Entry): void {
+    const wanted = { mode: S_IFLNK | 0o777, target };
+    this.#count(create(this.#stack, this.#get(parent), name, wanted, caller), out);
+  }
+
+  link(node: NodeId, newParent: NodeId, newName: ByteString, out: Entry): void {
+    const inode = this.#get(node);
+    link(this.#stack, inode, this.#get(newParent), newName);
+    this.#fresh(inode, out);
+  }
+
+  unlink(parent: NodeId, name: ByteString): void {
+    unlink(this.#stack, this.#get(parent), name);
+  }
+
+  rmdir(parent: NodeId, name: ByteString): void {
+    rmdir(this.#stack, this.#get(parent), name);
+  }
+
+  rename(parent: NodeId, name: ByteString, newParent: NodeId, newName: ByteString, flags: number): void {
+    rename(this.#stack, this.#get(parent), name, this.#get(newParent), newName, flags);
+  }
+
+  create(parent: NodeId, name: ByteString, mode: number, flags: number, caller: Caller, out: Entry): Handle {
+    const stack = this.#stack;
+    const folder = this.#get(parent);
+    assertLiveFolder(folder);
+    const exclusive = (flags & O_EXCL) !== 0;
+    const known = exclusive ? undefined : child(stack, folder, name);
+    if (known === undefined) {
+      const inode = createFile(stack, folder, name, mode, caller);
+      this.#count(inode, out);
+      return this.#handle(new OpenFile(inode, flags));
+    }
+    known.pins++;
+    try {
+      const file = openFile(stack, known, flags);
+      this.#fresh(known, out);
+      return this.#handle(file);
+    } finally {
+      stack.table.unpin(known);
+    }
+  }
+
+  tmpfile(parent: NodeId, mode: number, flags: number, caller: Caller, out: Entry): Handle {
+    const inode = createNameless(this.#stack, this.#get(parent), mode, flags, caller);
+    this.#fresh(inode, out);
+    return this.#handle(new OpenFile(inode, flags));
+  }
+
+  open(node: NodeId, flags: number): Handle {
+    return this.#handle(openFile(this.#stack, this.#get(node), flags));
+  }
+
+  read(handle: Handle, offset: number, into: Uint8Array): number {
+    return readFile(this.#stack, this.#file(handle), offset, into);
+  }
+
+  write(handle: Handle, offset: number, data: Uint8Array, killPrivileges: boolean): number {
+    const file = this.#file(handle);
+    const count = writeFile(this.#stack, file, offset, data);
+    if (killPrivileges) clearPrivileges(this.#stack, file.inode);
+    return count;
+  }
+
+  lseek(handle: Handle, offset: number, whence: number): number {
+    return seekFile(this.#stack, this.#file(handle), offset, whence);
+  }
+
+  fallocate(handle: Handle, mode: number, offset: number, length: number): void {
+    allocateFile(this.#stack, this.#file(handle), mode, offset, length);
+  }
+
+  copyFileRange(from: Handle, fromOffset: number, to: Handle, toOffset: number, length: number): number {
+    return copyRange(this.#stack, this.#file(from), fromOffset, this.#file(to), toOffset, length);
+  }
+
+  flush(handle: Handle): void {
+    // Every write was handed to the layer when it was made: close(2) has nothing left to report.
+    this.#file(handle);
+  }
+
+  fsync(handle: Handle, dataOnly: boolean): void {
+    syncFile(this.#stack, this.#file(handle).inode, dataOnly);
+  }
+
+  release(handle: Handle): void {
+    const file = this.#file(handle);
+    this.#handles.delete(handle);
+    closeFile(this.#stack, file);
+  }
+
+  opendir(node: NodeId): Handle {
+    const inode = this.#get(node);
+    if (!inode.isFolder) throw new FsError(ENOTDIR, 'opendir');
+    inode.opens++;
+    return this.#handle(new OpenFolder(inode));
+  }
+
+  readdir(handle: Handle, from: number, visit: DirVisitor): void {
+    this.#folder(handle).read(this.#stack, from, visit);
+  }
+
+  readdirPlus(handle: Handle, from: number, out: Entry, visit: DirVisitor): void {
+    this.#folder(handle).readPlus(this.#stack, from, out, visit);
+  }
+
+  fsyncdir(handle: Handle, _dataOnly: boolean): void {
+    this.#folder(handle);
+    this.sync();
+  }
+
+  releasedir(handle: Handle): void {
+    const { inode } = this.#folder(handle);
+    this.#handles.delete(handle);
+    inode.opens--;
+    this.#stack.table.tidy(inode);
+  }
+
+  getxattr(node: NodeId, name: ByteString): Uint8Array | undefined {
+    return getXattr(this.#stack, this.#get(node), name);
+  }
+
+  setxattr(node: NodeId, name: ByteString, value: Uint8Array, flags: number, clearSgid: boolean): void {
+    setXattr(this.#stack, this.#get(node), name, value, flags, clearSgid);
+  }
+
+  listxattr(node: NodeId): readonly ByteString[] {
+    return listXattr(this.#stack, this.#get(node));
+  }
+
+  removexattr(node: NodeId, name: ByteString): void {
+    removeXattr(this.#stack, this.#get(node), name);
+  }
+
+  statfs(_node: NodeId): StatFs {
+    const layer = this.#stack.upper ?? this.#stack.lowers[0];
+    if (layer === undefined) throw new FsError(ENOENT, 'layer');
+    return layer.statfs();
+  }
+
+  sync(): void {
+    if (!this.#stack.frozen) this.#stack.upper?.sync();
+  }
+
+  destroy(): void {
+    this.#handles.clear();
+    this.#stack.table.clear();
+    this.#stack.upper?.close();
+    for (const layer of this.#stack.lowers) layer.close();
+  }
+
+  /**
+   * The node at a path (no leading slash; '' is the root), counted as by lookup, without following a symlink;
+   * false if there is none.
+   */
+  resolvePath(path: ByteString, out: Entry): boolean {
+    let node = ROOT_NODE;
+    if (path === '') {
+      this.#fresh(this.#get(ROOT_NODE), out);
+      return true;
+    }
+    for (const name of path.split('/')) {
+      const folder = this.#get(node);
+      const found = folder.isFolder && this.lookup(node, name, out);
+      if (node !== ROOT_NODE) this.forget(node, 1);
+      if (!found) return false;
+      node = out.node;
+    }
+    return true;
+  }
+
+  #get(node: NodeId): Inode {
+    return this.#stack.table.get(node);
+  }
+
+  /** Fills `out` for what `child` has just found, and counts it. */
+  #count(inode: Inode, out: Entry): void {
+    fillEntry(this.#stack, inode, out);
+    inode.lookups++;
+  }
+
+  /** As #count, where what `child` saw may have changed since. */
+  #fresh(inode: Inode, out: Entry): void {
+    out.node = inode.node;
+    out.generation = 0;
+    stat(this.#stack, inode, out.attr);
+    inode.lookups++;
+  }
+
+  #handle(open: OpenFile | OpenFolder): Handle {
+    const handle = ++this.#lastHandle;
+    this.#handles.set(handle, open);
+    return handle;
+  }
+
+  #file(handle: Handle): OpenFile {
+    const open = this.#handles.get(handle);
+    if (!(open instanceof OpenFile)) throw new FsError(EBADF, 'handle');
+    return open;
+  }
+
+  #folder(handle: Handle): OpenFolder {
+    const open = this.#handles.get(handle);
+    if (!(open instanceof OpenFolder)) throw new FsError(EBADF, 'handle');
+    return open;
+  }
+}

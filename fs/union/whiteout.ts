@@ -1,0 +1,83 @@
+// Removing names. A name that a lower shows needs a whiteout in the upper, always asked afresh, because an
+// upper file may stand on a lower one; a name of the upper alone leaves nothing. An object that is still in use
+// is held before its name goes, so that open handles and the kernel's references keep working.
+
+import { EISDIR, ENOENT, ENOTDIR, ENOTEMPTY, FsError } from '../errno.js';
+import { assertName, type ByteString, joinPath } from '../name.js';
+import { acquireUpper, assertLiveFolder } from './access.js';
+import { ensureUpper } from './copy-up.js';
+import type { Inode } from './inode.js';
+import { child, LOWER, lowerHas, UPPER, type Where } from './lookup.js';
+import { isEmpty } from './readdir.js';
+import type { Stack } from './stack.js';
+
+export function unlink(stack: Stack, parent: Inode, name: ByteString): void {
+  remove(stack, parent, name, (inode) => {
+    if (inode.isFolder) throw new FsError(EISDIR, 'unlink');
+  });
+}
+
+export function rmdir(stack: Stack, parent: Inode, name: ByteString): void {
+  remove(stack, parent, name, (inode) => {
+    if (!inode.isFolder) throw new FsError(ENOTDIR, 'rmdir');
+    if (!isEmpty(stack, inode)) throw new FsError(ENOTEMPTY, 'rmdir');
+  });
+}
+
+function remove(stack: Stack, parent: Inode, name: ByteString, check: (inode: Inode) => void): void {
+  const upper = stack.writable();
+  assertName(name);
+  assertLiveFolder(parent);
+  const inode = child(stack, parent, name);
+  if (inode === undefined) throw new FsError(ENOENT, 'remove');
+  const { where, entry } = stack.found;
+  inode.pins++;
+  try {
+    check(inode);
+    const left = prepareToLose(stack, inode, where, entry.attr.nlink);
+    const dir = stack.table.path(parent);
+    if (left === LOWER || lowerHas(stack, parent, name)) {
+      ensureUpper(stack, parent);
+      upper.whiteout(dir, name);
+      stack.emit('whiteout', joinPath(dir, name));
+    } else if (inode.isFolder) upper.rmdir(dir, name);
+    else upper.unlink(dir, name);
+    nameIsGone(stack, inode, left);
+  } finally {
+    stack.table.unpin(inode);
+  }
+}
+
+/**
+ * To be called before a name of the inode goes: what is in use is held. A lower file with several names is
+ * copied up first, because the count of its names (`nlink`) can only be kept beside an upper object (as
+ * ovl_nlink_start of the kernel). Returns where the name is now.
+ */
+export function prepareToLose(stack: Stack, inode: Inode, where: Where, nlink: number): Where {
+  let now = where;
+  if (!inode.isFolder && !inode.upper && nlink > 1) {
+    ensureUpper(stack, inode);
+    now = UPPER;
+  }
+  const inUse = inode.lookups > 0 || inode.opens > 0 || inode.pins > 1;
+  if (inode.upper && inUse && inode.held === undefined) inode.held = acquireUpper(stack, inode);
+  return now;
+}
+
+/** To be called after a name of the inode, which was in `where`, is gone. */
+export function nameIsGone(stack: Stack, inode: Inode, where: Where): void {
+  const { upper, table, scratch } = stack;
+  if (inode.indexKey !== undefined && upper !== undefined) {
+    if (where === LOWER) upper.setIndexNames(inode.indexKey, upper.indexNames(inode.indexKey) - 1);
+    inode.held?.stat(scratch);
+    if (scratch.attr.nlink - 1 + upper.indexNames(inode.indexKey) > 0) return;
+    upper.unindex(inode.indexKey);
+    inode.indexKey = undefined;
+    table.orphan(inode);
+  } else if (inode.isFolder || inode.held === undefined) {
+    table.orphan(inode);
+  } else {
+    inode.held.stat(scratch);
+    if (scratch.attr.nlink === 0) table.orphan(inode);
+  }
+}

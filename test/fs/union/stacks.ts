@@ -1,0 +1,76 @@
+// Stacks of layers in memory for the union's tests. A layer is described by what is in it; the lowers come
+// from one list, topmost first, as the union takes them.
+
+import { Attr } from '../../../fs/filesystem.js';
+import { LayerEntry } from '../../../fs/layer/layer.js';
+import { MemLayer, type MemLayerOptions } from '../../../fs/layer/mem-layer.js';
+import { S_IFDIR, S_IFREG } from '../../../fs/mode.js';
+import { basename, dirname } from '../../../fs/name.js';
+import { EventStream, type UnionEvent } from '../../../fs/union/event.js';
+import { Union } from '../../../fs/union/union.js';
+import { bytes, Paths } from '../../suites/paths.js';
+
+/** Path to content: a string is a file, `null` a whiteout, `{}` a folder, with marks where it has some; `=path` a hard link. */
+export type Description = Readonly<
+  Record<
+    string,
+    string | null | { readonly opaque?: boolean; readonly redirect?: string; readonly mode?: number }
+  >
+>;
+
+export function describeLayer(layer: MemLayer, description: Description): MemLayer {
+  for (const [path, what] of Object.entries(description)) {
+    const dir = dirname(path);
+    const name = basename(path);
+    if (what === null) layer.whiteout(dir, name);
+    else if (typeof what !== 'string') {
+      layer.make(dir, name, { mode: S_IFDIR | (what.mode ?? 0o755), uid: 0, gid: 0 });
+      const node = layer.hold(dir, name);
+      if (what.opaque === true) node.setOpaque(true);
+      if (what.redirect !== undefined) node.setRedirect(what.redirect);
+      node.release();
+    } else if (what.startsWith('=')) {
+      const node = layer.hold(dirname(what.slice(1)), basename(what.slice(1)));
+      layer.link(node, dir, name, false);
+      node.release();
+    } else {
+      const file = layer.makeFile(dir, name, { mode: S_IFREG | 0o644, uid: 0, gid: 0 });
+      file.write(0, bytes(what));
+      file.close();
+    }
+  }
+  return layer;
+}
+
+export interface Rig {
+  readonly lowers: readonly MemLayer[];
+  readonly upper: MemLayer;
+  readonly union: Union;
+  readonly paths: Paths;
+  readonly events: UnionEvent[];
+  /** A new union over the same layers, as after unmount and mount. */
+  remount(): Rig;
+}
+
+export function rig(descriptions: readonly Description[], options: MemLayerOptions = {}): Rig {
+  const numbers = { last: 0 };
+  const lowers = descriptions.map((description, i) =>
+    describeLayer(new MemLayer({ id: `lower${i}`, device: 'disk', numbers }), description),
+  );
+  const upper = new MemLayer({ id: 'upper', device: 'disk', numbers, ...options });
+  return over(lowers, upper);
+}
+
+export function over(lowers: readonly MemLayer[], upper: MemLayer): Rig {
+  const stream = new EventStream();
+  const events: UnionEvent[] = [];
+  stream.listen((event) => events.push(event));
+  const union = new Union({ lowers, upper, events: stream });
+  return { lowers, upper, union, paths: new Paths(union), events, remount: () => over(lowers, upper) };
+}
+
+/** What the upper holds at a path: its own view, marks included; undefined for nothing. */
+export function inUpper(upper: MemLayer, path: string): LayerEntry | undefined {
+  const entry = new LayerEntry(new Attr());
+  return upper.lookup(dirname(path), basename(path), entry) ? entry : undefined;
+}
