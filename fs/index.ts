@@ -2,6 +2,8 @@
 
 export * from './errno.js';
 export * from './filesystem.js';
+export { type LowerDirOptions, openLowerDir } from './layer/dir-layer.js';
+export { openUpperDir, type UpperDir, type UpperDirOptions } from './layer/dir-upper.js';
 export * from './layer/layer.js';
 export { MemLayer, type MemLayerOptions } from './layer/mem-layer.js';
 export * from './layer/open-stack.js';

@@ -3,8 +3,8 @@
 // known to marks.ts and dir-marks.ts; the writable side is dir-upper.ts.
 
 import { ENOENT, FsError } from '../errno.js';
-import { Attr, type StatFs } from '../filesystem.js';
-import { direntType, S_IFCHR, S_IFMT, S_IFREG } from '../mode.js';
+import type { StatFs } from '../filesystem.js';
+import { S_IFCHR, S_IFMT } from '../mode.js';
 import { type ByteString, toText } from '../name.js';
 import {
   AT_FDCWD,
@@ -12,7 +12,6 @@ import {
   deviceOf,
   filesystemUuid,
   getXattr,
-  listFolder,
   mayUseTrustedXattrs,
   O_DIRECTORY,
   O_NOFOLLOW,
@@ -23,10 +22,11 @@ import {
   statAt,
   statfsFd,
 } from '../sys/index.js';
-import { hasXattrWhiteouts, type LayerRules, readMarks } from './dir-marks.js';
+import { listMarked } from './dir-list.js';
+import { type LayerRules, readMarks } from './dir-marks.js';
 import { DirNode } from './dir-node.js';
 import { FolderCache } from './folder-cache.js';
-import { type Dialect, LayerEntry, type LayerVisitor, type MarkPrefix, type ReadLayer } from './layer.js';
+import type { Dialect, LayerEntry, LayerVisitor, MarkPrefix, ReadLayer } from './layer.js';
 import { isMarkFile, OVERRIDE_NAMES, WH_PREFIX } from './marks.js';
 
 export interface LowerDirOptions {
@@ -36,9 +36,6 @@ export interface LowerDirOptions {
   /** Prefixes of the marks to be read; what this process can read if absent. */
   readonly marks?: readonly MarkPrefix[];
 }
-
-const DT_REG = S_IFREG >>> 12;
-const DT_CHR = S_IFCHR >>> 12;
 
 /** Prefixes under which a process finds marks that it can read: `trusted.` ones are invisible to ordinary users. */
 export function readablePrefixes(dialect: Dialect): readonly MarkPrefix[] {
@@ -69,7 +66,6 @@ export class DirLayer implements ReadLayer {
   protected readonly root: number;
   protected readonly folders: FolderCache;
   protected readonly rules: LayerRules;
-  readonly #probe = new LayerEntry(new Attr());
 
   /** Takes `root`, a descriptor that is open for reading, over. */
   constructor(root: number, id: string, rules: LayerRules) {
@@ -92,8 +88,7 @@ export class DirLayer implements ReadLayer {
   list(dir: ByteString, visit: LayerVisitor): void {
     const fd = this.#openFolder(dir);
     try {
-      if (this.rules.dialect === 'wh') this.#listWh(fd, visit);
-      else this.#listEntries(fd, visit);
+      listMarked(this.rules, fd, visit);
     } finally {
       closeFd(fd);
     }
@@ -130,24 +125,6 @@ export class DirLayer implements ReadLayer {
     return folder === this.root ? reopen(folder, O_RDONLY) : openAt(folder, '.', O_RDONLY | O_DIRECTORY);
   }
 
-  #listEntries(fd: number, visit: LayerVisitor): void {
-    const lookAtFiles = this.rules.overrides || hasXattrWhiteouts(this.rules, fd);
-    listFolder(fd, (name, type, ino) => {
-      if (type === DT_CHR || type === 0 || (lookAtFiles && type === DT_REG)) {
-        this.#visitLooked(fd, name, ino, visit);
-      } else visit(name, type, ino, false);
-      return undefined;
-    });
-  }
-
-  /** For entries whose d_type does not say what they are: devices may be whiteouts, files may be stand-ins. */
-  #visitLooked(fd: number, name: ByteString, ino: number, visit: LayerVisitor): void {
-    const entry = this.#probe;
-    if (!statAt(fd, name, entry.attr)) return;
-    readMarks(this.rules, fd, name, entry);
-    visit(name, direntType(entry.attr.mode), ino, entry.whiteout);
-  }
-
   #lookupWh(folder: number, name: ByteString, out: LayerEntry): boolean {
     if (isMarkFile('wh', name)) return false;
     if (statAt(folder, name, out.attr)) {
@@ -163,20 +140,5 @@ export class DirLayer implements ReadLayer {
     out.redirect = undefined;
     out.origin = 0;
     return true;
-  }
-
-  #listWh(fd: number, visit: LayerVisitor): void {
-    this.#listEntries(fd, (name, type, ino, whiteout) => {
-      if (!name.startsWith(WH_PREFIX)) {
-        visit(name, type, ino, whiteout);
-        return;
-      }
-      const hidden = name.slice(WH_PREFIX.length);
-      // `.wh..wh.x` and `.wh..opq` are AUFS's and fuse-overlayfs's own files; a name that exists beside its
-      // whiteout is listed as itself.
-      if (hidden === '' || hidden === '.opq' || hidden.startsWith(WH_PREFIX)) return;
-      if (statAt(fd, hidden, this.#probe.attr)) return;
-      visit(hidden, DT_CHR, ino, true);
-    });
   }
 }

@@ -121,8 +121,10 @@ export class DirNode implements LayerNode {
 /** What the writable objects of an upper have in common. */
 export interface UpperRules extends LayerRules {
   readonly marks: MarkPrefix;
-  /** This process may set any owner, make any device and read any file. */
+  /** This process may set any owner and make any device. */
   readonly privileged: boolean;
+  /** This process may open files and folders whatever their mode. */
+  readonly opensAll: boolean;
   /** From now on override_stat is believed in this layer. */
   enableOverrides(): void;
 }
@@ -157,7 +159,7 @@ export class UpperNode extends DirNode implements WritableNode {
     const bits = mode & PERMISSION_BITS;
     // What an ordinary user could not open any more is opened to the owner, and the true mode is kept aside.
     const needed = isFolder(attr.mode) ? 0o700 : 0o600;
-    if (this.#overrideIfAny() !== undefined || (!this.rules.privileged && (bits & needed) !== needed)) {
+    if (this.#overrideIfAny() !== undefined || (!this.rules.opensAll && (bits & needed) !== needed)) {
       this.#override({ mode: bits });
       chmodFd(this.fd, (bits & 0o777) | needed);
       return;

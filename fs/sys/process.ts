@@ -27,6 +27,7 @@ function libc(): Calls {
 
 /** Bits of capabilities(7). */
 export const CAP_CHOWN = 0;
+export const CAP_DAC_OVERRIDE = 1;
 export const CAP_DAC_READ_SEARCH = 2;
 export const CAP_FOWNER = 3;
 export const CAP_SYS_ADMIN = 21;

@@ -1,0 +1,82 @@
+// An object of an upper that has no name in it yet. A regular file has no name at all (O_TMPFILE) where the
+// filesystem can do that, everything else a temporary one in `work/`. It gets its name last, when it is complete.
+
+import { FsError } from '../errno.js';
+import { RENAME_NOREPLACE } from '../filesystem.js';
+import type { ByteString } from '../name.js';
+import { linkFd, renameErrno } from '../sys/index.js';
+import { UpperNode, type UpperRules } from './dir-node.js';
+import { putInPlace } from './dir-replace.js';
+import type { IndexFolder } from './index-folder.js';
+import type { Staged } from './layer.js';
+import type { WorkFolder } from './work-folder.js';
+
+/** Where stages live and go. */
+export interface StagePlaces {
+  readonly work: WorkFolder;
+  readonly index: IndexFolder;
+  /** The descriptor of a folder of the layer that must exist. */
+  folder(dir: ByteString): number;
+  /** Before an object comes to (to, name): EINVAL for a name that only marks have, EEXIST unless `replace`. */
+  claim(to: number, name: ByteString, replace: boolean): void;
+  /** After it came: what was known of this path no longer holds, and a whiteout file of the name goes. */
+  settle(to: number, dir: ByteString, name: ByteString): void;
+}
+
+export class DirStaged extends UpperNode implements Staged {
+  readonly #places: StagePlaces;
+  /** Its name in `work/`; undefined while it has none anywhere. */
+  #temp: ByteString | undefined;
+
+  constructor(fd: number, rules: UpperRules, places: StagePlaces, temp: ByteString | undefined) {
+    super(fd, rules);
+    this.#places = places;
+    this.#temp = temp;
+  }
+
+  publish(dir: ByteString, name: ByteString, replace: boolean): void {
+    const to = this.#places.folder(dir);
+    this.#places.claim(to, name, replace);
+    if (replace) this.#replace(to, name);
+    else this.#place(to, name);
+    this.#temp = undefined;
+    this.#places.settle(to, dir, name);
+    this.release();
+  }
+
+  publishIndexed(key: string, dir: ByteString, name: ByteString, replace: boolean): void {
+    const index = this.#places.index;
+    index.add(key, this.fd, this.#temp);
+    try {
+      this.publish(dir, name, replace);
+    } catch (error) {
+      index.remove(key);
+      throw error;
+    }
+  }
+
+  discard(): void {
+    if (this.#temp !== undefined) this.#places.work.remove(this.#temp);
+    this.release();
+  }
+
+  #replace(to: number, name: ByteString): void {
+    const work = this.#places.work;
+    if (this.#temp === undefined) {
+      // linkat(2) cannot replace.
+      const temp = work.freeName();
+      linkFd(this.fd, work.fd, temp);
+      this.#temp = temp;
+    }
+    putInPlace(this.rules, work, this.#temp, to, name);
+  }
+
+  #place(to: number, name: ByteString): void {
+    if (this.#temp === undefined) {
+      linkFd(this.fd, to, name);
+      return;
+    }
+    const failure = renameErrno(this.#places.work.fd, this.#temp, to, name, RENAME_NOREPLACE);
+    if (failure !== 0) throw new FsError(failure, 'publish');
+  }
+}

@@ -1,0 +1,283 @@
+// The work folder of an upper, laid out as kernel overlayfs lays it out: `work/` holds what has no name yet and
+// is emptied at open, `index/` joins hard links, `work/incompat/` names what other readers cannot understand.
+// Whoever has the flock on the work folder is the upper's one writer; the kernel frees it when that process ends.
+
+import { EBUSY, EINVAL, EMLINK, EXDEV, FsError, isErrno } from '../errno.js';
+import { Attr } from '../filesystem.js';
+import { isFolder, S_IFCHR } from '../mode.js';
+import { type ByteString, toText } from '../name.js';
+import {
+  AT_FDCWD,
+  chmodFd,
+  closeFd,
+  deviceOf,
+  linkAt,
+  listFolder,
+  makeFolderAt,
+  makeNodeAt,
+  O_CREAT,
+  O_DIRECTORY,
+  O_NOFOLLOW,
+  O_PATH,
+  O_RDONLY,
+  O_RDWR,
+  openAt,
+  openAtIfAny,
+  readAt,
+  removeFolderAt,
+  removeFolderErrno,
+  renameAt,
+  statAt,
+  truncateFd,
+  tryLock,
+  unlinkAt,
+  unlinkAtIfAny,
+  writeAt,
+} from '../sys/index.js';
+
+/** Who holds an upper, for the message that somebody else gets. */
+export interface Holder {
+  readonly pid: number;
+  readonly mountPoint?: string;
+}
+
+const HOLDER_FILE = 'holder.json';
+const INCOMPAT = 'incompat';
+/** Our own entry in `work/incompat`: the upper is not plain. */
+const GUARD = 'mica';
+const LOCK_STEP_MS = 50;
+
+export class WorkFolder {
+  /** `WORK/work`, open for reading. */
+  readonly fd: number;
+  readonly #outer: number;
+  #index: number | undefined;
+  #names = 0;
+  #guarded: boolean;
+  /** A whiteout of which others are hard links, as the kernel makes them. */
+  #sharedWhiteout: ByteString | undefined;
+
+  /**
+   * Locks and empties the work folder at `path`. EBUSY, naming the holder, if it is still held after `waitMs`;
+   * EXDEV if it is not on the filesystem `device`; EINVAL if an entry of `work/incompat` says that the upper
+   * cannot be trusted (`volatile`) or is not understood.
+   */
+  constructor(path: ByteString, device: string, holder: Holder, waitMs: number) {
+    this.#outer = openAt(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
+    try {
+      if (deviceOf(this.#outer) !== device) throw new FsError(EXDEV, 'upper and work folder');
+      this.#lock(path, waitMs);
+      this.#writeHolder(holder);
+      this.fd = openPrivateFolder(this.#outer, 'work');
+    } catch (error) {
+      closeFd(this.#outer);
+      throw error;
+    }
+    try {
+      this.#guarded = this.#readIncompat();
+      emptyFolder(this.fd, INCOMPAT);
+      if (this.hasIndex) this.#cleanIndex(this.index());
+    } catch (error) {
+      closeFd(this.fd);
+      closeFd(this.#outer);
+      throw error;
+    }
+  }
+
+  /** A name in `work/` that nobody has, spelled as the kernel spells them. */
+  freeName(): ByteString {
+    return `#${(this.#names++).toString(16)}`;
+  }
+
+  /** A whiteout in `work/` under a fresh name. */
+  makeWhiteout(): ByteString {
+    const name = this.freeName();
+    if (this.#sharedWhiteout !== undefined) {
+      try {
+        linkAt(this.fd, this.#sharedWhiteout, this.fd, name);
+        return name;
+      } catch (error) {
+        if (!isErrno(error, EMLINK)) throw error;
+      }
+    }
+    this.#sharedWhiteout = this.freeName();
+    makeNodeAt(this.fd, this.#sharedWhiteout, S_IFCHR, 0);
+    linkAt(this.fd, this.#sharedWhiteout, this.fd, name);
+    return name;
+  }
+
+  /** Removes what lies at a name of `work/`, with everything in it. */
+  remove(name: ByteString): void {
+    removeAny(this.fd, name, () => this.freeName());
+  }
+
+  /** The descriptor of `index/`, which is made if it is missing. */
+  index(): number {
+    this.#index ??= openPrivateFolder(this.#outer, 'index');
+    return this.#index;
+  }
+
+  get hasIndex(): boolean {
+    return this.#index !== undefined || statAt(this.#outer, 'index', new Attr());
+  }
+
+  get guarded(): boolean {
+    return this.#guarded;
+  }
+
+  setGuard(on: boolean): void {
+    if (on === this.#guarded) return;
+    const incompat = openPrivateFolder(this.fd, INCOMPAT);
+    try {
+      if (on) makeFolderAt(incompat, GUARD, 0o700);
+      else removeFolderAt(incompat, GUARD);
+    } finally {
+      closeFd(incompat);
+    }
+    if (!on) removeFolderAt(this.fd, INCOMPAT);
+    this.#guarded = on;
+  }
+
+  close(): void {
+    if (this.#sharedWhiteout !== undefined) unlinkAtIfAny(this.fd, this.#sharedWhiteout);
+    unlinkAtIfAny(this.#outer, HOLDER_FILE);
+    if (this.#index !== undefined) closeFd(this.#index);
+    closeFd(this.fd);
+    closeFd(this.#outer);
+  }
+
+  #lock(path: ByteString, waitMs: number): void {
+    const never = new Int32Array(new SharedArrayBuffer(4));
+    for (let waited = 0; !tryLock(this.#outer); waited += LOCK_STEP_MS) {
+      if (waited >= waitMs) throw new FsError(EBUSY, `${toText(path)} is held by ${this.#readHolder()}`);
+      Atomics.wait(never, 0, 0, LOCK_STEP_MS);
+    }
+  }
+
+  #writeHolder(holder: Holder): void {
+    const fd = openAt(this.#outer, HOLDER_FILE, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
+    try {
+      truncateFd(fd, 0);
+      writeAt(fd, 0, new TextEncoder().encode(JSON.stringify(holder)));
+    } finally {
+      closeFd(fd);
+    }
+  }
+
+  #readHolder(): string {
+    const fd = openAtIfAny(this.#outer, HOLDER_FILE, O_RDONLY | O_NOFOLLOW);
+    if (fd === undefined) return 'another process';
+    try {
+      const bytes = new Uint8Array(8192);
+      const text = new TextDecoder().decode(bytes.subarray(0, readAt(fd, 0, bytes)));
+      const pid = /"pid":(\d+)/.exec(text)?.[1];
+      const mountPoint = /"mountPoint":("(?:[^"\\]|\\.)*")/.exec(text)?.[1];
+      if (pid === undefined) return 'another process';
+      return mountPoint === undefined
+        ? `process ${pid}`
+        : `process ${pid}, mounted at ${JSON.parse(mountPoint)}`;
+    } finally {
+      closeFd(fd);
+    }
+  }
+
+  /** True if our guard stands. Any other entry is a feature that is not understood here (ovl_workdir_cleanup). */
+  #readIncompat(): boolean {
+    if (!statAt(this.fd, INCOMPAT, new Attr())) return false;
+    const incompat = openPrivateFolder(this.fd, INCOMPAT);
+    let guarded = false;
+    try {
+      listFolder(incompat, (name) => {
+        if (name === GUARD) guarded = true;
+        else throw new FsError(EINVAL, `upper with incompatible feature '${toText(name)}' (work/incompat)`);
+        return undefined;
+      });
+    } finally {
+      closeFd(incompat);
+    }
+    return guarded;
+  }
+
+  /** Entries of which no name is left, and what was being made (ovl_indexdir_cleanup). */
+  #cleanIndex(index: number): void {
+    const attr = new Attr();
+    const gone: ByteString[] = [];
+    listFolder(index, (name) => {
+      if (!statAt(index, name, attr) || isFolder(attr.mode)) return undefined;
+      const isWhiteout = (attr.mode & S_IFCHR) === S_IFCHR && attr.rdev === 0;
+      if (name.startsWith('#') || (attr.nlink === 1 && !isWhiteout)) gone.push(name);
+      return undefined;
+    });
+    for (const name of gone) unlinkAt(index, name);
+  }
+}
+
+/** Opens a folder of ours, made if it is missing; the kernel leaves them with mode 0, which only root can open. */
+function openPrivateFolder(dir: number, name: ByteString): number {
+  if (!statAt(dir, name, new Attr())) makeFolderAt(dir, name, 0o700);
+  const fd = openAt(dir, name, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+  try {
+    // Also sheds a set-group-id bit, which new files would otherwise inherit.
+    chmodFd(fd, 0o700);
+    return openAt(fd, '.', O_RDONLY | O_DIRECTORY);
+  } finally {
+    closeFd(fd);
+  }
+}
+
+/** Empties a folder, but for the entry `except`. */
+function emptyFolder(fd: number, except: ByteString): void {
+  const names: ByteString[] = [];
+  listFolder(fd, (name) => {
+    if (name !== except) names.push(name);
+    return undefined;
+  });
+  let fresh = 0;
+  const taken = new Set(names);
+  const freeName = (): ByteString => {
+    let name = `#x${fresh++}`;
+    while (taken.has(name)) name = `#x${fresh++}`;
+    return name;
+  };
+  for (const name of names) removeAny(fd, name, freeName);
+}
+
+/**
+ * Removes a tree at a name of `dir`. A folder within is moved up before it is emptied, so that a tree of any
+ * depth takes two descriptors and no path.
+ */
+function removeAny(dir: number, name: ByteString, freeName: () => ByteString): void {
+  const left = [name];
+  for (let next = left.pop(); next !== undefined; next = left.pop()) {
+    const attr = new Attr();
+    if (!statAt(dir, next, attr)) continue;
+    if (!isFolder(attr.mode)) unlinkAt(dir, next);
+    else if (removeFolderErrno(dir, next) !== 0) {
+      moveFoldersUp(dir, next, freeName, left);
+      removeFolderAt(dir, next);
+    }
+  }
+}
+
+function moveFoldersUp(dir: number, name: ByteString, freeName: () => ByteString, moved: ByteString[]): void {
+  const fd = openPrivateFolder(dir, name);
+  try {
+    const names: ByteString[] = [];
+    listFolder(fd, (entry) => {
+      names.push(entry);
+      return undefined;
+    });
+    const attr = new Attr();
+    for (const entry of names) {
+      if (!statAt(fd, entry, attr)) continue;
+      if (!isFolder(attr.mode)) unlinkAt(fd, entry);
+      else if (removeFolderErrno(fd, entry) !== 0) {
+        const free = freeName();
+        renameAt(fd, entry, dir, free, 0);
+        moved.push(free);
+      }
+    }
+  } finally {
+    closeFd(fd);
+  }
+}
