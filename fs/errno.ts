@@ -35,8 +35,10 @@ export const ENOSYS = 38;
 export const ENOTEMPTY = 39;
 export const ELOOP = 40;
 export const ENODATA = 61;
+export const EPROTO = 71;
 export const EOVERFLOW = 75;
 export const EOPNOTSUPP = 95;
+export const ECONNABORTED = 103;
 export const ENOTCONN = 107;
 export const ESTALE = 116;
 export const EDQUOT = 122;
@@ -75,8 +77,10 @@ const NAMES: Readonly<Record<number, readonly [code: string, text: string]>> = {
   [ENOTEMPTY]: ['ENOTEMPTY', 'directory not empty'],
   [ELOOP]: ['ELOOP', 'too many levels of symbolic links'],
   [ENODATA]: ['ENODATA', 'no data available'],
+  [EPROTO]: ['EPROTO', 'protocol error'],
   [EOVERFLOW]: ['EOVERFLOW', 'value too large for defined data type'],
   [EOPNOTSUPP]: ['EOPNOTSUPP', 'operation not supported'],
+  [ECONNABORTED]: ['ECONNABORTED', 'connection aborted'],
   [ENOTCONN]: ['ENOTCONN', 'transport endpoint is not connected'],
   [ESTALE]: ['ESTALE', 'stale file handle'],
   [EDQUOT]: ['EDQUOT', 'disk quota exceeded'],
