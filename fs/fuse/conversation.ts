@@ -1,0 +1,58 @@
+// What the handlers of one connection share: the filesystem, the request at hand, the reply being made, and
+// what was agreed on at INIT.
+
+import { Entry, type Filesystem, type Handle, type NodeId } from '../filesystem.js';
+import { fuse_setxattr_in } from './abi.js';
+import { ImplicitHandles } from './implicit-handles.js';
+import { Reply } from './reply.js';
+import { Request } from './request.js';
+
+/** Data bytes of the largest WRITE, and of the largest READ (256 pages). */
+export const MAX_WRITE = 1 << 20;
+export const MAX_PAGES = 256;
+/** Headers and fixed structs before the data; the kernel asks for 80 bytes. */
+const HEADROOM = 4096;
+
+/** The answer is `length` bytes of reply body, or a negative errno, or nothing at all. */
+export type Outcome = number;
+/** For requests that have no reply; no errno is that low. */
+export const NO_REPLY = -4096;
+
+export class Conversation {
+  readonly filesystem: Filesystem;
+  readonly request = new Request(MAX_WRITE + HEADROOM);
+  readonly reply = new Reply(MAX_WRITE + HEADROOM);
+  /** Filled anew by each handler that needs one. */
+  readonly entry = new Entry();
+  readonly visitPlus = this.reply.direntPlus(this.entry);
+  /** The minor version that both sides speak; 0 before INIT. */
+  minor = 0;
+  /** Bytes of fuse_setxattr_in: longer where SETXATTR_EXT was agreed on. */
+  setxattrBytes: number = fuse_setxattr_in.compat_size;
+  /**
+   * OPEN and OPENDIR are refused with ENOSYS, so that the kernel opens without asking and sends file handle 0.
+   * Only where nothing changes: a shared listing or handle could not follow changes in between.
+   */
+  opensUnasked = false;
+  readonly #implicit: ImplicitHandles;
+
+  constructor(filesystem: Filesystem) {
+    this.filesystem = filesystem;
+    this.#implicit = new ImplicitHandles(filesystem);
+  }
+
+  /** The handle that a request on an open file means: fh at `at`, or the node's own where opens are not asked for. */
+  fileHandle(at: number): Handle {
+    return this.opensUnasked ? this.#implicit.file(this.request.node) : this.request.u64(at);
+  }
+
+  folderHandle(at: number): Handle {
+    return this.opensUnasked ? this.#implicit.folder(this.request.node) : this.request.u64(at);
+  }
+
+  /** Gives lookups back. */
+  forget(node: NodeId, count: number): void {
+    if (this.opensUnasked) this.#implicit.drop(node);
+    this.filesystem.forget(node, count);
+  }
+}

@@ -1,0 +1,143 @@
+// From the bytes of a request to an operation of the Filesystem and the bytes of its reply.
+//
+// 1. A request that fails, however it fails, fails alone: an FsError answers its errno, a malformed request
+//    EINVAL, and any other exception is a bug, which is reported and answered EIO while the mount goes on.
+// 2. An entry or a handle that went out in a reply counts. If the reply could not be delivered (its asker was
+//    killed), `undelivered` takes it back.
+
+import { EINVAL, EIO, ENOSYS, FsError } from '../errno.js';
+import type { Filesystem } from '../filesystem.js';
+import * as abi from './abi.js';
+import { Conversation, NO_REPLY, type Outcome } from './conversation.js';
+import { OPERATIONS, type Operation } from './operations.js';
+
+/** A bug that a request met: what was asked for, and the exception. */
+export interface Fault {
+  readonly operation: string;
+  readonly error: unknown;
+}
+
+export class Dispatcher {
+  readonly #talk: Conversation;
+  readonly #onFault: (fault: Fault) => void;
+  /** What the last reply was to, and how long its body is, for `undelivered`. */
+  #lastOpcode = 0;
+  #lastBody = 0;
+  /** Requests so far. */
+  requests = 0;
+  readonly #counts = new Float64Array(abi.FUSE_OPCODES);
+
+  constructor(filesystem: Filesystem, onFault: (fault: Fault) => void) {
+    this.#talk = new Conversation(filesystem);
+    this.#onFault = onFault;
+  }
+
+  /** Where a request is to be read to. */
+  get requestBytes(): Uint8Array {
+    return this.#talk.request.bytes;
+  }
+
+  /** Where the reply is. */
+  get replyBytes(): Uint8Array {
+    return this.#talk.reply.bytes;
+  }
+
+  /** True once INIT was answered. */
+  get initialized(): boolean {
+    return this.#talk.minor !== 0;
+  }
+
+  /** How often each operation was asked for. */
+  counts(): Record<string, number> {
+    const counts: Record<string, number> = {};
+    this.#counts.forEach((count, opcode) => {
+      const name = OPERATIONS[opcode]?.name;
+      if (count > 0 && name !== undefined) counts[name] = (counts[name] ?? 0) + count;
+    });
+    return counts;
+  }
+
+  /** Serves the request of `length` bytes in `requestBytes`; returns the bytes of `replyBytes` to write, 0 for none. */
+  dispatch(length: number): number {
+    const { request, reply } = this.#talk;
+    this.#lastBody = 0;
+    this.#lastOpcode = 0;
+    if (!request.begin(length)) {
+      const error = new Error(`the device gave ${length} bytes that are no request`);
+      this.#onFault({ operation: 'read', error });
+      return 0;
+    }
+    this.requests++;
+    const opcode = request.opcode;
+    const known = OPERATIONS[opcode];
+    if (known === undefined) return reply.finish(request, -ENOSYS, 0);
+    this.#counts[opcode]!++;
+    const outcome = this.#outcome(known);
+    if (outcome === NO_REPLY || known.silent === true) return 0;
+    if (outcome < 0) return reply.finish(request, outcome, 0);
+    this.#lastOpcode = opcode;
+    this.#lastBody = outcome;
+    return reply.finish(request, 0, outcome);
+  }
+
+  #outcome(known: Operation): Outcome {
+    try {
+      if (this.#talk.request.bodyLength < known.body) return -EINVAL;
+      return known.handle(this.#talk);
+    } catch (error) {
+      if (error instanceof FsError && error.errno > 0 && error.errno <= abi.FUSE_MAX_ERRNO) {
+        return -error.errno;
+      }
+      this.#onFault({ operation: known.name, error });
+      return -EIO;
+    }
+  }
+
+  /** Makes the reply that the kernel refused one of EIO, so that the asker does not wait for ever. */
+  refused(errno: number): number {
+    const { request, reply } = this.#talk;
+    const operation = OPERATIONS[request.opcode]?.name ?? 'unknown';
+    this.#onFault({ operation, error: new FsError(errno, 'the kernel refused a reply') });
+    this.undelivered();
+    return reply.finish(request, -EIO, 0);
+  }
+
+  /** Takes back what the last reply gave out: it did not reach its asker. */
+  undelivered(): void {
+    const body = this.#lastBody;
+    this.#lastBody = 0;
+    if (body === 0) return;
+    const talk = this.#talk;
+    const { reply, filesystem } = talk;
+    switch (this.#lastOpcode) {
+      case abi.FUSE_CREATE:
+      case abi.FUSE_TMPFILE:
+        filesystem.release(reply.readU64(abi.fuse_entry_out.size + abi.fuse_open_out.fh));
+        this.#forgetEntry();
+        break;
+      case abi.FUSE_LOOKUP:
+      case abi.FUSE_MKNOD:
+      case abi.FUSE_MKDIR:
+      case abi.FUSE_SYMLINK:
+      case abi.FUSE_LINK:
+        this.#forgetEntry();
+        break;
+      case abi.FUSE_READDIRPLUS:
+        reply.eachListedNode(body, (node) => talk.forget(node, 1));
+        break;
+      case abi.FUSE_OPEN:
+        filesystem.release(reply.readU64(abi.fuse_open_out.fh));
+        break;
+      case abi.FUSE_OPENDIR:
+        filesystem.releasedir(reply.readU64(abi.fuse_open_out.fh));
+        break;
+      default:
+        break;
+    }
+  }
+
+  #forgetEntry(): void {
+    const node = this.#talk.reply.readU64(abi.fuse_entry_out.nodeid);
+    if (node !== 0) this.#talk.forget(node, 1);
+  }
+}

@@ -1,0 +1,155 @@
+// Requests on regular files and their data.
+
+import { EINVAL, ENOSYS, FsError } from '../errno.js';
+import { O_ACCMODE, O_EXCL, O_TRUNC } from '../filesystem.js';
+import {
+  FOPEN_KEEP_CACHE,
+  FUSE_FSYNC_FDATASYNC,
+  FUSE_OPEN_KILL_SUIDGID,
+  FUSE_WRITE_KILL_SUIDGID,
+  fuse_copy_file_range_in,
+  fuse_create_in,
+  fuse_entry_out,
+  fuse_fallocate_in,
+  fuse_fsync_in,
+  fuse_lseek_in,
+  fuse_open_in,
+  fuse_open_out,
+  fuse_read_in,
+  fuse_release_in,
+  fuse_write_in,
+  fuse_write_out,
+} from './abi.js';
+import type { Conversation, Outcome } from './conversation.js';
+import type { Reply } from './reply.js';
+
+/**
+ * What the filesystem is told of open(2)'s flags. O_APPEND is left to the kernel, which knows the size because
+ * only the mount changes it, and sends offsets: a dirty page of a shared mapping may be written through any
+ * writable handle, and must then land at its own offset.
+ */
+const OPEN_FLAGS = O_ACCMODE | O_EXCL | O_TRUNC;
+
+export function open(talk: Conversation): Outcome {
+  if (talk.opensUnasked) return -ENOSYS;
+  const { filesystem, request, reply, entry } = talk;
+  const node = request.node;
+  const handle = filesystem.open(node, request.u32(fuse_open_in.flags) & OPEN_FLAGS);
+  if ((request.u32(fuse_open_in.open_flags) & FUSE_OPEN_KILL_SUIDGID) !== 0) {
+    filesystem.setattr(node, { killPrivileges: true }, request.caller(0), entry.attr, handle);
+  }
+  openOut(reply, 0, handle, FOPEN_KEEP_CACHE);
+  return fuse_open_out.size;
+}
+
+/** fuse_open_out. */
+export function openOut(reply: Reply, at: number, handle: number, flags: number): void {
+  reply.u64(at + fuse_open_out.fh, handle);
+  reply.u32(at + fuse_open_out.open_flags, flags);
+  reply.u32(at + fuse_open_out.backing_id, 0);
+}
+
+export function create({ filesystem, request, reply, entry }: Conversation): Outcome {
+  const name = request.name(fuse_create_in.size);
+  const mode = request.u32(fuse_create_in.mode);
+  const flags = request.u32(fuse_create_in.flags) & OPEN_FLAGS;
+  const caller = request.caller(request.u32(fuse_create_in.umask));
+  const handle = filesystem.create(request.node, name, mode, flags, caller, entry);
+  reply.entry(0, entry);
+  openOut(reply, fuse_entry_out.size, handle, FOPEN_KEEP_CACHE);
+  return fuse_entry_out.size + fuse_open_out.size;
+}
+
+/** Laid out as CREATE; the name is always '/', and there is none. */
+export function tmpfile({ filesystem, request, reply, entry }: Conversation): Outcome {
+  const mode = request.u32(fuse_create_in.mode);
+  const flags = request.u32(fuse_create_in.flags) & OPEN_FLAGS;
+  const caller = request.caller(request.u32(fuse_create_in.umask));
+  const handle = filesystem.tmpfile(request.node, mode, flags, caller, entry);
+  reply.entry(0, entry);
+  openOut(reply, fuse_entry_out.size, handle, FOPEN_KEEP_CACHE);
+  return fuse_entry_out.size + fuse_open_out.size;
+}
+
+export function read(talk: Conversation): Outcome {
+  const { request, reply } = talk;
+  const handle = talk.fileHandle(fuse_read_in.fh);
+  const into = reply.space(request.u32(fuse_read_in.bytes));
+  return talk.filesystem.read(handle, request.u64(fuse_read_in.offset), into);
+}
+
+export function write({ filesystem, request, reply }: Conversation): Outcome {
+  const data = request.data(fuse_write_in.size, request.u32(fuse_write_in.bytes));
+  const kill = (request.u32(fuse_write_in.write_flags) & FUSE_WRITE_KILL_SUIDGID) !== 0;
+  const offset = request.u64(fuse_write_in.offset);
+  const count = filesystem.write(request.u64(fuse_write_in.fh), offset, data, kill);
+  return countOut(reply, count);
+}
+
+/** fuse_write_out. */
+function countOut(reply: Reply, count: number): Outcome {
+  reply.u32(0, count);
+  reply.u32(4, 0);
+  return fuse_write_out.size;
+}
+
+/**
+ * close(2) has nothing to report: each write was answered when it was done. ENOSYS tells the kernel not to ask
+ * again, which saves a round trip with every close.
+ */
+export function flush(): Outcome {
+  return -ENOSYS;
+}
+
+export function release({ filesystem, request }: Conversation): Outcome {
+  filesystem.release(request.u64(fuse_release_in.fh));
+  return 0;
+}
+
+export function fsync(talk: Conversation): Outcome {
+  const { filesystem, request } = talk;
+  const dataOnly = (request.u32(fuse_fsync_in.fsync_flags) & FUSE_FSYNC_FDATASYNC) !== 0;
+  filesystem.fsync(talk.fileHandle(fuse_fsync_in.fh), dataOnly);
+  return 0;
+}
+
+export function lseek(talk: Conversation): Outcome {
+  const { filesystem, request, reply } = talk;
+  const handle = talk.fileHandle(fuse_lseek_in.fh);
+  const whence = request.u32(fuse_lseek_in.whence);
+  reply.u64(0, filesystem.lseek(handle, request.u64(fuse_lseek_in.offset), whence));
+  return 8;
+}
+
+export function fallocate({ filesystem, request }: Conversation): Outcome {
+  filesystem.fallocate(
+    request.u64(fuse_fallocate_in.fh),
+    request.u32(fuse_fallocate_in.mode),
+    request.u64(fuse_fallocate_in.offset),
+    request.u64(fuse_fallocate_in.length),
+  );
+  return 0;
+}
+
+/** The largest piece that is copied in one request, so that other requests get their turn. */
+const MAX_COPY = 64 * 1024 * 1024;
+
+export function copyFileRange(talk: Conversation): Outcome {
+  return countOut(talk.reply, copy(talk));
+}
+
+export function copyFileRange64(talk: Conversation): Outcome {
+  talk.reply.u64(0, copy(talk));
+  return 8;
+}
+
+function copy({ filesystem, request }: Conversation): number {
+  if (request.u32(fuse_copy_file_range_in.flags) !== 0) throw new FsError(EINVAL, 'copy_file_range flags');
+  return filesystem.copyFileRange(
+    request.u64(fuse_copy_file_range_in.fh_in),
+    request.u64(fuse_copy_file_range_in.off_in),
+    request.u64(fuse_copy_file_range_in.fh_out),
+    request.u64(fuse_copy_file_range_in.off_out),
+    Math.min(request.length64(fuse_copy_file_range_in.len), MAX_COPY),
+  );
+}

@@ -1,0 +1,90 @@
+// INIT: what both sides agree on before anything else, and why each flag is asked for. The kernel offers
+// flags; a flag that it does not offer is not answered.
+
+import { EPROTO } from '../errno.js';
+import {
+  FUSE_ABORT_ERROR,
+  FUSE_ASYNC_DIO,
+  FUSE_ASYNC_READ,
+  FUSE_ATOMIC_O_TRUNC,
+  FUSE_BIG_WRITES,
+  FUSE_CACHE_SYMLINKS,
+  FUSE_DO_READDIRPLUS,
+  FUSE_DONT_MASK,
+  FUSE_HANDLE_KILLPRIV_V2,
+  FUSE_INIT_EXT,
+  FUSE_KERNEL_MINOR_VERSION,
+  FUSE_KERNEL_VERSION,
+  FUSE_MAX_PAGES,
+  FUSE_NO_OPEN_SUPPORT,
+  FUSE_NO_OPENDIR_SUPPORT,
+  FUSE_OLDEST_MINOR,
+  FUSE_PARALLEL_DIROPS,
+  FUSE_POSIX_ACL,
+  FUSE_READDIRPLUS_AUTO,
+  FUSE_SETXATTR_EXT,
+  fuse_init_in,
+  fuse_init_out,
+  fuse_setxattr_in,
+} from './abi.js';
+import { type Conversation, MAX_PAGES, MAX_WRITE, type Outcome } from './conversation.js';
+
+const WANTED =
+  // Readahead in parallel; large writes (without it every write is one page, even at minor 45); large requests.
+  FUSE_ASYNC_READ |
+  FUSE_ASYNC_DIO |
+  FUSE_BIG_WRITES |
+  FUSE_MAX_PAGES |
+  // A listing brings the attributes along, at first and as long as they are looked at.
+  FUSE_DO_READDIRPLUS |
+  FUSE_READDIRPLUS_AUTO |
+  FUSE_PARALLEL_DIROPS |
+  FUSE_CACHE_SYMLINKS |
+  // O_TRUNC comes with OPEN: a lower file is then copied up without its data, in one request.
+  FUSE_ATOMIC_O_TRUNC |
+  // The umask is applied by the filesystem, because a default ACL of the parent replaces it.
+  FUSE_DONT_MASK |
+  FUSE_POSIX_ACL |
+  // Set-id bits and capabilities are cleared by us, durably, on write, truncate and chown.
+  FUSE_HANDLE_KILLPRIV_V2 |
+  FUSE_SETXATTR_EXT |
+  FUSE_ABORT_ERROR |
+  FUSE_INIT_EXT;
+
+/** Requests that may wait in the kernel's queue, and from how many on it holds writers back. */
+const MAX_BACKGROUND = 64;
+const CONGESTION_THRESHOLD = 48;
+
+/**
+ * Answers INIT. A newer major asks again after an answer with ours alone (fuse.h); EPROTO for a kernel that is
+ * too old. Not asked for: WRITEBACK_CACHE, with which the kernel would own sizes and times;
+ * AUTO_INVAL_DATA, because data changes through the mount only; POSIX_LOCKS and FLOCK_LOCKS, because the
+ * kernel's own locks are right for one machine; EXPLICIT_INVAL_DATA, because a size that changed unexpectedly
+ * should drop the cached data.
+ */
+export function init(talk: Conversation): Outcome {
+  const { request, reply } = talk;
+  const major = request.u32(fuse_init_in.major);
+  const minor = request.u32(fuse_init_in.minor);
+  reply.zero(0, fuse_init_out.size);
+  reply.u32(fuse_init_out.major, FUSE_KERNEL_VERSION);
+  reply.u32(fuse_init_out.minor, FUSE_KERNEL_MINOR_VERSION);
+  if (major > FUSE_KERNEL_VERSION) return fuse_init_out.size;
+  if (major < FUSE_KERNEL_VERSION || minor < FUSE_OLDEST_MINOR) return -EPROTO;
+
+  const offered = request.u32(fuse_init_in.flags);
+  const agreed = offered & WANTED;
+  talk.minor = Math.min(minor, FUSE_KERNEL_MINOR_VERSION);
+  if ((agreed & FUSE_SETXATTR_EXT) !== 0) talk.setxattrBytes = fuse_setxattr_in.size;
+  const zeroMessage = FUSE_NO_OPEN_SUPPORT | FUSE_NO_OPENDIR_SUPPORT;
+  talk.opensUnasked = talk.filesystem.readOnly && (offered & zeroMessage) === zeroMessage;
+
+  reply.u32(fuse_init_out.minor, talk.minor);
+  reply.u32(fuse_init_out.max_readahead, request.u32(fuse_init_in.max_readahead));
+  reply.u32(fuse_init_out.flags, agreed);
+  reply.u32(fuse_init_out.max_background, MAX_BACKGROUND | (CONGESTION_THRESHOLD << 16));
+  reply.u32(fuse_init_out.max_write, MAX_WRITE);
+  reply.u32(fuse_init_out.time_gran, 1);
+  reply.u32(fuse_init_out.max_pages, MAX_PAGES);
+  return fuse_init_out.size;
+}

@@ -1,0 +1,93 @@
+// The loop of one mount: read a request, answer it, and when there is none, wait for the next one or for the
+// main thread. It runs on a thread of its own until the mount ends, and nothing in it is asynchronous: a thread
+// that touches its own mount, or waits for one that does, would hang beyond the reach of any signal.
+
+import { EAGAIN, ECONNABORTED, EINTR, ENODEV, ENOENT, FsError } from '../errno.js';
+import { drainEventFd, PollSet, readInto, writeFrom } from '../sys/device.js';
+import type { Dispatcher } from './dispatch.js';
+
+export interface SessionOptions {
+  /** /dev/fuse, mounted or about to be, non-blocking. */
+  readonly device: number;
+  /** An eventfd that is signalled when `onControl` has something to do. */
+  readonly control: number;
+  readonly dispatcher: Dispatcher;
+  /** Called between two requests; returns false to end the loop. */
+  readonly onControl: () => boolean;
+  /** Called once, when the kernel has its answer to INIT. */
+  readonly onLive: () => void;
+}
+
+/** Why a session ended: the mount is gone, it was aborted by somebody, or `onControl` said so. */
+export type SessionEnd = 'unmounted' | 'aborted' | 'stopped';
+
+/** So many requests are served in a row before the main thread is heard. */
+const REQUESTS_IN_A_ROW = 64;
+
+/** Serves until the mount ends. FsError for a failure of the device that no request is to blame for. */
+export function serve(options: SessionOptions): SessionEnd {
+  const { device, control, dispatcher } = options;
+  const waiting = new PollSet([device, control]);
+  const requestBytes = dispatcher.requestBytes;
+  let live = false;
+  for (let inARow = 0; ; inARow++) {
+    if (inARow === REQUESTS_IN_A_ROW) {
+      inARow = 0;
+      if (drainEventFd(control) && !options.onControl()) return 'stopped';
+    }
+    const length = readInto(device, requestBytes);
+    if (length > 0) {
+      const end = answer(device, dispatcher, dispatcher.dispatch(length));
+      if (end !== undefined) return end;
+      if (!live && dispatcher.initialized) {
+        live = true;
+        options.onLive();
+      }
+      continue;
+    }
+    switch (-length) {
+      case EAGAIN:
+        waiting.wait(-1);
+        if (drainEventFd(control) && !options.onControl()) return 'stopped';
+        break;
+      case EINTR:
+      // The request that we were woken for was taken back.
+      case ENOENT:
+        break;
+      default:
+        return endOf(-length, 'read request');
+    }
+  }
+}
+
+/** Writes a reply of `length` bytes, 0 for none. */
+function answer(device: number, dispatcher: Dispatcher, length: number): SessionEnd | undefined {
+  let left = length;
+  while (left > 0) {
+    const written = writeFrom(device, dispatcher.replyBytes, 0, left);
+    if (written >= 0) return undefined;
+    switch (-written) {
+      case EINTR:
+      case EAGAIN:
+        break;
+      case ENOENT:
+        // The asker was killed, or the connection aborted, while we worked.
+        dispatcher.undelivered();
+        return undefined;
+      case ENODEV:
+      case ECONNABORTED:
+        return endOf(-written, 'write reply');
+      default:
+        // A reply that the kernel cannot take is a bug of ours; its asker gets EIO instead, once.
+        if (left !== length) return endOf(-written, 'write reply');
+        left = dispatcher.refused(-written);
+    }
+  }
+  return undefined;
+}
+
+function endOf(errno: number, what: string): SessionEnd {
+  if (errno === ENODEV) return 'unmounted';
+  if (errno === ECONNABORTED) return 'aborted';
+  throw new FsError(errno, what);
+}

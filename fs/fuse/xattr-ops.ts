@@ -1,0 +1,55 @@
+// Requests on extended attributes. A size of 0 asks how long the answer would be (listxattr(2)).
+
+import { ENODATA, ERANGE } from '../errno.js';
+import type { ByteString } from '../name.js';
+import { FUSE_SETXATTR_ACL_KILL_SGID, fuse_getxattr_in, fuse_getxattr_out, fuse_setxattr_in } from './abi.js';
+import type { Conversation, Outcome } from './conversation.js';
+import type { Reply } from './reply.js';
+
+/** Long names are the VFS's affair (XATTR_NAME_MAX); they are no components of paths. */
+export function getxattr({ filesystem, request, reply }: Conversation): Outcome {
+  const size = request.u32(fuse_getxattr_in.bytes);
+  const value = filesystem.getxattr(request.node, request.string(fuse_getxattr_in.size));
+  if (value === undefined) return -ENODATA;
+  if (size === 0) return sizeOut(reply, value.length);
+  if (value.length > size) return -ERANGE;
+  reply.copy(0, value);
+  return value.length;
+}
+
+/** `trusted.*` is for CAP_SYS_ADMIN (xattr(7)); FUSE leaves hiding it from others to the filesystem. */
+export function listxattr({ filesystem, request, reply }: Conversation): Outcome {
+  const size = request.u32(fuse_getxattr_in.bytes);
+  const privileged = request.uid === 0;
+  const visible = (name: ByteString) => privileged || !name.startsWith('trusted.');
+  const names = filesystem.listxattr(request.node).filter(visible);
+  const length = names.reduce((sum, name) => sum + name.length + 1, 0);
+  if (size === 0) return sizeOut(reply, length);
+  if (length > size) return -ERANGE;
+  let at = 0;
+  for (const name of names) at += reply.text(at, `${name}\0`);
+  return length;
+}
+
+function sizeOut(reply: Reply, size: number): Outcome {
+  reply.u32(0, size);
+  reply.u32(4, 0);
+  return fuse_getxattr_out.size;
+}
+
+export function setxattr(talk: Conversation): Outcome {
+  const { filesystem, request } = talk;
+  const name = request.string(talk.setxattrBytes);
+  // A copy: the filesystem may keep the value, and the buffer is the next request's.
+  const value = request.data(request.next, request.u32(fuse_setxattr_in.bytes)).slice();
+  const extended = talk.setxattrBytes === fuse_setxattr_in.size;
+  const more = extended ? request.u32(fuse_setxattr_in.setxattr_flags) : 0;
+  const clearSgid = (more & FUSE_SETXATTR_ACL_KILL_SGID) !== 0;
+  filesystem.setxattr(request.node, name, value, request.u32(fuse_setxattr_in.flags), clearSgid);
+  return 0;
+}
+
+export function removexattr({ filesystem, request }: Conversation): Outcome {
+  filesystem.removexattr(request.node, request.string(0));
+  return 0;
+}

@@ -1,0 +1,118 @@
+// Requests and replies as hex text with notes: what follows a `#` up to the end of a line is a note.
+
+import { Dispatcher, type Fault } from '../../fs/fuse/dispatch.js';
+import { RecordingFilesystem } from '../fs/fuse/recording-filesystem.js';
+
+export function hex(text: string): Uint8Array {
+  const digits = text.replace(/#.*$/gm, '').replace(/\s+/g, '');
+  if (digits.length % 2 !== 0 || /[^0-9a-f]/.test(digits)) throw new Error(`not hex: ${digits}`);
+  return Uint8Array.from(digits.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
+}
+
+/** The bytes of a name with its NUL. */
+export function text(name: string): string {
+  return `${Buffer.from(name, 'latin1').toString('hex')}00`;
+}
+
+export function le32(value: number): string {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32LE(value >>> 0);
+  return bytes.toString('hex');
+}
+
+export function le64(value: number): string {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigInt64LE(BigInt(value));
+  return bytes.toString('hex');
+}
+
+/** A request: fuse_in_header (unique 0x0a0b0c, uid 1000, gid 100, pid 99) and a body. */
+export function request(opcode: number, node: number, body: string, uid = 1000): Uint8Array {
+  const length = 40 + hex(body).length;
+  return hex(`
+    ${le32(length)} ${le32(opcode)}
+    ${le64(0x0a0b0c)}
+    ${le64(node)}
+    ${le32(uid)} ${le32(100)} ${le32(99)}
+    0000 0000
+    ${body}`);
+}
+
+/** The INIT of Linux 6.18: 7.45 with all it offers. */
+export const INIT = request(
+  26,
+  0,
+  `
+  07000000 2d000000    # 7.45
+  00000200             # max_readahead 128 KiB
+  fbffff73             # flags
+  fd050000             # flags2
+  ${'00000000'.repeat(11)}`,
+);
+
+export class Wire {
+  readonly filesystem: RecordingFilesystem;
+  readonly faults: Fault[] = [];
+  readonly dispatcher: Dispatcher;
+
+  constructor(options: { readonly readOnly?: boolean; readonly init?: Uint8Array } = {}) {
+    this.filesystem = new RecordingFilesystem(options.readOnly ?? false);
+    this.dispatcher = new Dispatcher(this.filesystem, (fault) => this.faults.push(fault));
+    this.send(options.init ?? INIT);
+    this.filesystem.calls.length = 0;
+  }
+
+  /** Sends the bytes as read(2) would give them; the reply as hex, or '' where there is none. */
+  send(bytes: Uint8Array): string {
+    this.dispatcher.requestBytes.set(bytes);
+    const length = this.dispatcher.dispatch(bytes.length);
+    return Buffer.from(this.dispatcher.replyBytes.subarray(0, length)).toString('hex');
+  }
+
+  /** What the filesystem was asked since the last time. */
+  asked(): string[] {
+    return this.filesystem.calls.splice(0);
+  }
+}
+
+/** A reply: fuse_out_header and a body. */
+export function reply(body: string): string {
+  const bytes = Buffer.from(hex(body)).toString('hex');
+  return le32(16 + bytes.length / 2) + le32(0) + le64(0x0a0b0c) + bytes;
+}
+
+export function failure(errno: number): string {
+  return le32(16) + le32(-errno) + le64(0x0a0b0c);
+}
+
+/** fuse_attr of `fillAttr`. */
+export const ATTR = `
+  0200000001000000     # ino 0x100000002
+  8813000000000000     # size 5000
+  1000000000000000     # blocks 16
+  0100000000000000     # atime 1
+  fdffffffffffffff     # mtime -3
+  0500000001000000     # ctime 0x100000005
+  02000000 04000000 06000000
+  a4810000             # mode 0100644
+  02000000             # nlink
+  e8030000 64000000    # uid 1000, gid 100
+  00000000             # rdev
+  00100000             # blksize
+  00000000             # flags
+`;
+
+/** fuse_entry_out: valid for 2^31-1 seconds. */
+export function entryOut(node: number): string {
+  return `
+    ${le64(node)}
+    0300000000000000     # generation 3
+    ffffff7f00000000 ffffff7f00000000
+    00000000 00000000
+    ${ATTR}`;
+}
+
+/** fuse_open_out. */
+export function openOut(handle: number, flags: number): string {
+  return `${le64(handle)} ${le32(flags)} 00000000`;
+}
