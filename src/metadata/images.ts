@@ -1,6 +1,7 @@
 // Image rows: a name in a namespace for a descriptor (of an index or a manifest).
 
 import { assertLabels } from '../labels.js';
+import type { Metadata } from './db.js';
 import { ensureNamespace } from './namespaces.js';
 import type { ImageRow } from './rows.js';
 import type { Key, ReadTx, WriteTx } from './transaction.js';
@@ -26,4 +27,14 @@ export function deleteImage(tx: WriteTx, ns: string, name: string): boolean {
 /** Ordered by name. */
 export function listImages(tx: ReadTx, ns: string): readonly ImageRow[] {
   return tx.list<ImageRow>(['v1', 'images', ns]).map((row) => row.value);
+}
+
+/** The rows of one namespace for those who work with images and know no transactions. */
+export function imageRows(metadata: Metadata, ns: string) {
+  return {
+    get: (name: string): ImageRow | undefined => metadata.read((tx) => getImage(tx, ns, name)),
+    list: (): readonly ImageRow[] => metadata.read((tx) => listImages(tx, ns)),
+    put: (row: ImageRow): Promise<void> => metadata.write((tx) => putImage(tx, ns, row)),
+    remove: (name: string): Promise<boolean> => metadata.write((tx) => deleteImage(tx, ns, name)),
+  };
 }
