@@ -1,0 +1,43 @@
+// The labels by which containerd's garbage collection finds the parts of an image: from a manifest or index to
+// its blobs, from a config to the snapshot that its layers were unpacked to (facts of containerd, `images/handlers`
+// and `gc`).
+
+import type { Content } from '../content/content.js';
+import type { Digest } from '../digest.js';
+import type { Labels } from '../labels.js';
+import { SNAPSHOTTER_NAME } from './images.js';
+import type { SelectedImage } from './select.js';
+
+const GC_REF_CONTENT = 'containerd.io/gc.ref.content';
+const GC_REF_SNAPSHOT = `containerd.io/gc.ref.snapshot.${SNAPSHOTTER_NAME}`;
+const UNCOMPRESSED = 'containerd.io/uncompressed';
+
+/** Labels of the indexes and the manifest: references to what they name. */
+export async function labelContents(content: Content, image: SelectedImage): Promise<void> {
+  for (const { descriptor, index } of image.indexes) {
+    const refs = index.manifests.map((child, i) => [`${GC_REF_CONTENT}.m.${i}`, child.digest]);
+    await addLabels(content, descriptor.digest, Object.fromEntries(refs));
+  }
+  const { descriptor, json } = image.manifest;
+  const refs = json.layers.map((layer, i) => [`${GC_REF_CONTENT}.l.${i}`, layer.digest]);
+  refs.unshift([`${GC_REF_CONTENT}.config`, json.config.digest]);
+  await addLabels(content, descriptor.digest, Object.fromEntries(refs));
+}
+
+/** Labels that say that the image was unpacked: diff IDs are known to be right, and snapshots stand for it. */
+export async function labelUnpacked(content: Content, image: SelectedImage): Promise<void> {
+  for (const layer of image.layers) await labelLayer(content, layer.descriptor.digest, layer.diffId);
+  const top = image.layers.at(-1)?.chainId;
+  if (top !== undefined) {
+    await addLabels(content, image.config.descriptor.digest, { [GC_REF_SNAPSHOT]: top });
+  }
+}
+
+export async function labelLayer(content: Content, layer: Digest, diffId: Digest): Promise<void> {
+  await addLabels(content, layer, { [UNCOMPRESSED]: diffId });
+}
+
+async function addLabels(content: Content, digest: Digest, labels: Labels): Promise<void> {
+  const paths = Object.keys(labels).map((key) => `labels.${key}`);
+  if (paths.length > 0) await content.update(digest, labels, paths);
+}
