@@ -2,7 +2,7 @@
 // here touches a disk: options are offered to a filesystem context that is thrown away, or looked up in /sys.
 // Any of them can be switched off by name (MICA_WITHOUT), which is how the ways of older kernels are tested.
 
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { ENOSYS, FsError, sys } from '../fs/index.js';
 
@@ -144,6 +144,15 @@ function accepts(context: sys.FilesystemContext, key: string, value: string | un
     if (error instanceof FsError) return error.message;
     throw error;
   }
+}
+
+/** True if overlayfs follows redirects without being told to (CONFIG_OVERLAY_FS_REDIRECT_ALWAYS_FOLLOW, `redirect_dir`). */
+export function followsRedirects(): boolean {
+  const isOn = (name: string): boolean => {
+    const path = `/sys/module/overlay/parameters/${name}`;
+    return existsSync(path) && readFileSync(path, 'utf8').trim() === 'Y';
+  };
+  return isOn('redirect_always_follow') || isOn('redirect_dir');
 }
 
 function parameterMissing(name: string): string | undefined {

@@ -5,9 +5,10 @@ export {
   type FeatureName,
   type FeatureSet,
   featureSet,
+  followsRedirects,
   probeFeatures,
   switchedOff,
 } from './features.js';
 export { bind, mountOverlay, type OverlayMounted, unmountKernel } from './mount.js';
-export { type OverlayOptions, type OverlayPlan, overlayWords, planOverlay } from './options.js';
+export { escapeOption, type OverlayOptions, type OverlayPlan, overlayWords, planOverlay } from './options.js';
 export { type OverlayProbe, probeOverlay } from './probe.js';

@@ -32,6 +32,8 @@ export type OverlayPlan =
 export interface OverlayOptions {
   /** The upper, if there is one, is shown as the topmost lower: nothing of it or its work folder is written. */
   readonly readOnly?: boolean;
+  /** `follow`: the mount reads redirects and makes none, for programs that compare uppers and know none. Default `make`. */
+  readonly redirects?: 'make' | 'follow';
   /** Leave out every sync to disk; after a crash the upper is refused (Linux 5.10, `volatile`). */
   readonly volatile?: boolean;
 }
@@ -66,7 +68,7 @@ export function planOverlay(
     kind: 'overlay',
     lowers: lowers.map((layer) => layer.path),
     ...(readOnly || upper === undefined ? {} : { upper: { path: upper.path, work: upper.work } }),
-    settings: settings(marksOf(layers), features, readOnly, options.volatile === true),
+    settings: settings(marksOf(layers), features, { ...options, readOnly }),
     readOnly,
   };
 }
@@ -80,8 +82,7 @@ function marksOf(layers: readonly LowerDescription[]): MarkPrefix | undefined {
 function settings(
   marks: MarkPrefix | undefined,
   features: FeatureSet,
-  readOnly: boolean,
-  isVolatile: boolean,
+  { readOnly = false, redirects = 'make', volatile: isVolatile = false }: OverlayOptions,
 ): readonly OverlaySetting[] {
   const list: OverlaySetting[] = [];
   if (marks === 'user') {
@@ -91,7 +92,7 @@ function settings(
     list.push({ key: 'userxattr' });
   } else if (features.has('redirect-dir')) {
     // Named, because a kernel may be built or set not to follow redirects, and folders would vanish.
-    list.push({ key: 'redirect_dir', value: readOnly ? 'follow' : 'on' });
+    list.push({ key: 'redirect_dir', value: readOnly || redirects === 'follow' ? 'follow' : 'on' });
   }
   if (!readOnly) {
     // Our own index of hard links is settled before the kernel looks; its entries are not the kernel's to judge.

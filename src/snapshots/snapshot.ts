@@ -14,10 +14,9 @@
 import type { StackDescription } from '../../fs/index.js';
 import type { Labels } from '../labels.js';
 import type { SnapshotForm, SnapshotKind, SnapshotRow } from '../metadata/rows.js';
+import type { Driver, Mount } from '../mounts/mount.js';
 
-export type { SnapshotForm, SnapshotKind };
-
-export type Driver = 'fuse' | 'overlay' | 'native';
+export type { Driver, Mount, SnapshotForm, SnapshotKind };
 
 export type SnapshotInfo = Omit<SnapshotRow, 'size' | 'inodes' | 'diffId'>;
 
@@ -25,15 +24,6 @@ export type SnapshotInfo = Omit<SnapshotRow, 'size' | 'inodes' | 'diffId'>;
 export interface SnapshotUsage {
   readonly size: number;
   readonly inodes: number;
-}
-
-/** One mount as containerd describes it: fstab words. */
-export interface Mount {
-  readonly type: string;
-  readonly source: string;
-  /** Below the mount point that the caller has chosen; absent: the mount point itself. */
-  readonly target?: string;
-  readonly options: readonly string[];
 }
 
 export interface PrepareOptions {

@@ -1,0 +1,180 @@
+// The folders of snapshots, and the order in which they come and go: made under a temporary name, renamed into
+// place inside the transaction that names them, renamed away after the one that does not, deleted last. Whoever
+// makes a folder holds a flock on it until its row is durable, so that a cleanup in another process, which sees
+// no row yet, leaves it alone.
+
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { sys } from '../../fs/index.js';
+
+/** Temporary names: being made, being removed. A snapshot's own folder is a decimal number. */
+const NEW = 'new-';
+const OLD = 'rm-';
+
+export class SnapshotFolders {
+  readonly path: string;
+
+  /** `path` is made when the first snapshot is. */
+  constructor(path: string) {
+    this.path = path;
+  }
+
+  /** The layer of a snapshot. */
+  fs(id: string): string {
+    return join(this.path, id, 'fs');
+  }
+
+  work(id: string): string {
+    return join(this.path, id, 'work');
+  }
+
+  /** A folder with `fs` (0755) and, for an active snapshot, `work` (0711), whatever the umask. */
+  create(withWork: boolean): NewFolder {
+    mkdirSync(this.path, { recursive: true, mode: 0o700 });
+    const folder = NewFolder.make(this.path);
+    try {
+      makeFolder(join(folder.path, 'fs'), 0o755);
+      if (withWork) makeFolder(join(folder.path, 'work'), 0o711);
+      return folder;
+    } catch (error) {
+      folder.discard();
+      folder.release();
+      throw error;
+    }
+  }
+
+  /** Takes a folder that no row names any more out of sight; returns its new path, undefined if it was gone. */
+  retire(id: string): string | undefined {
+    const path = join(this.path, id);
+    if (!existsSync(path)) return undefined;
+    const away = mkdtempSync(join(this.path, `${OLD}${id}-`));
+    renameSync(path, away);
+    return away;
+  }
+
+  /** Deletes what no row names and nobody is making; `named` is asked while the folder is held. Returns how many. */
+  sweep(named: (id: string) => boolean): number {
+    if (!existsSync(this.path)) return 0;
+    let count = 0;
+    for (const name of readdirSync(this.path)) {
+      const path = join(this.path, name);
+      if (name.startsWith(OLD)) {
+        removeTree(path);
+        count++;
+      } else if (name.startsWith(NEW) || (/^[0-9]+$/.test(name) && !named(name))) {
+        if (this.#sweepOne(path, name, named)) count++;
+      }
+    }
+    return count;
+  }
+
+  #sweepOne(path: string, name: string, named: (id: string) => boolean): boolean {
+    const lock = lockFolder(path);
+    if (lock === undefined) return false;
+    try {
+      if (named(name)) return false;
+      const away = this.retire(name);
+      if (away === undefined) return false;
+      removeTree(away);
+      return true;
+    } finally {
+      closeSync(lock);
+    }
+  }
+}
+
+/** A snapshot's folder before its row is durable. End it with `release`, after `discard` if it came to nothing. */
+export class NewFolder {
+  readonly #parent: string;
+  #path: string;
+  readonly #lock: number;
+
+  private constructor(parent: string, path: string, lock: number) {
+    this.#parent = parent;
+    this.#path = path;
+    this.#lock = lock;
+  }
+
+  static make(parent: string): NewFolder {
+    for (;;) {
+      const path = mkdtempSync(join(parent, NEW));
+      const lock = lockFolder(path);
+      // A cleanup may have found the folder before its lock; another one is made then.
+      if (lock !== undefined && existsSync(path)) return new NewFolder(parent, path, lock);
+      if (lock !== undefined) closeSync(lock);
+    }
+  }
+
+  get path(): string {
+    return this.#path;
+  }
+
+  /** Gives the folder its name for life. Called inside the transaction that puts the row. */
+  publish(id: string): void {
+    const place = join(this.#parent, id);
+    // Left by a process that was killed between its rename and its commit: the id was given out again.
+    if (existsSync(place)) renameSync(place, mkdtempSync(join(this.#parent, `${OLD}${id}-`)));
+    renameSync(this.#path, place);
+    this.#path = place;
+  }
+
+  discard(): void {
+    removeTree(this.#path);
+  }
+
+  release(): void {
+    closeSync(this.#lock);
+  }
+}
+
+/** Deletes a tree, also one with folders that their owner may not enter. What is gone already is no error. */
+export function removeTree(path: string): void {
+  try {
+    rmSync(path, { recursive: true, force: true });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'EACCES' && code !== 'EPERM' && code !== 'ENOTEMPTY') throw error;
+    openFolders(Buffer.from(path));
+    rmSync(path, { recursive: true, force: true });
+  }
+}
+
+const SLASH = Buffer.from('/');
+
+function openFolders(path: Buffer): void {
+  chmodSync(path, 0o700);
+  for (const name of readdirSync(path, { encoding: 'buffer' })) {
+    const below = Buffer.concat([path, SLASH, name]);
+    if (lstatSync(below).isDirectory()) openFolders(below);
+  }
+}
+
+function makeFolder(path: string, mode: number): void {
+  mkdirSync(path);
+  chmodSync(path, mode);
+}
+
+/** The descriptor that holds the folder's lock; undefined if it is gone or somebody else holds it. */
+function lockFolder(path: string): number | undefined {
+  let fd: number;
+  try {
+    fd = openSync(path, 'r');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+  if (process.platform !== 'linux' || sys.tryLock(fd)) return fd;
+  closeSync(fd);
+  return undefined;
+}

@@ -1,0 +1,80 @@
+// What `mounts` answers to a caller outside this program, and the stack that this program's own drivers take: two
+// views of one chain of folders. Outside callers get binds where a bind shows the same tree, since every engine
+// can do those, and fstab words of the driver otherwise.
+
+import type { LowerDescription, StackDescription } from '../../fs/index.js';
+import { escapeOption, type FeatureSet, overlayWords, planOverlay } from '../../native-fallback/index.js';
+import type { SnapshotRow } from '../metadata/rows.js';
+import type { Driver, Mount } from './snapshot.js';
+
+/** A snapshot with the chain below it, nearest parent first. */
+export interface Chain {
+  readonly row: SnapshotRow;
+  readonly parents: readonly SnapshotRow[];
+}
+
+/** Where a snapshot's folders lie. */
+export interface Place {
+  fs(id: string): string;
+  work(id: string): string;
+}
+
+export interface MountWords {
+  readonly driver: Driver;
+  readonly features: FeatureSet;
+  /** Absolute path of mica-overlayfs: what `fuse3.<helper>` runs. */
+  readonly helper: string;
+  /** The caller of `mounts` may bind. */
+  readonly mayBind: boolean;
+}
+
+/** The folders of a chain as a stack for `fs`. A whole tree has no lowers: nothing below may show through. */
+export function stackOf({ row, parents }: Chain, place: Place): StackDescription {
+  const layer = (of: SnapshotRow): LowerDescription => ({
+    path: place.fs(of.id),
+    id: of.id,
+    dialect: of.dialect,
+    marks: of.marks,
+  });
+  if (row.form === 'full') {
+    // A view copies nothing: it shows its parent's tree.
+    const shown = row.kind === 'view' ? (parents[0] ?? row) : row;
+    return row.kind === 'active'
+      ? { lowers: [], upper: withWork(row, layer(row), place) }
+      : { lowers: [layer(shown)] };
+  }
+  const lowers = parents.map(layer);
+  if (row.kind === 'active') return { lowers, upper: withWork(row, layer(row), place) };
+  if (row.kind === 'view') return { lowers: lowers.length > 0 ? lowers : [layer(row)] };
+  return { lowers: [layer(row), ...lowers] };
+}
+
+function withWork(row: SnapshotRow, layer: LowerDescription, place: Place) {
+  return { ...layer, marks: row.marks, work: place.work(row.id) };
+}
+
+/** What to mount for an active snapshot or a view. */
+export function mountsOf(chain: Chain, place: Place, words: MountWords): readonly Mount[] {
+  const stack = stackOf(chain, place);
+  const layers = stack.upper === undefined ? stack.lowers : [stack.upper, ...stack.lowers];
+  const only = layers.length === 1 ? layers[0] : undefined;
+  if (only !== undefined && (words.mayBind || words.driver !== 'fuse')) {
+    return [{ type: 'bind', source: only.path, options: [stack.upper ? 'rw' : 'ro', 'rbind'] }];
+  }
+  if (only !== undefined) {
+    return [{ type: `fuse3.${words.helper}`, source: 'overlay', options: aloneWords(stack) }];
+  }
+  const type = words.driver === 'fuse' ? `fuse3.${words.helper}` : 'overlay';
+  const plan = planOverlay(stack, words.features, { redirects: 'follow' });
+  if (plan.kind !== 'overlay') throw new Error('a stack of several layers was planned as a bind');
+  const options = overlayWords(plan);
+  return [{ type, source: 'overlay', options: stack.upper === undefined ? ['ro', ...options] : options }];
+}
+
+/** The helper takes one folder, too: as the upper, or as the only lower. */
+function aloneWords(stack: StackDescription): readonly string[] {
+  const { upper, lowers } = stack;
+  if (upper === undefined)
+    return ['ro', ...lowers.map((lower) => `lowerdir=${escapeOption(lower.path, true)}`)];
+  return [`workdir=${escapeOption(upper.work, false)}`, `upperdir=${escapeOption(upper.path, false)}`];
+}

@@ -1,0 +1,287 @@
+// Snapshots as folders `<id>/fs` and `<id>/work` beside rows in the metadata: containerd's overlay layout. The
+// rows decide what exists; a folder that no row names is rubbish, and a row is put only together with its folder.
+// Copying, measuring and syncing happen outside transactions, and what they rest on is checked again inside.
+
+import { Attr, fromText, type MarkPrefix, type StackDescription, sys } from '../../fs/index.js';
+import { type FeatureSet, featureSet, followsRedirects } from '../../native-fallback/index.js';
+import { StoreError } from '../errors.js';
+import type { Labels } from '../labels.js';
+import type { Metadata } from '../metadata/db.js';
+import type { SnapshotForm, SnapshotRow } from '../metadata/rows.js';
+import {
+  allSnapshotIds,
+  childrenOf,
+  deleteSnapshot,
+  getSnapshot,
+  listSnapshots,
+  nextSnapshotId,
+  putSnapshot,
+} from '../metadata/snapshots.js';
+import type { ReadTx, WriteTx } from '../metadata/transaction.js';
+import { copyAttributes, copyTree } from './copy-tree.js';
+import { type NewFolder, removeTree, SnapshotFolders } from './folders.js';
+import { type Chain, mountsOf, stackOf } from './mounts.js';
+import {
+  addNew,
+  checkCommit,
+  checkNew,
+  commitRow,
+  existing,
+  infoOf,
+  parentsOf,
+  removeRow,
+  type SnapshotRows,
+  updateRow,
+} from './rules.js';
+import type { Driver, Mount, PrepareOptions, SnapshotInfo, Snapshotter, SnapshotUsage } from './snapshot.js';
+import { measureTree } from './usage.js';
+
+/** Where containerd's clients look for the folder of changes. */
+export const UPPERDIR_LABEL = 'containerd.io/snapshot/overlay.upperdir';
+
+export interface SnapshotterOptions {
+  /** ROOT/snapshots. */
+  readonly folder: string;
+  readonly namespace: string;
+  readonly driver: Driver;
+  /** Absolute path of the program mica-overlayfs, for the mounts of the driver `fuse`. */
+  readonly helper: string;
+  /** Show the folder of changes as a label of every snapshot (containerd's `upperdir_label`). */
+  readonly upperdirLabel?: boolean;
+  /** `remove` leaves the deleting to `cleanup` (containerd's `async_remove`). */
+  readonly asyncRemove?: boolean;
+}
+
+export class FolderSnapshotter implements Snapshotter {
+  readonly #metadata: Metadata;
+  readonly #options: SnapshotterOptions;
+  readonly #folders: SnapshotFolders;
+
+  constructor(metadata: Metadata, options: SnapshotterOptions) {
+    this.#metadata = metadata;
+    this.#options = options;
+    this.#folders = new SnapshotFolders(options.folder);
+  }
+
+  async stat(name: string): Promise<SnapshotInfo> {
+    return this.#info(this.#row(name, 'cannot stat snapshot'));
+  }
+
+  async update(name: string, labels: Labels, fieldPaths: readonly string[]): Promise<SnapshotInfo> {
+    return this.#info(
+      await this.#metadata.write((tx) => updateRow(this.#rows(tx), name, labels, fieldPaths)),
+    );
+  }
+
+  async usage(name: string): Promise<SnapshotUsage> {
+    const row = this.#row(name, 'cannot measure snapshot');
+    if (row.size !== undefined && row.inodes !== undefined) return { size: row.size, inodes: row.inodes };
+    return withFolder(this.#folders.fs(row.id), measureTree);
+  }
+
+  async mounts(key: string): Promise<readonly Mount[]> {
+    const chain = this.#chain(key, 'cannot mount snapshot');
+    if (chain.row.kind === 'committed') {
+      throw new StoreError('failed-precondition', `cannot mount snapshot ${key}`, 'it is committed', {
+        hint: `mica snapshot view KEY ${key}`,
+      });
+    }
+    return mountsOf(chain, this.#folders, {
+      driver: chain.row.form === 'full' ? 'native' : this.#options.driver,
+      features: features(),
+      helper: this.#options.helper,
+      mayBind: mayMount(),
+    });
+  }
+
+  prepare(key: string, parent: string | undefined, options?: PrepareOptions): Promise<readonly Mount[]> {
+    return this.#add('active', key, parent, options);
+  }
+
+  view(key: string, parent: string | undefined, options?: PrepareOptions): Promise<readonly Mount[]> {
+    return this.#add('view', key, parent, options);
+  }
+
+  async commit(name: string, key: string, options: PrepareOptions = {}): Promise<SnapshotInfo> {
+    const labels = options.labels ?? {};
+    const active = this.#metadata.read((tx) => checkCommit(this.#rowsRead(tx), name, key, labels));
+    const usage = withFolder(this.#folders.fs(active.id), (fd) => {
+      const measured = measureTree(fd);
+      sys.syncFilesystem(fd);
+      return measured;
+    });
+    const row = await this.#metadata.write((tx) => {
+      const rows = this.#rows(tx);
+      const now = existing(rows, key, 'cannot commit snapshot');
+      if (now.id !== active.id) throw changed(`cannot commit snapshot ${key}`);
+      return commitRow(rows, name, key, labels, usage);
+    });
+    removeTree(this.#folders.work(row.id));
+    return this.#info(row);
+  }
+
+  async remove(name: string): Promise<void> {
+    const row = await this.#metadata.write((tx) => removeRow(this.#rows(tx), name));
+    const away = this.#folders.retire(row.id);
+    if (away !== undefined && this.#options.asyncRemove !== true) removeTree(away);
+  }
+
+  async *walk(): AsyncIterable<SnapshotInfo> {
+    yield* this.#metadata
+      .read((tx) => listSnapshots(tx, this.#options.namespace))
+      .map((row) => this.#info(row));
+  }
+
+  async cleanup(): Promise<number> {
+    return this.#folders.sweep((id) => this.#metadata.read((tx) => allSnapshotIds(tx)).has(id));
+  }
+
+  async stack(name: string): Promise<StackDescription> {
+    const chain = this.#chain(name, 'cannot open snapshot');
+    return stackOf(chain, this.#folders);
+  }
+
+  async close(): Promise<void> {
+    // The metadata belong to whoever opened them, and nothing else is open.
+  }
+
+  async #add(
+    kind: 'active' | 'view',
+    key: string,
+    parent: string | undefined,
+    options: PrepareOptions = {},
+  ): Promise<readonly Mount[]> {
+    const form: SnapshotForm = this.#options.driver === 'native' ? 'full' : 'diff';
+    const own = {
+      form,
+      marks: ownMarks(),
+      dialect: process.platform === 'linux' ? 'overlay' : 'wh',
+    } as const;
+    const wanted = { key, kind, parent, labels: options.labels ?? {}, own };
+    const below = this.#metadata.read((tx) => checkNew(this.#rowsRead(tx), wanted));
+    if (below !== undefined) assertReadable(below, `cannot use snapshot ${below.name} as a parent`);
+    const folder = this.#folders.create(kind === 'active');
+    try {
+      if (below !== undefined) this.#fill(folder, below, kind);
+      await this.#metadata.write((tx) => {
+        const row = addNew(this.#rows(tx), wanted);
+        if (parent !== undefined && getSnapshot(tx, this.#options.namespace, parent)?.id !== below?.id) {
+          throw changed(`cannot prepare snapshot ${key}`);
+        }
+        folder.publish(row.id);
+      });
+    } catch (error) {
+      folder.discard();
+      throw error;
+    } finally {
+      folder.release();
+    }
+    return this.mounts(key);
+  }
+
+  /** A whole tree is copied for who may change it; else the root folder alone begins as the parent's. */
+  #fill(folder: NewFolder, parent: SnapshotRow, kind: 'active' | 'view'): void {
+    withFolder(this.#folders.fs(parent.id), (from) => {
+      withFolder(`${folder.path}/fs`, (to) => {
+        if (parent.form === 'full' && kind === 'active') {
+          copyTree(from, to);
+          return;
+        }
+        const attr = new Attr();
+        sys.statFd(from, attr);
+        copyAttributes(from, attr, to, '.', (xattr) => !xattr.includes('.overlay.'));
+      });
+    });
+  }
+
+  #chain(name: string, doing: string): Chain {
+    const chain = this.#metadata.read((tx) => {
+      const rows = this.#rowsRead(tx);
+      const row = existing(rows, name, doing);
+      return { row, parents: parentsOf(rows, row) };
+    });
+    assertReadable(chain.row, `${doing} ${name}`);
+    return chain;
+  }
+
+  #row(name: string, doing: string): SnapshotRow {
+    return this.#metadata.read((tx) => existing(this.#rowsRead(tx), name, doing));
+  }
+
+  #info(row: SnapshotRow): SnapshotInfo {
+    const info = infoOf(row);
+    if (this.#options.upperdirLabel !== true) return info;
+    return { ...info, labels: { ...info.labels, [UPPERDIR_LABEL]: this.#folders.fs(row.id) } };
+  }
+
+  #rowsRead(tx: ReadTx): SnapshotRows {
+    const ns = this.#options.namespace;
+    const refuse = (): never => {
+      throw new Error('a row was changed in a transaction that only reads');
+    };
+    return {
+      get: (name) => getSnapshot(tx, ns, name),
+      children: (name) => childrenOf(tx, ns, name),
+      put: refuse,
+      remove: refuse,
+      nextId: refuse,
+    };
+  }
+
+  #rows(tx: WriteTx): SnapshotRows {
+    const ns = this.#options.namespace;
+    return {
+      ...this.#rowsRead(tx),
+      put: (row) => putSnapshot(tx, ns, row),
+      remove: (name) => void deleteSnapshot(tx, ns, name),
+      nextId: () => nextSnapshotId(tx),
+    };
+  }
+}
+
+/** How marks of new chains are spelled: as this process may write them. */
+export function ownMarks(): MarkPrefix {
+  return process.platform === 'linux' && sys.mayUseTrustedXattrs() ? 'trusted' : 'user';
+}
+
+/** unsupported for a layer whose marks this process cannot see: every deletion of a folder would come undone. */
+function assertReadable(row: SnapshotRow, what: string): void {
+  if (row.marks === 'user' || ownMarks() === 'trusted') return;
+  throw new StoreError('unsupported', what, 'its marks are trusted xattrs, which only root can read', {
+    hint: 'run as root, or export the image and import it into a store of your own',
+  });
+}
+
+function mayMount(): boolean {
+  return process.platform === 'linux' && sys.hasCapability(sys.CAP_SYS_ADMIN);
+}
+
+let known: FeatureSet | undefined;
+
+/** What mounts for outside callers may name: `redirect_dir` only where the kernel would not follow by itself. */
+function features(): FeatureSet {
+  if (process.platform !== 'linux') return new Set();
+  known ??= outsideFeatures();
+  return known;
+}
+
+function outsideFeatures(): FeatureSet {
+  const all = featureSet();
+  const implied = followsRedirects();
+  return { has: (name) => all.has(name) && !(implied && name === 'redirect-dir') };
+}
+
+function changed(what: string): StoreError {
+  return new StoreError('failed-precondition', what, 'another process changed it meanwhile', {
+    hint: 'try again',
+  });
+}
+
+function withFolder<T>(path: string, use: (fd: number) => T): T {
+  const fd = sys.openAt(sys.AT_FDCWD, fromText(path), sys.O_RDONLY | sys.O_DIRECTORY);
+  try {
+    return use(fd);
+  } finally {
+    sys.closeFd(fd);
+  }
+}
