@@ -12,5 +12,5 @@ export * from './name.js';
 /** System calls for those who mount and measure (Linux); nothing is loaded before the first call. */
 export * as sys from './sys/index.js';
 export * from './union/event.js';
-export * from './union/explain.js';
+export type { ExplainedLayer, Explanation, LayerFinding } from './union/explain.js';
 export { Union, type UnionOptions } from './union/union.js';

@@ -36,6 +36,8 @@ export class Found {
   lowerPath: ByteString = '';
   /** The layer number of the topmost lower part of a folder. */
   lowerIno = 0;
+  /** Told what each lower holds at the name, as the search goes down; for explain.ts. */
+  trace: ((depth: number, entry: LayerEntry) => void) | undefined;
   /** For the parts below the topmost object. */
   readonly below = new LayerEntry(new Attr());
 
@@ -141,6 +143,7 @@ function collectAbsolute(stack: Stack, from: number, path: ByteString, out: Foun
 
 /** Adds one lower object to the answer; false if what lies below it does not matter. */
 function take(out: Found, entry: LayerEntry, depth: number, dir: ByteString, name: ByteString): boolean {
+  out.trace?.(depth, entry);
   if (entry.whiteout) return false;
   const folder = isFolder(entry.attr.mode);
   if (out.where === NONE) {

@@ -24,6 +24,7 @@ import { assertLiveFolder, readlink, stat } from './access.js';
 import { clearPrivileges, setAttributes } from './attributes.js';
 import { create, createFile, createNameless } from './create.js';
 import type { EventStream } from './event.js';
+import { type Explanation, explain } from './explain.js';
 import { link } from './hardlink.js';
 import type { Inode } from './inode.js';
 import { child, makeRoot } from './lookup.js';
@@ -40,6 +41,7 @@ import {
 } from './open-file.js';
 import { fillEntry, OpenFolder } from './readdir.js';
 import { rename } from './rename.js';
+import { settle } from './settle.js';
 import { Stack } from './stack.js';
 import { rmdir, unlink } from './whiteout.js';
 import { getXattr, listXattr, removeXattr, setXattr } from './xattr.js';
@@ -75,6 +77,19 @@ export class Union implements Filesystem {
   /** The path of a node, as it was last found. */
   pathOf(node: NodeId): ByteString {
     return this.#stack.table.path(this.#get(node));
+  }
+
+  /** How a path resolves, layer by layer; `path` has no leading slash. Changes nothing. */
+  explain(path: ByteString): Explanation {
+    return explain(this.#stack, path, this.#get(ROOT_NODE));
+  }
+
+  /**
+   * Makes the upper plain, so that the kernel's overlayfs shows the same tree: all names of hard links are made,
+   * folders under a `user.` redirect are copied up, then the guard goes. May be cut short and begun again.
+   */
+  settle(): void {
+    settle(this.#stack, this.#get(ROOT_NODE));
   }
 
   lookup(parent: NodeId, name: ByteString, out: Entry): boolean {

@@ -1,0 +1,135 @@
+import { expect, test } from 'vitest';
+import { EEXIST, ENOENT, EPERM } from '../../../fs/errno.js';
+import { Attr, Entry, O_EXCL, O_RDWR, ROOT_NODE, SYSTEM_CALLER } from '../../../fs/filesystem.js';
+import { bytes, errnoOf } from '../../suites/paths.js';
+import { inUpper, rig } from './stacks.js';
+
+const LINKED = { a: 'old', b: '=a', d: {}, 'd/c': '=a' };
+
+test('a write through one name of a lower hard link is seen through the others', () => {
+  const { paths, remount, upper } = rig([LINKED]);
+  const { ino } = paths.stat('b');
+  paths.writeAt('a', 0, 'new');
+  for (const { paths: seen } of [{ paths }, remount()]) {
+    expect(['a', 'b', 'd/c'].map((path) => seen.read(path))).toEqual(['new', 'new', 'new']);
+    expect(['a', 'b', 'd/c'].map((path) => seen.stat(path).ino)).toEqual([ino, ino, ino]);
+    expect(['a', 'b', 'd/c'].map((path) => seen.stat(path).nlink)).toEqual([3, 3, 3]);
+  }
+  expect(upper.guarded).toBe(true);
+});
+
+test('nlink counts the names that are left, whether copied up or not, also after remount', () => {
+  const r = rig([LINKED]);
+  expect(r.paths.stat('a').nlink).toBe(3);
+  r.paths.unlink('b');
+  expect(r.paths.stat('a').nlink).toBe(2);
+  expect(r.remount().paths.stat('d/c').nlink).toBe(2);
+  r.paths.unlink('a');
+  expect(r.paths.stat('d/c').nlink).toBe(1);
+  expect(r.remount().paths.read('d/c')).toBe('old');
+  r.paths.unlink('d/c');
+  expect(r.remount().paths.tree()).toEqual(['d folder 755 0:0']);
+});
+
+test('the index forgets a file with its last name', () => {
+  const { paths, upper, lowers } = rig([{ a: 'x', b: '=a' }]);
+  const source = lowers[0]!.hold('', 'a');
+  const key = upper.indexKey(source);
+  paths.writeAt('a', 0, 'y');
+  expect(upper.indexNames(key)).toBe(1);
+  paths.unlink('b');
+  expect(upper.indexed(key)).toBeDefined();
+  paths.unlink('a');
+  expect(upper.indexed(key)).toBeUndefined();
+});
+
+test('link to a lower file copies it up once and keeps its number', () => {
+  const { paths, remount } = rig([{ f: 'x' }]);
+  const { ino } = paths.stat('f');
+  expect(paths.link('f', 'g')).toMatchObject({ ino, nlink: 2 });
+  paths.writeAt('g', 0, 'y');
+  expect(paths.read('f')).toBe('y');
+  expect(remount().paths.stat('f')).toMatchObject({ ino, nlink: 2 });
+});
+
+test('link over a whiteout, and not over a name that exists', () => {
+  const { paths } = rig([{ f: 'x', g: 'y' }]);
+  expect(errnoOf(() => paths.link('f', 'g'))).toBe(EEXIST);
+  paths.unlink('g');
+  paths.link('f', 'g');
+  expect(paths.read('g')).toBe('x');
+});
+
+test('a folder takes no further name', () => {
+  const { paths } = rig([{ d: {} }]);
+  expect(errnoOf(() => paths.link('d', 'e'))).toBe(EPERM);
+});
+
+test('rename of one name onto another of the same file changes nothing', () => {
+  const { paths } = rig([LINKED]);
+  paths.rename('a', 'b');
+  expect(paths.ls('')).toEqual(['a', 'b', 'd']);
+  paths.writeAt('a', 0, 'n');
+  paths.rename('b', 'a');
+  expect(paths.ls('')).toEqual(['a', 'b', 'd']);
+});
+
+test('a name that was only in the index is moved with its file', () => {
+  const { paths, remount } = rig([LINKED]);
+  paths.writeAt('a', 0, 'new');
+  paths.rename('d/c', 'e');
+  for (const { paths: seen } of [{ paths }, remount()]) {
+    expect(seen.ls('d')).toEqual([]);
+    expect(seen.read('e')).toBe('new');
+    expect(seen.stat('e').nlink).toBe(3);
+    expect(seen.stat('e').ino).toBe(seen.stat('b').ino);
+  }
+});
+
+test('a file replaced by rename loses one name, not all', () => {
+  const { paths } = rig([{ ...LINKED, n: 'new' }]);
+  paths.rename('n', 'b');
+  expect(paths.read('b')).toBe('new');
+  expect(paths.stat('a').nlink).toBe(2);
+});
+
+test('a name that was unlinked leaves the file reachable by node through the others', () => {
+  const { union, paths } = rig([{}]);
+  paths.write('a', 'x');
+  paths.link('a', 'b');
+  const node = paths.node('a');
+  paths.unlink('a');
+  const attr = new Attr();
+  union.getattr(node, attr);
+  expect(attr.nlink).toBe(1);
+  union.setattr(node, { mode: 0o600 }, SYSTEM_CALLER, attr);
+  expect(paths.stat('b').mode & 0o777).toBe(0o600);
+});
+
+test('settling makes the names that only the index joined', () => {
+  const { union, paths, upper, events } = rig([LINKED]);
+  paths.writeAt('a', 0, 'new');
+  expect(inUpper(upper, 'd/c')).toBeUndefined();
+  union.settle();
+  expect(upper.guarded).toBe(false);
+  expect(inUpper(upper, 'd/c')?.attr.ino).toBe(inUpper(upper, 'a')?.attr.ino);
+  expect(paths.stat('b').nlink).toBe(3);
+  expect(events.at(-1)?.kind).toBe('settle');
+});
+
+test('a file without a name gets one by link, unless O_EXCL forbids it', () => {
+  const { union, paths } = rig([{}]);
+  const entry = new Entry();
+  const handle = union.tmpfile(ROOT_NODE, 0o644, O_RDWR, SYSTEM_CALLER, entry);
+  union.write(handle, 0, bytes('unnamed'), false);
+  expect(entry.attr.nlink).toBe(0);
+  expect(paths.ls('')).toEqual([]);
+  const linked = new Entry();
+  union.link(entry.node, ROOT_NODE, 'named', linked);
+  expect(linked.node).toBe(entry.node);
+  expect(linked.attr.nlink).toBe(1);
+  expect(paths.read('named')).toBe('unnamed');
+  const exclusive = new Entry();
+  union.tmpfile(ROOT_NODE, 0o644, O_RDWR | O_EXCL, SYSTEM_CALLER, exclusive);
+  expect(errnoOf(() => union.link(exclusive.node, ROOT_NODE, 'other', linked))).toBe(ENOENT);
+});
