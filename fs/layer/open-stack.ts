@@ -1,7 +1,12 @@
 // A stack of layer folders as plain data: what the store knows and a mount server, or a command that works
-// without a mount, opens.
+// without a mount, opens. Paths here are text, as they stand in the store and on command lines.
 
-import type { Dialect, MarkPrefix } from './layer.js';
+import { EPERM, FsError } from '../errno.js';
+import { fromText } from '../name.js';
+import { mayUseTrustedXattrs } from '../sys/index.js';
+import { openLowerDir } from './dir-layer.js';
+import { openUpperDir } from './dir-upper.js';
+import type { Dialect, MarkPrefix, ReadLayer, WriteLayer } from './layer.js';
 
 export interface LowerDescription {
   /** The layer's folder, absolute. */
@@ -24,4 +29,60 @@ export interface StackDescription {
   readonly lowers: readonly LowerDescription[];
   /** Absent: the union is read only. */
   readonly upper?: UpperDescription;
+}
+
+/** The layers of a description, open. A Union that is made of them closes them when it is destroyed. */
+export interface OpenStack {
+  /** Topmost first. */
+  readonly lowers: readonly ReadLayer[];
+  readonly upper?: WriteLayer;
+  /** Closes all layers; for those who do not hand them to a Union. */
+  close(): void;
+}
+
+/**
+ * Opens every layer of a stack; the upper is then held by this process alone. Fails as `openLowerDir` and
+ * `openUpperDir` do (ENOENT, ENOTDIR, EBUSY for an upper in use, ...), and with EPERM where the marks of a layer
+ * cannot be read; nothing is left open then.
+ * `mountPoint` is what a second opener of the upper is told.
+ */
+export function openStack(description: StackDescription, mountPoint?: string): OpenStack {
+  const opened: ReadLayer[] = [];
+  const close = () => {
+    for (const layer of opened.splice(0)) layer.close();
+  };
+  try {
+    const lowers = description.lowers.map((lower) => {
+      const { path, id, dialect, marks } = lower;
+      if (marks === 'trusted') assertReadsTrusted(path);
+      const layer = openLowerDir(fromText(path), {
+        id,
+        dialect,
+        ...(marks === undefined ? {} : { marks: [marks] }),
+      });
+      opened.push(layer);
+      return layer;
+    });
+    if (description.upper === undefined) return { lowers, close };
+    const { path, work, id, dialect, marks } = description.upper;
+    if (marks === 'trusted') assertReadsTrusted(path);
+    const upper = openUpperDir(fromText(path), fromText(work), {
+      id,
+      dialect,
+      marks,
+      ...(mountPoint === undefined ? {} : { mountPoint }),
+    });
+    opened.push(upper);
+    return { lowers, upper, close };
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
+
+/** A process that cannot see `trusted.` marks would silently show what they hide. */
+function assertReadsTrusted(path: string): void {
+  if (!mayUseTrustedXattrs()) {
+    throw new FsError(EPERM, `${path} has marks under trusted., which only root can read`);
+  }
 }
