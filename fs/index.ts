@@ -11,6 +11,14 @@ export * from './mode.js';
 export * from './name.js';
 /** System calls for those who mount and measure (Linux); nothing is loaded before the first call. */
 export * as sys from './sys/index.js';
+export { deviceTransport } from './transport/dev-fuse.js';
+export type {
+  MountEnd,
+  MountRequest,
+  RunningMount,
+  ServerFault,
+  Transport,
+} from './transport/transport.js';
 export * from './union/event.js';
 export type { ExplainedLayer, Explanation, LayerFinding } from './union/explain.js';
 export { Union, type UnionOptions } from './union/union.js';

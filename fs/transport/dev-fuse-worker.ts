@@ -1,0 +1,65 @@
+// The thread of one mount over /dev/fuse. It opens the layers, says so, waits for the mounted device, and then
+// serves it in one synchronous loop until the mount ends. It is started by dev-fuse.ts and nobody else.
+
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { Dispatcher } from '../fuse/dispatch.js';
+import { serve } from '../fuse/session.js';
+import { type FromServer, type ServerStart, type ToServer, toPlainError } from './messages.js';
+import { ServedUnion } from './served-union.js';
+
+if (parentPort === null) throw new Error('dev-fuse-worker runs as a worker thread only');
+const port = parentPort;
+
+function tell(message: FromServer): void {
+  port.postMessage(message);
+}
+
+function run(served: ServedUnion, device: number, wake: number): void {
+  const dispatcher = new Dispatcher(served.union, ({ operation, error }) => {
+    const { message, stack } = toPlainError(error);
+    tell({ type: 'fault', fault: { operation, message, ...(stack === undefined ? {} : { stack }) } });
+  });
+  const answer = (id: number, request: object) => {
+    try {
+      tell({ type: 'reply', id, reply: served.control(request, dispatcher) });
+    } catch (error) {
+      tell({ type: 'refusal', id, error: toPlainError(error) });
+    }
+  };
+  const onControl = () => {
+    for (;;) {
+      const received = receiveMessageOnPort(port) as { message: ToServer } | undefined;
+      if (received === undefined) return true;
+      const { message } = received;
+      if (message.type === 'leave') return false;
+      if (message.type === 'control') answer(message.id, message.request);
+    }
+  };
+  const onLive = () => tell({ type: 'live' });
+  const how = serve({ device, control: wake, dispatcher, onControl, onLive });
+  served.union.destroy();
+  tell({ type: 'ended', how });
+}
+
+function begin(): void {
+  const served = new ServedUnion(workerData as ServerStart);
+  tell({ type: 'opened', readOnly: served.union.readOnly });
+  port.once('message', (message: ToServer) => {
+    if (message.type !== 'serve') {
+      // Nothing was mounted.
+      served.union.destroy();
+      return;
+    }
+    try {
+      run(served, message.device, message.wake);
+    } catch (error) {
+      tell({ type: 'failed', error: toPlainError(error) });
+    }
+  });
+}
+
+try {
+  begin();
+} catch (error) {
+  tell({ type: 'failed', error: toPlainError(error) });
+}

@@ -1,0 +1,163 @@
+// The transport that speaks the FUSE protocol over /dev/fuse. Order: the server's thread opens the layers; this
+// thread mounts and hands over the device; the server serves. At the end the mount goes first and the thread
+// is joined afterwards, because nothing else wakes a thread that waits for its device.
+
+import { Worker } from 'node:worker_threads';
+import { ENOTCONN, FsError } from '../errno.js';
+import { closeDevice, makeEventFd, raiseOpenFiles, signalEventFd } from '../sys/index.js';
+import { Deferred } from './deferred.js';
+import { type FromServer, fromPlainError, type ServerStart, type ToServer } from './messages.js';
+import { detachLost, type MountedDevice, mountDevice } from './mount-device.js';
+import type { MountEnd, MountRequest, RunningMount, ServerFault, Transport } from './transport.js';
+
+export const deviceTransport: Transport = {
+  name: 'device',
+  async start(request) {
+    raiseOpenFiles();
+    const server = new Server(request);
+    const { readOnly } = await server.opened;
+    return new DeviceMount(request, server, request.readOnly === true || readOnly);
+  },
+};
+
+/** The server's thread as the main thread sees it. */
+class Server {
+  readonly #worker: Worker;
+  readonly #onFault: ((fault: ServerFault) => void) | undefined;
+  readonly #waiting = new Map<number, Deferred<object>>();
+  #lastId = 0;
+  #end: MountEnd | undefined;
+  /** The layers are open; rejects if they could not be opened. */
+  readonly opened: Promise<{ readOnly: boolean }>;
+  readonly live: Promise<void>;
+  /** The thread has ended; never rejects. */
+  readonly ended: Promise<MountEnd>;
+
+  constructor(request: MountRequest) {
+    const { stack, mountPoint } = request;
+    const start: ServerStart = { stack, mountPoint, transport: deviceTransport.name };
+    this.#onFault = request.onFault;
+    this.#worker = new Worker(new URL('./dev-fuse-worker.js', import.meta.url), { workerData: start });
+    const opened = new Deferred<{ readOnly: boolean }>();
+    const live = new Deferred<void>();
+    const ended = new Deferred<MountEnd>();
+    this.opened = opened.promise;
+    this.live = live.promise;
+    this.ended = ended.promise;
+    // Whoever does not wait for these is not to be killed by their rejection.
+    for (const promise of [this.opened, this.live]) promise.catch(() => undefined);
+    this.#worker.on('message', (message: FromServer) => {
+      if (message.type === 'opened') opened.resolve(message);
+      else if (message.type === 'live') live.resolve(undefined);
+      else this.#hear(message);
+    });
+    this.#worker.on('error', (error) => {
+      this.#end ??= { how: 'failed', error };
+    });
+    this.#worker.on('exit', () => {
+      const end = this.#end ?? { how: 'failed', error: new Error('the thread of the mount is gone') };
+      const error = end.how === 'failed' ? end.error : new FsError(ENOTCONN, 'mount');
+      opened.reject(error);
+      live.reject(error);
+      for (const answer of this.#waiting.values()) answer.reject(error);
+      this.#waiting.clear();
+      ended.resolve(end);
+    });
+  }
+
+  send(message: ToServer): void {
+    this.#worker.postMessage(message);
+  }
+
+  /** Expects the answer to a control request; `wake` is called when it can be heard. */
+  ask(request: object, wake: () => void): Promise<object> {
+    const answer = new Deferred<object>();
+    const id = ++this.#lastId;
+    this.#waiting.set(id, answer);
+    this.send({ type: 'control', id, request });
+    wake();
+    return answer.promise;
+  }
+
+  #hear(message: Exclude<FromServer, { type: 'opened' | 'live' }>): void {
+    switch (message.type) {
+      case 'reply':
+        this.#take(message.id)?.resolve(message.reply);
+        break;
+      case 'refusal':
+        this.#take(message.id)?.reject(fromPlainError(message.error));
+        break;
+      case 'fault':
+        this.#onFault?.(message.fault);
+        break;
+      case 'ended':
+        this.#end = { how: message.how };
+        break;
+      case 'failed':
+        this.#end = { how: 'failed', error: fromPlainError(message.error) };
+        break;
+    }
+  }
+
+  #take(id: number): Deferred<object> | undefined {
+    const waiting = this.#waiting.get(id);
+    this.#waiting.delete(id);
+    return waiting;
+  }
+}
+
+class DeviceMount implements RunningMount {
+  readonly mountPoint: string;
+  readonly transport = deviceTransport.name;
+  readonly readOnly: boolean;
+  readonly live: Promise<void>;
+  readonly ended: Promise<MountEnd>;
+  readonly #server: Server;
+  readonly #mounted: MountedDevice;
+  readonly #wake: number;
+  #over = false;
+
+  /** Mounts; the server's layers are open. */
+  constructor(request: MountRequest, server: Server, readOnly: boolean) {
+    this.mountPoint = request.mountPoint;
+    this.readOnly = readOnly;
+    this.#server = server;
+    try {
+      this.#mounted = mountDevice(request, readOnly);
+    } catch (error) {
+      server.send({ type: 'leave' });
+      throw error;
+    }
+    this.#wake = makeEventFd();
+    server.send({ type: 'serve', device: this.#mounted.device, wake: this.#wake });
+    this.live = server.live;
+    process.once('exit', this.#leave);
+    this.ended = server.ended.then((end) => {
+      this.#over = true;
+      process.removeListener('exit', this.#leave);
+      if (end.how !== 'unmounted') detachLost(this.#mounted);
+      // The last descriptor of the connection: whoever still waits for an answer is released now.
+      closeDevice(this.#mounted.device);
+      closeDevice(this.#wake);
+      return end;
+    });
+  }
+
+  async unmount({ lazy = false }: { readonly lazy?: boolean } = {}): Promise<void> {
+    if (this.#over) return;
+    this.#mounted.unmount(lazy);
+    if (!lazy) await this.ended;
+  }
+
+  async control(request: object): Promise<object> {
+    if (this.#over) throw new FsError(ENOTCONN, 'mount');
+    return this.#server.ask(request, () => signalEventFd(this.#wake));
+  }
+
+  /** The process exits while the mount is there: detach it, and let the thread go so that the exit can join it. */
+  readonly #leave = (): void => {
+    detachLost(this.#mounted);
+    this.#server.send({ type: 'leave' });
+    signalEventFd(this.#wake);
+  };
+}

@@ -1,0 +1,47 @@
+// What the main thread and the thread of a mount say to each other, as plain data.
+
+import { FsError } from '../errno.js';
+import type { StackDescription } from '../layer/open-stack.js';
+import type { ServerFault } from './transport.js';
+
+/** What the thread is started with. */
+export interface ServerStart {
+  readonly stack: StackDescription;
+  readonly mountPoint: string;
+  readonly transport: string;
+}
+
+export type ToServer =
+  /** The descriptors of the mounted device and of the eventfd. */
+  | { readonly type: 'serve'; readonly device: number; readonly wake: number }
+  | { readonly type: 'control'; readonly id: number; readonly request: object }
+  /** Leave, whatever the mount does. */
+  | { readonly type: 'leave' };
+
+export type FromServer =
+  | { readonly type: 'opened'; readonly readOnly: boolean }
+  | { readonly type: 'live' }
+  | { readonly type: 'reply'; readonly id: number; readonly reply: object }
+  | { readonly type: 'refusal'; readonly id: number; readonly error: PlainError }
+  | { readonly type: 'fault'; readonly fault: ServerFault }
+  | { readonly type: 'ended'; readonly how: 'unmounted' | 'aborted' | 'stopped' }
+  /** The server could not begin, or cannot go on. */
+  | { readonly type: 'failed'; readonly error: PlainError };
+
+/** An error that crosses threads: class and errno survive. */
+export interface PlainError {
+  readonly message: string;
+  readonly errno?: number;
+  readonly stack?: string;
+}
+
+export function toPlainError(error: unknown): PlainError {
+  if (!(error instanceof Error)) return { message: String(error) };
+  const stack = error.stack === undefined ? {} : { stack: error.stack };
+  return { message: error.message, ...(error instanceof FsError ? { errno: error.errno } : stack) };
+}
+
+export function fromPlainError({ message, errno, stack }: PlainError): Error {
+  if (errno === undefined) return Object.assign(new Error(message), stack === undefined ? {} : { stack });
+  return Object.assign(new FsError(errno), { message });
+}

@@ -1,0 +1,76 @@
+// The union that a mount serves, and what the control requests ask of it. It runs on the server's thread, and
+// a control request runs between two file requests, so that its answer never shows half an operation.
+
+import { EINVAL, FsError } from '../errno.js';
+import { openStack } from '../layer/open-stack.js';
+import { EventStream } from '../union/event.js';
+import { Union } from '../union/union.js';
+import type { ServerStart } from './messages.js';
+
+/** How many events are kept for readers who come late. */
+const EVENTS_KEPT = 4096;
+
+interface Counting {
+  readonly requests: number;
+  counts(): Record<string, number>;
+}
+
+export class ServedUnion {
+  readonly union: Union;
+  readonly #events = new EventStream(EVENTS_KEPT);
+  readonly #start: ServerStart;
+  #frozen = false;
+
+  /** Opens the layers; fails as `openStack` does. */
+  constructor(start: ServerStart) {
+    this.#start = start;
+    const { lowers, upper, close } = openStack(start.stack, start.mountPoint);
+    try {
+      this.union = new Union({
+        lowers,
+        events: this.#events,
+        ...(upper === undefined ? {} : { upper }),
+      });
+    } catch (error) {
+      close();
+      throw error;
+    }
+  }
+
+  /** Answers a control request: `{op, ...}`. EINVAL for one that nobody knows. */
+  control(request: object, counting: Counting): object {
+    const op = 'op' in request ? request.op : undefined;
+    switch (op) {
+      case 'status':
+        return {
+          target: this.#start.mountPoint,
+          pid: process.pid,
+          readOnly: this.union.readOnly || this.#frozen,
+          transport: this.#start.transport,
+          stack: this.#start.stack,
+          requests: counting.requests,
+          counts: counting.counts(),
+          lastSeq: this.#events.lastSeq,
+        };
+      case 'events':
+        return this.#eventsSince(request);
+      case 'flush':
+        this.union.sync();
+        return {};
+      case 'freeze':
+        this.union.freeze();
+        this.#frozen = true;
+        return {};
+      default:
+        throw new FsError(EINVAL, `control request ${String(op)}`);
+    }
+  }
+
+  #eventsSince(request: object): object {
+    if ('requests' in request && typeof request.requests === 'boolean') {
+      this.#events.requests = request.requests;
+    }
+    const since = 'since' in request && typeof request.since === 'number' ? request.since : 0;
+    return { events: this.#events.since(since), lastSeq: this.#events.lastSeq };
+  }
+}

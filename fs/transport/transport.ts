@@ -1,0 +1,64 @@
+// A transport shows a Filesystem at a mount point. The server runs on a thread of its own; the thread that calls
+// a transport stays free for signals and control, and must never touch the mount, because a process that waits
+// for its own mount can wait for ever.
+
+import type { StackDescription } from '../layer/open-stack.js';
+
+export interface MountRequest {
+  /** The layers. They are opened, and the upper is taken, before anything is mounted. */
+  readonly stack: StackDescription;
+  /** An existing folder, absolute, as text. */
+  readonly mountPoint: string;
+  /** Nothing can be changed through the mount, even if the stack has an upper. */
+  readonly readOnly?: boolean;
+  /** Users other than the mounter may use the mount. Ordinary users need `user_allow_other` in /etc/fuse.conf. Default: as root only. */
+  readonly allowOther?: boolean;
+  /** The source column of /proc/mounts; default `mica`. */
+  readonly fsname?: string;
+  /** The type column shows `fuse.<subtype>`; default `mica`. */
+  readonly subtype?: string;
+  /** Device files work; only for root. Default: as root. */
+  readonly dev?: boolean;
+  /** Set-user-id programs work; only for root. Default: as root. */
+  readonly suid?: boolean;
+  readonly exec?: boolean;
+  /** A bug in serving a request: the request got EIO, and the mount goes on. */
+  readonly onFault?: (fault: ServerFault) => void;
+}
+
+export interface ServerFault {
+  readonly operation: string;
+  readonly message: string;
+  readonly stack?: string;
+}
+
+/** `unmounted`: by whomever; `aborted`: the kernel cut the connection; `stopped`: the server left first; `failed`: see the error. */
+export type MountEnd =
+  | { readonly how: 'unmounted' | 'aborted' | 'stopped' }
+  | { readonly how: 'failed'; readonly error: Error };
+
+export interface RunningMount {
+  readonly mountPoint: string;
+  readonly transport: string;
+  readonly readOnly: boolean;
+  /** Resolves when the kernel and the server have agreed and every request is served; rejects if that never comes. */
+  readonly live: Promise<void>;
+  /** Resolves, and never rejects, when the mount is gone and the server's thread has ended. */
+  readonly ended: Promise<MountEnd>;
+  /**
+   * Unmounts and waits for the end. FsError EBUSY if the mount is in use; `lazy` detaches it at once, and
+   * `ended` then waits for its last user.
+   */
+  unmount(options?: { readonly lazy?: boolean }): Promise<void>;
+  /**
+   * Asks the server something between two of its requests: one object in, one out. FsError ENOTCONN if the
+   * server has ended.
+   */
+  control(request: object): Promise<object>;
+}
+
+export interface Transport {
+  readonly name: string;
+  /** Opens the layers, mounts, and begins to serve. An FsError says what could not be opened or mounted; nothing is left then. */
+  start(request: MountRequest): Promise<RunningMount>;
+}
