@@ -9,7 +9,7 @@ import { StoreError } from '../errors.js';
 import { assertWhole } from './data-file.js';
 import { assertLocal } from './filesystem-kind.js';
 import { decodeKey, encodeKey, rangeBelow } from './keys.js';
-import { asStoreError, damaged } from './lmdb-error.js';
+import { asStoreError, damaged, lmdbCode } from './lmdb-error.js';
 import { assertNotNewer, MIGRATIONS, type Migration, migrate, ROW_VERSION, storedVersion } from './schema.js';
 import type { Key, ReadTx, Row, WriteTx } from './transaction.js';
 
@@ -153,7 +153,8 @@ class DbTransaction implements WriteTx {
   }
 
   get<T>(key: Key): T | undefined {
-    const stored = this.#db.get(encodeKey(key));
+    const bytes = encodeKey(key);
+    const stored = decoding(() => this.#db.get(bytes));
     return stored === undefined ? undefined : (unwrap(stored, key) as T);
   }
 
@@ -162,13 +163,13 @@ class DbTransaction implements WriteTx {
   }
 
   entries(prefix: Key): { readonly key: readonly string[]; readonly value: unknown }[] {
-    const found: { key: readonly string[]; value: unknown }[] = [];
     // Gathered, not handed out lazily: an open cursor pins pages, and the caller may write.
-    for (const { key, value } of this.#db.getRange(rangeBelow(prefix))) {
+    const range = rangeBelow(prefix);
+    const found = decoding(() => [...this.#db.getRange(range)]);
+    return found.map(({ key, value }) => {
       const parts = decodeKey(key);
-      found.push({ key: parts, value: unwrap(value, parts) });
-    }
-    return found;
+      return { key: parts, value: unwrap(value, parts) };
+    });
   }
 
   put(key: Key, value: unknown): void {
@@ -177,6 +178,16 @@ class DbTransaction implements WriteTx {
 
   remove(key: Key): boolean {
     return this.#db.removeSync(encodeKey(key));
+  }
+}
+
+/** What fails here without a return code of LMDB's is a value that is no MessagePack. */
+function decoding<T>(fetch: () => T): T {
+  try {
+    return fetch();
+  } catch (error) {
+    if (!(error instanceof Error) || lmdbCode(error) !== undefined) throw error;
+    throw damaged('cannot read the metadata', 'a value cannot be decoded', error);
   }
 }
 
@@ -193,7 +204,5 @@ function refusePromise<T>(result: T): T {
 
 /** LMDB's own errors only: what the caller's function throws is the caller's. */
 function translated(error: unknown, what: string): unknown {
-  if (error instanceof Error && 'code' in error && typeof error.code === 'number')
-    return asStoreError(error, what);
-  return error;
+  return lmdbCode(error) === undefined ? error : asStoreError(error, what);
 }
