@@ -11,4 +11,4 @@ export {
 } from './features.js';
 export { bind, mountOverlay, type OverlayMounted, unmountKernel } from './mount.js';
 export { escapeOption, type OverlayOptions, type OverlayPlan, overlayWords, planOverlay } from './options.js';
-export { type OverlayProbe, probeOverlay } from './probe.js';
+export { type OverlayProbe, probeHere, probeOverlay } from './probe.js';

@@ -9,6 +9,8 @@
 // Several processes may have one root open at a time. A store holds no state of its own: whatever is remembered
 // lies in the folders, so it may be opened and closed as often as a command runs.
 
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import type { Content } from './content/content.js';
 import { LocalContent } from './content/local-content.js';
 import type { ImageRows } from './images/images.js';
@@ -16,13 +18,19 @@ import { blobRows } from './metadata/blobs.js';
 import { Metadata } from './metadata/db.js';
 import { imageRows } from './metadata/images.js';
 import { assertNamespaceName } from './metadata/namespaces.js';
+import { formsInUse } from './metadata/snapshots.js';
 import { ensureStateFolder, ensureStoreFolders, type StoreFolders } from './root-folder.js';
+import { chooseDriver, worksIn } from './snapshots/choose-driver.js';
+import type { Driver, Snapshotter } from './snapshots/snapshot.js';
+import { FolderSnapshotter } from './snapshots/snapshotter.js';
 
 export interface StoreOptions {
   /** Of names, labels and ingests; made by the first thing that is put in it. Default `default`. */
   readonly namespace?: string;
   /** The folder of sockets, pid files and the mount table. */
   readonly state: string;
+  /** Default `auto`: see choose-driver.ts. */
+  readonly driver?: Driver | 'auto';
   /** False for stores that die with a test: nothing is synced by the metadata. */
   readonly durable?: boolean;
 }
@@ -34,6 +42,9 @@ export class Store {
   readonly metadata: Metadata;
   readonly content: Content;
   readonly images: ImageRows;
+  readonly #asked: Driver | 'auto';
+  #driver: Driver | undefined;
+  #snapshots: Snapshotter | undefined;
 
   private constructor(folders: StoreFolders, metadata: Metadata, options: StoreOptions) {
     const namespace = options.namespace ?? 'default';
@@ -43,6 +54,27 @@ export class Store {
     this.metadata = metadata;
     this.content = new LocalContent(folders.content, blobRows(metadata, namespace), namespace);
     this.images = imageRows(metadata, namespace);
+    this.#asked = options.driver ?? 'auto';
+  }
+
+  /** The driver that was asked for or chosen. A choice may try things out, so it is made when first needed. */
+  get driver(): Driver {
+    this.#driver ??= chooseDriver(
+      this.#asked,
+      this.metadata.read((tx) => formsInUse(tx)),
+      worksIn(this.folders.snapshots),
+    );
+    return this.#driver;
+  }
+
+  get snapshots(): Snapshotter {
+    this.#snapshots ??= new FolderSnapshotter(this.metadata, {
+      folder: this.folders.snapshots,
+      namespace: this.namespace,
+      driver: this.driver,
+      helper: mountProgram(),
+    });
+    return this.#snapshots;
   }
 
   /**
@@ -58,6 +90,15 @@ export class Store {
   }
 
   async close(): Promise<void> {
+    await this.#snapshots?.close();
     await this.metadata.close();
   }
+}
+
+/** bin/mica-overlayfs of this program, which lies beside dist/ when built and beside src/ in the tree. */
+function mountProgram(): string {
+  const places = ['../../bin/mica-overlayfs', '../bin/mica-overlayfs'].map((path) =>
+    fileURLToPath(new URL(path, import.meta.url)),
+  );
+  return places.find((path) => existsSync(path)) ?? 'mica-overlayfs';
 }

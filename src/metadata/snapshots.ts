@@ -3,7 +3,7 @@
 
 import { StoreError } from '../errors.js';
 import { ensureNamespace } from './namespaces.js';
-import type { SnapshotRow } from './rows.js';
+import type { SnapshotForm, SnapshotRow } from './rows.js';
 import type { Key, ReadTx, WriteTx } from './transaction.js';
 
 const SEQUENCE: Key = ['v1', 'sequence'];
@@ -59,6 +59,11 @@ export function nextSnapshotId(tx: WriteTx): string {
 /** The ids of the snapshots of all namespaces: folders of any other name are nobody's. */
 export function allSnapshotIds(tx: ReadTx): Set<string> {
   return new Set(tx.list<SnapshotRow>(['v1', 'snapshots']).map((row) => row.value.id));
+}
+
+/** The forms that snapshots of any namespace have. */
+export function formsInUse(tx: ReadTx): Set<SnapshotForm> {
+  return new Set(tx.list<SnapshotRow>(['v1', 'snapshots']).map((row) => row.value.form));
 }
 
 function someOf(names: readonly string[]): string {

@@ -59,6 +59,16 @@ test('two stores of one root share bytes and no names', async () => {
   await two.close();
 });
 
+test('a store without a driver named takes the one that its snapshots need', async () => {
+  const first = await Store.open(root, { state, durable: false, driver: 'native' });
+  await first.snapshots.prepare('key', undefined);
+  await first.close();
+  const second = await open();
+  expect(second.driver).toBe('native');
+  expect(await second.snapshots.stat('key')).toMatchObject({ kind: 'active', form: 'full' });
+  await second.close();
+});
+
 test('folders have their modes whatever the umask', async () => {
   const old = process.umask(0o077);
   try {
