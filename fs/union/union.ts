@@ -43,6 +43,7 @@ import { fillEntry, OpenFolder } from './readdir.js';
 import { rename } from './rename.js';
 import { settle } from './settle.js';
 import { Stack } from './stack.js';
+import { hideAllBelow, hideBelow } from './unpack.js';
 import { rmdir, unlink } from './whiteout.js';
 import { getXattr, listXattr, removeXattr, setXattr } from './xattr.js';
 
@@ -90,6 +91,21 @@ export class Union implements Filesystem {
    */
   settle(): void {
     settle(this.#stack, this.#get(ROOT_NODE));
+  }
+
+  /** The layers below show nothing at a name any more; what the upper itself has there stays. For unpacking a layer. */
+  hideBelow(parent: NodeId, name: ByteString): void {
+    hideBelow(this.#stack, this.#get(parent), name);
+  }
+
+  /** The layers below show nothing in a folder any more; what the upper itself has in it stays. */
+  makeOpaque(folder: NodeId): void {
+    hideAllBelow(this.#stack, this.#get(folder));
+  }
+
+  /** True if the upper has the node: it was made there or copied up. */
+  isUpper(node: NodeId): boolean {
+    return this.#get(node).upper;
   }
 
   lookup(parent: NodeId, name: ByteString, out: Entry): boolean {

@@ -1,0 +1,83 @@
+// A walk over a Filesystem as data: every entry once, folders before what is in them, names in the order of
+// their bytes, so that what is made from it is the same each time. Lookups are given back as the walk goes on.
+
+import {
+  Attr,
+  type ByteString,
+  Entry,
+  type Filesystem,
+  isFolder,
+  joinPath,
+  type NodeId,
+  ROOT_NODE,
+} from '../../fs/index.js';
+
+/** An entry while it is visited; `node` is valid until the next one is asked for. */
+export interface Visited {
+  /** From the root of the filesystem; '' is the root. */
+  readonly path: ByteString;
+  readonly node: NodeId;
+  readonly attr: Attr;
+}
+
+/** The names in a folder but '.' and '..', ordered by their bytes. */
+export function namesIn(fs: Filesystem, folder: NodeId): ByteString[] {
+  const names: ByteString[] = [];
+  const handle = fs.opendir(folder);
+  try {
+    fs.readdir(handle, 0, (name) => {
+      if (name !== '.' && name !== '..') names.push(name);
+      return true;
+    });
+  } finally {
+    fs.releasedir(handle);
+  }
+  return names.sort();
+}
+
+/** The entry `name` of a folder, or undefined. Its lookup counts: the caller forgets it. */
+export function lookUp(fs: Filesystem, folder: NodeId, name: ByteString): Entry | undefined {
+  const entry = new Entry();
+  return fs.lookup(folder, name, entry) ? entry : undefined;
+}
+
+/** Everything below and including the folder `node` at `path`. An entry that vanishes meanwhile is left out. */
+export function* walkTree(
+  fs: Filesystem,
+  path: ByteString = '',
+  node: NodeId = ROOT_NODE,
+): Generator<Visited, void> {
+  const attr = new Attr();
+  fs.getattr(node, attr);
+  yield { path, node, attr };
+  if (isFolder(attr.mode)) yield* walkFolder(fs, path, node);
+}
+
+function* walkFolder(fs: Filesystem, path: ByteString, folder: NodeId): Generator<Visited, void> {
+  for (const name of namesIn(fs, folder)) {
+    const entry = lookUp(fs, folder, name);
+    if (entry === undefined) continue;
+    try {
+      const below = joinPath(path, name);
+      yield { path: below, node: entry.node, attr: entry.attr };
+      if (isFolder(entry.attr.mode)) yield* walkFolder(fs, below, entry.node);
+    } finally {
+      fs.forget(entry.node, 1);
+    }
+  }
+}
+
+/** The node at a path, walked name by name without following symlinks; counts one lookup. Undefined if there is none. */
+export function nodeAt(fs: Filesystem, path: ByteString): Entry | undefined {
+  const entry = new Entry();
+  entry.node = ROOT_NODE;
+  fs.getattr(ROOT_NODE, entry.attr);
+  if (path === '') return entry;
+  for (const name of path.split('/')) {
+    const parent = entry.node;
+    const found = isFolder(entry.attr.mode) && fs.lookup(parent, name, entry);
+    if (parent !== ROOT_NODE) fs.forget(parent, 1);
+    if (!found) return undefined;
+  }
+  return entry;
+}
