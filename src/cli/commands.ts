@@ -26,6 +26,12 @@ const HERE = 'This machine';
 
 export const COMMANDS: readonly CommandEntry[] = [
   {
+    name: 'doctor',
+    group: HERE,
+    summary: 'which drivers, transports and features work here, and what to do about the rest',
+    load: async () => (await import('./doctor.js')).declareDoctor,
+  },
+  {
     name: 'completion',
     group: HERE,
     summary: 'a completion script for bash, zsh or fish',

@@ -1,0 +1,162 @@
+// The command line of fuse-overlayfs, as podman, buildah, mount(8) and people type it. What this program does not
+// know it ignores with a line on stderr, as fuse-overlayfs does: engines pass words that are newer than either.
+
+import { StoreError } from '../errors.js';
+
+export interface Words {
+  readonly help: boolean;
+  readonly version: boolean;
+  /** Stay in the foreground until the mount ends. */
+  readonly foreground: boolean;
+  readonly debug: boolean;
+  /** Topmost first. */
+  readonly lowers: readonly string[];
+  readonly upper: string | undefined;
+  readonly work: string | undefined;
+  readonly readOnly: boolean;
+  readonly dialect: 'overlay' | 'wh' | undefined;
+  readonly settle: boolean;
+  /** What stands in /proc/mounts as the source. */
+  readonly source: string | undefined;
+  /** The mount point; undefined if none was typed. */
+  readonly target: string | undefined;
+  /** Words that were not understood. */
+  readonly ignored: readonly string[];
+}
+
+/** Options that ask for what this program does anyway, or that the kernel or the helper settles. Nothing is said about them. */
+const SILENT = new Set([
+  'rw',
+  'suid',
+  'dev',
+  'exec',
+  'atime',
+  'noatime',
+  'diratime',
+  'nodiratime',
+  'relatime',
+  'default_permissions',
+  'allow_other',
+  'redirect_dir=off',
+  'volatile',
+]);
+
+interface Parsed {
+  lowers: readonly string[];
+  upper: string | undefined;
+  work: string | undefined;
+  readOnly: boolean;
+  dialect: 'overlay' | 'wh' | undefined;
+  settle: boolean;
+}
+
+/** Takes the words apart. invalid-argument for an option whose value is missing or wrong. */
+export function parseWords(argv: readonly string[]): Words {
+  const options: Parsed = {
+    lowers: [],
+    upper: undefined,
+    work: undefined,
+    readOnly: false,
+    dialect: undefined,
+    settle: false,
+  };
+  const flags = new Set<string>();
+  const ignored: string[] = [];
+  const places: string[] = [];
+  for (let at = 0; at < argv.length; at++) {
+    const word = argv[at] ?? '';
+    if (word === '-o' || word.startsWith('-o')) {
+      const value = word === '-o' ? argv[++at] : word.slice(2);
+      if (value === undefined) throw wrong('-o', 'its options are missing');
+      for (const option of splitOptions(value)) takeOption(option, options, ignored);
+    } else if (word === '--') {
+      places.push(...argv.slice(at + 1));
+      break;
+    } else if (/^(-f|-d|-h|-V|--help|--version|--debug|--foreground)$/.test(word)) {
+      flags.add(word.replace(/^--?/, '').slice(0, 1));
+    } else if (word.startsWith('-') && word !== '-') {
+      ignored.push(word);
+    } else {
+      places.push(word);
+    }
+  }
+  if (places.length > 2) ignored.push(...places.slice(0, -2));
+  return {
+    ...options,
+    help: flags.has('h'),
+    version: flags.has('V') || flags.has('v'),
+    foreground: flags.has('f'),
+    debug: flags.has('d'),
+    source: places.length > 1 ? places.at(-2) : undefined,
+    target: places.at(-1),
+    ignored,
+  };
+}
+
+function takeOption(option: string, options: Parsed, ignored: string[]): void {
+  const equals = option.indexOf('=');
+  const name = equals < 0 ? option : option.slice(0, equals);
+  const value = equals < 0 ? '' : option.slice(equals + 1);
+  switch (name) {
+    case '':
+      return;
+    case 'lowerdir':
+      options.lowers = splitPaths(value);
+      return;
+    case 'upperdir':
+      options.upper = folder(name, value);
+      return;
+    case 'workdir':
+      options.work = folder(name, value);
+      return;
+    case 'ro':
+      options.readOnly = true;
+      return;
+    case 'settle':
+      options.settle = true;
+      return;
+    case 'dialect':
+      if (value !== 'overlay' && value !== 'wh') throw wrong(option, 'a dialect is overlay or wh');
+      options.dialect = value;
+      return;
+    default:
+      if (!SILENT.has(option)) ignored.push(option);
+  }
+}
+
+function folder(name: string, value: string): string {
+  if (value === '') throw wrong(name, 'it names no folder');
+  return withoutEscapes(value);
+}
+
+/** `a,b\,c` is two options: fstab's escape for a comma inside a path. */
+function splitOptions(text: string): string[] {
+  return splitUnescaped(text, ',').map((part) => part.replaceAll('\\,', ','));
+}
+
+/** `a:b\:c` is two paths, topmost first, as overlayfs has it. Empty ones are left out. */
+export function splitPaths(text: string): string[] {
+  return splitUnescaped(text, ':')
+    .filter((part) => part !== '')
+    .map(withoutEscapes);
+}
+
+function splitUnescaped(text: string, separator: string): string[] {
+  const parts = [''];
+  for (let at = 0; at < text.length; at++) {
+    const char = text[at] ?? '';
+    if (char === '\\' && at + 1 < text.length) {
+      parts.push(`${parts.pop() ?? ''}${char}${text[++at] ?? ''}`);
+    } else if (char === separator) parts.push('');
+    else parts.push(`${parts.pop() ?? ''}${char}`);
+  }
+  return parts;
+}
+
+function withoutEscapes(text: string): string {
+  return text.replace(/\\(.)/g, '$1');
+}
+
+function wrong(word: string, why: string): StoreError {
+  return new StoreError('invalid-argument', `cannot use ${word}`, why);
+}
