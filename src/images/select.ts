@@ -93,18 +93,20 @@ async function choose(
   what: string,
   wanted: Platform | undefined,
 ): Promise<SelectedImage> {
-  const known = await Promise.all(
-    images.map(async (image) => ({ image, platform: await platformOf(blobs, image, what) })),
-  );
+  const known: { image: Candidate; platform: Platform | undefined; present: boolean }[] = [];
+  for (const image of images) {
+    const present = await blobs.has(image.descriptor.digest);
+    known.push({ image, present, platform: await platformOf(blobs, image, what) });
+  }
+  // An index often names platforms that are not here: an import takes only one of them.
+  const present = known.filter((one) => one.present);
+  const eligible = wanted === undefined && present.length > 0 ? present : known;
   const platform = wanted ?? hostPlatform();
-  const match = known.find((one) => one.platform !== undefined && matchesPlatform(one.platform, platform));
+  const match = eligible.find((one) => one.platform !== undefined && matchesPlatform(one.platform, platform));
   if (match !== undefined) return load(blobs, match.image, what);
   const platforms = known.flatMap((one) => one.platform ?? []);
   if (wanted !== undefined) throw noSuchPlatform(what, wanted, platforms);
-  // An image that was imported for another platform has only that platform's blobs.
-  const present = [];
-  for (const { image } of known) if (await blobs.has(image.descriptor.digest)) present.push(image);
-  if (present.length === 1 && present[0] !== undefined) return load(blobs, present[0], what);
+  if (eligible.length === 1 && eligible[0] !== undefined) return load(blobs, eligible[0].image, what);
   throw new StoreError(
     'invalid-argument',
     what,

@@ -1,0 +1,75 @@
+// Images that are in the store: from a row to manifest, config and layers, and what `mica images` shows of them.
+
+import type { Digest } from '../digest.js';
+import type { Descriptor, ImageRow, Platform } from '../metadata/rows.js';
+import type { ImageStore } from './images.js';
+import { JSON_LIMIT } from './oci.js';
+import { formatPlatform } from './platform.js';
+import { type BlobLookup, type SelectedImage, selectImage } from './select.js';
+
+/** What is known of an image, in the shape of `mica inspect --json`. */
+export interface ImageInfo {
+  readonly name: string;
+  /** Of the index or manifest that the name stands for. */
+  readonly digest: Digest;
+  readonly mediaType: string;
+  /** `linux/amd64` */
+  readonly platform: string;
+  /** Bytes of manifest, config and layers as they are stored. */
+  readonly size: number;
+  /** When the image was made, as its config says; else when it came here. RFC 3339. */
+  readonly created: string;
+  /** Base first. */
+  readonly layers: readonly {
+    readonly digest: Digest;
+    readonly diffId: Digest;
+    readonly chainId: Digest;
+    readonly size: number;
+  }[];
+}
+
+/** The image that a row stands for: of `platform`, else of the host's, else the only one that was imported. */
+export function openImage(
+  store: Pick<ImageStore, 'content'>,
+  row: ImageRow,
+  what: string,
+  platform?: Platform,
+): Promise<SelectedImage> {
+  return selectImage(lookupIn(store), [row.target], what, platform);
+}
+
+/** corrupt if a part of the image is missing or damaged. */
+export async function imageInfo(store: Pick<ImageStore, 'content'>, row: ImageRow): Promise<ImageInfo> {
+  const { manifest, config, layers, platform } = await openImage(
+    store,
+    row,
+    `cannot inspect image ${row.name}`,
+  );
+  const parts = [manifest.descriptor, config.descriptor, ...layers.map((layer) => layer.descriptor)];
+  return {
+    name: row.name,
+    digest: row.target.digest,
+    mediaType: row.target.mediaType,
+    platform: formatPlatform(platform),
+    size: parts.reduce((sum, { size }) => sum + size, 0),
+    created: config.json.created ?? row.created,
+    layers: layers.map(({ descriptor, diffId, chainId }) => ({
+      digest: descriptor.digest,
+      diffId,
+      chainId,
+      size: descriptor.size,
+    })),
+  };
+}
+
+/** The name of the snapshot that shows an image; undefined if it has no layers. It exists once it was unpacked. */
+export function topSnapshot(image: SelectedImage): Digest | undefined {
+  return image.layers.at(-1)?.chainId;
+}
+
+function lookupIn({ content }: Pick<ImageStore, 'content'>): BlobLookup {
+  return {
+    has: (digest) => content.has(digest),
+    read: ({ digest }: Descriptor) => content.read(digest, JSON_LIMIT),
+  };
+}
