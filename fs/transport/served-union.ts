@@ -1,8 +1,10 @@
 // The union that a mount serves, and what the control requests ask of it. It runs on the server's thread, and
 // a control request runs between two file requests, so that its answer never shows half an operation.
 
+import { Buffer } from 'node:buffer';
 import { EINVAL, FsError } from '../errno.js';
 import { openStack } from '../layer/open-stack.js';
+import { type ByteString, fromBytes } from '../name.js';
 import { EventStream } from '../union/event.js';
 import { Union } from '../union/union.js';
 import type { ServerStart } from './messages.js';
@@ -54,6 +56,11 @@ export class ServedUnion {
         };
       case 'events':
         return this.#eventsSince(request);
+      case 'explain':
+        return this.union.explain(pathOf(request));
+      case 'settle':
+        this.union.settle();
+        return { settled: true };
       case 'flush':
         this.union.sync();
         return {};
@@ -73,4 +80,12 @@ export class ServedUnion {
     const since = 'since' in request && typeof request.since === 'number' ? request.since : 0;
     return { events: this.#events.since(since), lastSeq: this.#events.lastSeq };
   }
+}
+
+/** Paths cross as base64, because not every path is text. */
+function pathOf(request: object): ByteString {
+  if (!('pathBase64' in request) || typeof request.pathBase64 !== 'string') {
+    throw new FsError(EINVAL, 'explain without pathBase64');
+  }
+  return fromBytes(Buffer.from(request.pathBase64, 'base64'));
 }

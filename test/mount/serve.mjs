@@ -14,7 +14,8 @@ function plain(error) {
   return { error: { message: error.message, errno: error.errno } };
 }
 
-const onFault = (fault) => process.stderr.write(`fault in ${fault.operation}: ${fault.stack ?? fault.message}\n`);
+const onFault = (fault) =>
+  process.stderr.write(`fault in ${fault.operation}: ${fault.stack ?? fault.message}\n`);
 try {
   const transports = { device: async () => deviceTransport };
   const chosen = await transports[transport ?? 'device']();
@@ -24,7 +25,10 @@ try {
   createInterface({ input: process.stdin }).on('line', (line) => {
     const asked = JSON.parse(line);
     if (asked.op === 'exit') process.exit(0);
-    const answer = asked.op === 'stop' ? mount.unmount({ lazy: asked.lazy === true }).then(() => ({})) : mount.control(asked);
+    const answer =
+      asked.op === 'stop'
+        ? mount.unmount({ lazy: asked.lazy === true }).then(() => ({}))
+        : mount.control(asked);
     answer.then(say, (error) => say(plain(error)));
   });
   const end = await mount.ended;

@@ -1,0 +1,189 @@
+// The device transport on real mounts: how a mount begins, is asked things, and ends.
+
+import { spawn, spawnSync } from 'node:child_process';
+import {
+  appendFileSync,
+  closeSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { describeWith } from '../requires.js';
+import { Scratch, Served } from './mounted.js';
+
+const EBUSY = 16;
+
+function mountLine(path: string): string | undefined {
+  return readFileSync('/proc/mounts', 'utf8')
+    .split('\n')
+    .find((line) => line.split(' ')[1] === path);
+}
+
+describeWith(['root', 'fuse'], 'a mount over /dev/fuse', () => {
+  let scratch: Scratch;
+  let mnt: string;
+  let served: Served | undefined;
+  beforeEach(() => {
+    scratch = new Scratch();
+    mnt = scratch.at('mnt');
+    writeFileSync(scratch.at('lower/file'), 'lower\n');
+    mkdirSync(scratch.at('lower/folder'));
+    writeFileSync(scratch.at('lower/folder/inner'), 'inner\n');
+  });
+  afterEach(async () => {
+    served?.process.kill('SIGKILL');
+    await served?.exit;
+    served = undefined;
+    scratch.remove();
+  });
+
+  async function serve(more: object = {}): Promise<Served> {
+    served = await new Served({ stack: scratch.stack(), mountPoint: mnt, ...more }).live();
+    return served;
+  }
+
+  it('reads, copies up, whites out and renames, and keeps all of it over a remount', async () => {
+    const first = await serve();
+    expect(readFileSync(`${mnt}/file`, 'utf8')).toBe('lower\n');
+    appendFileSync(`${mnt}/file`, 'more\n');
+    rmSync(`${mnt}/folder/inner`);
+    renameSync(`${mnt}/folder`, `${mnt}/moved`);
+    writeFileSync(`${mnt}/new`, 'new\n');
+    expect(readFileSync(`${mnt}/file`, 'utf8')).toBe('lower\nmore\n');
+    expect(readFileSync(scratch.at('lower/file'), 'utf8')).toBe('lower\n');
+    expect(await first.stop()).toBe('unmounted');
+    await serve();
+    expect(readdirSync(mnt).sort()).toEqual(['file', 'moved', 'new']);
+    expect(readdirSync(`${mnt}/moved`)).toEqual([]);
+    expect(readFileSync(`${mnt}/file`, 'utf8')).toBe('lower\nmore\n');
+    expect(lstatSync(scratch.at('upper/folder')).rdev).toBe(0);
+  });
+
+  it('is named as asked in /proc/mounts, and as root forces neither nosuid nor nodev', async () => {
+    await serve({ subtype: 'mica-overlayfs', fsname: 'a b' });
+    expect(mountLine(mnt)).toMatch(
+      /^a\\040b \S+ fuse\.mica-overlayfs rw,relatime,.*default_permissions,allow_other/,
+    );
+    expect(mountLine(mnt)).not.toMatch(/nosuid|nodev/);
+  });
+
+  it('is read only without an upper', async () => {
+    await serve({ stack: { lowers: scratch.stack().lowers } });
+    expect(mountLine(mnt)).toMatch(/ ro,/);
+    expect(readFileSync(`${mnt}/folder/inner`, 'utf8')).toBe('inner\n');
+    expect(readdirSync(mnt).sort()).toEqual(['file', 'folder']);
+    expect(() => writeFileSync(`${mnt}/new`, '')).toThrow(/EROFS/);
+  });
+
+  it('answers control requests while it serves', async () => {
+    const mount = await serve();
+    writeFileSync(`${mnt}/new`, 'new');
+    rmSync(`${mnt}/file`);
+    const status = await mount.ask({ op: 'status' });
+    expect(status).toMatchObject({
+      target: mnt,
+      pid: mount.process.pid,
+      readOnly: false,
+      transport: 'device',
+    });
+    const { events } = await mount.ask({ op: 'events', since: 0 });
+    expect(events).toEqual(
+      expect.arrayContaining([expect.objectContaining({ kind: 'whiteout', path: 'file' })]),
+    );
+    const explained = await mount.ask({ op: 'explain', pathBase64: Buffer.from('file').toString('base64') });
+    expect(explained).toMatchObject({ result: 'absent' });
+    expect(await mount.ask({ op: 'none' })).toMatchObject({ error: { errno: 22 } });
+  });
+
+  it('that was frozen refuses changes and goes on reading', async () => {
+    const mount = await serve();
+    expect(await mount.ask({ op: 'freeze' })).toEqual({});
+    expect(() => writeFileSync(`${mnt}/new`, '')).toThrow(/EROFS/);
+    expect(readFileSync(`${mnt}/file`, 'utf8')).toBe('lower\n');
+  });
+
+  it('that is in use is not unmounted, unless lazily', async () => {
+    const mount = await serve();
+    const fd = openSync(`${mnt}/file`, 'r');
+    try {
+      expect(await mount.ask({ op: 'stop' })).toMatchObject({ error: { errno: EBUSY } });
+      expect(readFileSync(fd, 'utf8')).toBe('lower\n');
+      expect(await mount.ask({ op: 'stop', lazy: true })).toEqual({});
+      expect(mountLine(mnt)).toBeUndefined();
+    } finally {
+      closeSync(fd);
+    }
+    expect(await mount.line()).toEqual({ ended: 'unmounted' });
+    expect(await mount.exit).toBe(0);
+  });
+
+  it('ends when somebody else unmounts it', async () => {
+    const mount = await serve();
+    scratch.sh('umount mnt');
+    expect(await mount.line()).toEqual({ ended: 'unmounted' });
+    expect(await mount.exit).toBe(0);
+  });
+
+  it('is detached when its process exits', async () => {
+    const mount = await serve();
+    mount.process.stdin?.write('{"op":"exit"}\n');
+    expect(await mount.exit).toBe(0);
+    expect(mountLine(mnt)).toBeUndefined();
+  });
+
+  it('can be mounted again after its server was killed', async () => {
+    const mount = await serve();
+    writeFileSync(`${mnt}/kept`, 'kept');
+    mount.process.kill('SIGKILL');
+    await mount.exit;
+    expect(() => statSync(`${mnt}/kept`)).toThrow(/ENOTCONN/);
+    scratch.sh('umount mnt');
+    await serve();
+    expect(readFileSync(`${mnt}/kept`, 'utf8')).toBe('kept');
+  });
+
+  it('does not begin, and leaves nothing mounted, when a layer is missing', async () => {
+    const lowers = [{ path: scratch.at('none'), id: 'none', dialect: 'overlay' as const }];
+    served = new Served({ stack: { lowers }, mountPoint: mnt });
+    expect(await served.line()).toMatchObject({ error: { errno: 2 } });
+    expect(await served.exit).toBe(1);
+    expect(mountLine(mnt)).toBeUndefined();
+  });
+
+  it('does not begin at a mount point that is no folder, and frees the upper', async () => {
+    served = new Served({ stack: scratch.stack(), mountPoint: scratch.at('lower/file') });
+    expect(await served.line()).toMatchObject({ error: { errno: 20 } });
+    expect(await served.exit).toBe(1);
+    await serve();
+    expect(existsSync(`${mnt}/file`)).toBe(true);
+  });
+
+  it('survives a caller that is killed while it waits', async () => {
+    await serve();
+    scratch.sh('dd if=/dev/zero of=lower/big bs=1M count=256 2>/dev/null');
+    const killed = spawn('sh', ['-c', `exec dd if=/dev/zero of=${mnt}/big bs=1 count=1 conv=notrunc`], {
+      stdio: 'ignore',
+    });
+    const gone = new Promise((resolve) => killed.once('exit', resolve));
+    killed.kill('SIGKILL');
+    await gone;
+    expect(readFileSync(`${mnt}/file`, 'utf8')).toBe('lower\n');
+  });
+
+  it('ends as aborted when the connection is cut', async () => {
+    const mount = await serve();
+    const minor = scratch.sh('stat -c %Ld mnt');
+    spawnSync('mount', ['-t', 'fusectl', 'none', '/sys/fs/fuse/connections'], { stdio: 'ignore' });
+    writeFileSync(`/sys/fs/fuse/connections/${minor}/abort`, '1');
+    expect(await mount.line()).toEqual({ ended: 'aborted' });
+    expect(mountLine(mnt)).toBeUndefined();
+  });
+});
