@@ -125,9 +125,13 @@ export interface UpperRules extends LayerRules {
   readonly privileged: boolean;
   /** This process may open files and folders whatever their mode. */
   readonly opensAll: boolean;
+  /** Counts changes that decide what new entries of a folder get from it: its set-group-id bit, its default ACL. */
+  inheritance: number;
   /** From now on override_stat is believed in this layer. */
   enableOverrides(): void;
 }
+
+export const DEFAULT_ACL = 'system.posix_acl_default';
 
 const YES = Uint8Array.of(0x79);
 
@@ -156,6 +160,7 @@ export class UpperNode extends DirNode implements WritableNode {
     const attr = new Attr();
     statFd(this.fd, attr);
     if (isSymlink(attr.mode)) return;
+    if (isFolder(attr.mode)) this.rules.inheritance++;
     const bits = mode & PERMISSION_BITS;
     // What an ordinary user could not open any more is opened to the owner, and the true mode is kept aside.
     const needed = isFolder(attr.mode) ? 0o700 : 0o600;
@@ -173,6 +178,7 @@ export class UpperNode extends DirNode implements WritableNode {
 
   setxattr(name: ByteString, value: Uint8Array, flags: number): void {
     if (isReservedXattr(name)) throw new FsError(EPERM, 'setxattr');
+    if (name === DEFAULT_ACL) this.rules.inheritance++;
     try {
       setXattr(this.fd, escapeXattr(this.rules.prefixes, name), value, flags);
     } catch (error) {

@@ -19,8 +19,8 @@ export interface StagePlaces {
   folder(dir: ByteString): number;
   /** Before an object comes to (to, name): EINVAL for a name that only marks have, EEXIST unless `replace`. */
   claim(to: number, name: ByteString, replace: boolean): void;
-  /** After it came: what was known of this path no longer holds, and a whiteout file of the name goes. */
-  settle(to: number, dir: ByteString, name: ByteString): void;
+  /** After it came, if it `replaced` what was there: what was known of this path no longer holds. */
+  settle(to: number, dir: ByteString, name: ByteString, replaced: boolean): void;
 }
 
 export class DirStaged extends UpperNode implements Staged {
@@ -40,7 +40,7 @@ export class DirStaged extends UpperNode implements Staged {
     if (replace) this.#replace(to, name);
     else this.#place(to, name);
     this.#temp = undefined;
-    this.#places.settle(to, dir, name);
+    this.#places.settle(to, dir, name, replace);
     this.release();
   }
 

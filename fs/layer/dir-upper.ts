@@ -22,9 +22,9 @@ import {
   S_IFBLK,
   S_IFCHR,
   S_IFDIR,
-  S_IFLNK,
   S_IFMT,
   S_IFREG,
+  S_ISGID,
 } from '../mode.js';
 import { assertName, type ByteString, joinPath, toBytes, toText } from '../name.js';
 import {
@@ -41,6 +41,7 @@ import {
   hasCapability,
   inFirstUserNamespace,
   linkFd,
+  listXattrsAt,
   makeFolderAt,
   makeNodeAt,
   makeSymlinkAt,
@@ -56,6 +57,7 @@ import {
   openAt,
   renameAt,
   renameErrno,
+  reopen,
   setXattr,
   statAt,
   statFd,
@@ -66,7 +68,7 @@ import {
 } from '../sys/index.js';
 import { DirFile } from './dir-file.js';
 import { DirLayer, hasOverrides } from './dir-layer.js';
-import { DirNode, UpperNode, type UpperRules } from './dir-node.js';
+import { DEFAULT_ACL, DirNode, UpperNode, type UpperRules } from './dir-node.js';
 import { assertNoContent, putInPlace, takeFolderOut } from './dir-replace.js';
 import { DirStaged, type StagePlaces } from './dir-staged.js';
 import { IndexFolder } from './index-folder.js';
@@ -97,6 +99,7 @@ export interface UpperDirOptions {
 }
 
 const LOCK_WAIT_MS = 10_000;
+const PLAIN_FOLDERS = 1024;
 
 /**
  * Opens `upperPath` for writing with `workPath` on the same filesystem; both must exist. EBUSY if another process
@@ -136,6 +139,7 @@ function upperRules(root: number, marks: MarkPrefix, dialect: Dialect): UpperRul
     privileged,
     opensAll: hasCapability(CAP_DAC_OVERRIDE),
     overrides: hasOverrides(root),
+    inheritance: 0,
     enableOverrides(): void {
       if (rules.overrides) return;
       // Readers believe override_stat of single files only where the root of the layer has it.
@@ -159,6 +163,9 @@ export class UpperDir extends DirLayer implements WriteLayer {
   readonly #umask = process.umask();
   readonly #attr = new Attr();
   #canTmpfile = true;
+  /** Whether folders hand nothing down to new entries, by path; good while `rules.inheritance` is what was seen. */
+  readonly #plainFolders = new Map<ByteString, boolean>();
+  #inheritanceSeen = 0;
 
   constructor(root: number, id: string, rules: UpperRules, work: WorkFolder) {
     super(root, id, rules);
@@ -169,7 +176,7 @@ export class UpperDir extends DirLayer implements WriteLayer {
       index: this.#index,
       folder: (dir) => this.folder(dir),
       claim: (to, name, replace) => this.#claim(to, name, replace),
-      settle: (to, dir, name) => this.#settle(to, dir, name),
+      settle: (to, dir, name, replaced) => this.#settle(to, dir, name, replaced),
     };
   }
 
@@ -187,12 +194,22 @@ export class UpperDir extends DirLayer implements WriteLayer {
   }
 
   make(dir: ByteString, name: ByteString, what: NewNode): void {
+    const direct = this.#folderForDirect(dir, name, what);
+    if (direct !== undefined && !isRegular(what.mode)) {
+      this.#createNamed(direct, name, what);
+      return;
+    }
     this.#publishNew(this.stage(what), dir, name);
   }
 
   makeFile(dir: ByteString, name: ByteString, what: NewNode): WritableFile {
+    const direct = this.#folderForDirect(dir, name, what);
+    if (direct !== undefined) {
+      const bits = what.mode & PERMISSION_BITS;
+      return new DirFile(openAt(direct, name, O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW, bits));
+    }
     const staged = this.stage(what);
-    const fd = openAt(AT_FDCWD, `/proc/self/fd/${staged.fd}`, O_RDWR);
+    const fd = reopen(staged.fd, O_RDWR);
     try {
       this.#publishNew(staged, dir, name);
     } catch (error) {
@@ -229,7 +246,7 @@ export class UpperDir extends DirLayer implements WriteLayer {
     }
     // A name that is a whiteout of the same inode already makes rename(2) do nothing and leave `temp`.
     unlinkAtIfAny(this.#work.fd, temp);
-    this.#settle(to, dir, name);
+    this.#settle(to, dir, name, true);
   }
 
   unlink(dir: ByteString, name: ByteString): void {
@@ -243,7 +260,7 @@ export class UpperDir extends DirLayer implements WriteLayer {
     assertName(name);
     const from = this.folder(dir);
     takeFolderOut(this.rules, this.#work, from, name);
-    this.#settle(from, dir, name);
+    this.#settle(from, dir, name, true);
   }
 
   rename(
@@ -258,16 +275,16 @@ export class UpperDir extends DirLayer implements WriteLayer {
     const to = this.folder(newDir);
     this.#claim(to, newName, true);
     this.#renameInOneStep(from, name, to, newName, leaveWhiteout);
-    this.folders.forget(joinPath(dir, name));
-    this.#settle(to, newDir, newName);
+    this.#forget(joinPath(dir, name));
+    this.#settle(to, newDir, newName, true);
   }
 
   exchange(dir: ByteString, name: ByteString, otherDir: ByteString, otherName: ByteString): void {
     assertName(name);
     assertName(otherName);
     renameAt(this.folder(dir), name, this.folder(otherDir), otherName, RENAME_EXCHANGE);
-    this.folders.forget(joinPath(dir, name));
-    this.folders.forget(joinPath(otherDir, otherName));
+    this.#forget(joinPath(dir, name));
+    this.#forget(joinPath(otherDir, otherName));
   }
 
   link(node: WritableNode, dir: ByteString, name: ByteString, replace: boolean): void {
@@ -285,7 +302,7 @@ export class UpperDir extends DirLayer implements WriteLayer {
         unlinkAtIfAny(this.#work.fd, temp);
       }
     }
-    this.#settle(to, dir, name);
+    this.#settle(to, dir, name, replace);
   }
 
   indexKey(source: LayerNode): string {
@@ -359,19 +376,52 @@ export class UpperDir extends DirLayer implements WriteLayer {
       }
     }
     const temp = this.#work.freeName();
-    switch (what.mode & S_IFMT) {
-      case S_IFREG:
-        return [openAt(work, temp, O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW, bits), temp];
-      case S_IFDIR:
-        makeFolderAt(work, temp, bits);
-        break;
-      case S_IFLNK:
-        makeSymlinkAt(work, temp, what.target ?? '');
-        break;
-      default:
-        makeNodeAt(work, temp, (what.mode & S_IFMT) | bits, what.rdev ?? 0);
+    if (isRegular(what.mode)) {
+      return [openAt(work, temp, O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW, bits), temp];
     }
+    this.#createNamed(work, temp, what);
     return [openAt(work, temp, O_PATH | O_NOFOLLOW), temp];
+  }
+
+  /** Makes what is no regular file at a free name, with the permission bits that the umask leaves. */
+  #createNamed(dir: number, name: ByteString, what: NewNode): void {
+    const bits = what.mode & 0o777;
+    if (isFolder(what.mode)) makeFolderAt(dir, name, bits);
+    else if (isSymlink(what.mode)) makeSymlinkAt(dir, name, what.target ?? '');
+    else makeNodeAt(dir, name, (what.mode & S_IFMT) | bits, what.rdev ?? 0);
+  }
+
+  /**
+   * The descriptor of the folder, if one system call makes the new object complete there: it is this process's
+   * own, nothing of its mode is left to do, and the folder hands nothing down. undefined: stage it.
+   */
+  #folderForDirect(dir: ByteString, name: ByteString, what: NewNode): number | undefined {
+    if (what.uid !== this.#uid || what.gid !== this.#gid) return undefined;
+    if (!isSymlink(what.mode) && this.#modeIsLeft(what)) return undefined;
+    if (!this.rules.privileged && needsStandIn(what, true)) return undefined;
+    const to = this.folder(dir);
+    this.#claim(to, name, false);
+    return this.#handsNothingDown(dir, to) ? to : undefined;
+  }
+
+  #handsNothingDown(dir: ByteString, fd: number): boolean {
+    if (this.#inheritanceSeen !== this.rules.inheritance) {
+      this.#inheritanceSeen = this.rules.inheritance;
+      this.#plainFolders.clear();
+    }
+    const known = this.#plainFolders.get(dir);
+    if (known !== undefined) return known;
+    statAt(fd, '.', this.#attr);
+    const plain = (this.#attr.mode & S_ISGID) === 0 && !listXattrsAt(fd, '.').includes(DEFAULT_ACL);
+    if (this.#plainFolders.size >= PLAIN_FOLDERS) this.#plainFolders.clear();
+    this.#plainFolders.set(dir, plain);
+    return plain;
+  }
+
+  /** Folders have moved or gone from this path. */
+  #forget(path: ByteString): void {
+    this.folders.forget(path);
+    this.#plainFolders.clear();
   }
 
   /** A regular file that carries in override_stat what it stands for; a symlink's content is its target. */
@@ -401,9 +451,10 @@ export class UpperDir extends DirLayer implements WriteLayer {
     if (!replace && statAt(to, WH_PREFIX + name, this.#attr)) throw new FsError(EEXIST, 'publish');
   }
 
-  #settle(to: number, dir: ByteString, name: ByteString): void {
+  #settle(to: number, dir: ByteString, name: ByteString, replaced: boolean): void {
+    if (!replaced) return;
     if (this.rules.dialect === 'wh') unlinkAtIfAny(to, WH_PREFIX + name);
-    this.folders.forget(joinPath(dir, name));
+    this.#forget(joinPath(dir, name));
   }
 
   #renameInOneStep(from: number, name: ByteString, to: number, newName: ByteString, leave: boolean): void {
