@@ -31,8 +31,13 @@ export function link(stack: Stack, inode: Inode, parent: Inode, name: ByteString
   nowAt(stack, inode, parent, name);
 }
 
-/** A lower name of an indexed file is made in the upper, so that it can be moved. */
-export function materialise(stack: Stack, inode: Inode, parent: Inode, name: ByteString): void {
+/** Afterwards the upper has the inode at this very name, which only a lower has until now. */
+export function ensureUpperName(stack: Stack, inode: Inode, parent: Inode, name: ByteString): void {
+  if (!inode.upper) {
+    ensureUpper(stack, inode);
+    return;
+  }
+  // Copied up through another name: this one is known to the index alone.
   const upper = stack.writable();
   if (inode.indexKey === undefined || inode.held === undefined) return;
   ensureUpper(stack, parent);

@@ -21,6 +21,8 @@ export const UPPER = 2;
 export const WHITEOUT = 3;
 export type Where = typeof NONE | typeof LOWER | typeof UPPER | typeof WHITEOUT;
 
+const NO_FOLDERS: readonly LowerFolder[] = [];
+
 /** The answer to `resolve`. Made once and filled many times; valid until it is filled again. */
 export class Found {
   where: Where = NONE;
@@ -30,8 +32,8 @@ export class Found {
   depth = 0;
   dir: ByteString = '';
   name: ByteString = '';
-  /** Folders: the lower parts. A new array each time. */
-  folders: LowerFolder[] = [];
+  /** Folders: the lower parts. A new array each time that there are any, so an inode may keep it. */
+  folders: readonly LowerFolder[] = NO_FOLDERS;
   /** Folders: see Inode.lowerPath. */
   lowerPath: ByteString = '';
   /** The layer number of the topmost lower part of a folder. */
@@ -53,8 +55,8 @@ export class Found {
 /** Fills `out` with what `name` in `parent` is and returns `out.where`. */
 export function resolve(stack: Stack, parent: Inode, name: ByteString, out: Found): Where {
   out.where = NONE;
+  out.folders = NO_FOLDERS;
   if (parent.removed) return NONE;
-  if (out.folders.length > 0) out.folders = [];
   const { upper } = stack;
   let below = name;
   if (upper !== undefined && parent.upper && upper.lookup(stack.table.path(parent), name, out.entry)) {
@@ -154,7 +156,7 @@ function take(out: Found, entry: LayerEntry, depth: number, dir: ByteString, nam
   } else if (!folder) return false;
   if (!folder) return false;
   if (out.folders.length === 0) out.lowerIno = entry.attr.ino;
-  out.folders.push({ depth, path: joinPath(dir, name) });
+  out.folders = [...out.folders, { depth, path: joinPath(dir, name) }];
   return !entry.opaque;
 }
 

@@ -6,7 +6,7 @@ import { RENAME_EXCHANGE, RENAME_NOREPLACE } from '../filesystem.js';
 import { assertName, type ByteString, joinPath } from '../name.js';
 import { assertLiveFolder } from './access.js';
 import { ensureUpper } from './copy-up.js';
-import { markImpure, materialise, nowAt } from './hardlink.js';
+import { ensureUpperName, markImpure, nowAt } from './hardlink.js';
 import type { Inode } from './inode.js';
 import { child, LOWER, lowerHas, type Where } from './lookup.js';
 import { prepareMove } from './marker.js';
@@ -113,12 +113,8 @@ function assertReplaceable(stack: Stack, source: Inode, target: Inode): void {
   if (target.isFolder && !isEmpty(stack, target)) throw new FsError(ENOTEMPTY, 'rename');
 }
 
-/** The upper has the object at this very name. */
 function ensureMovable(stack: Stack, { parent, name, inode, where }: Side): void {
-  if (where !== LOWER) return;
-  // A lower name of a file that was copied up through another name is only in the index.
-  if (inode.upper) materialise(stack, inode, parent, name);
-  else ensureUpper(stack, inode);
+  if (where === LOWER) ensureUpperName(stack, inode, parent, name);
 }
 
 function arrived(stack: Stack, inode: Inode, parent: Inode, name: ByteString): void {

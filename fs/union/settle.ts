@@ -1,13 +1,12 @@
 // Settling: makes an upper plain, so that the kernel's overlayfs shows the tree that we show. What only we can
-// read is turned into what everybody can: names of hard links that were joined by the index alone are made, and
-// folders moved by a redirect under `user.`, which the kernel does not follow, are copied up whole and made
-// opaque. The guard goes last; until then each step leaves a tree that we show unchanged, so a settling that was
-// cut short goes on at the next one.
+// read is turned into what everybody can: folders moved by a redirect under `user.`, which the kernel does not
+// follow, are copied up whole and made opaque; then the names of hard links that were joined by the index alone
+// are made, those of files copied up a moment ago included. The guard goes last; until then each step leaves a
+// tree that we show unchanged, so a settling that was cut short goes on at the next one.
 
 import type { ByteString } from '../name.js';
 import { withUpper } from './access.js';
-import { ensureUpper } from './copy-up.js';
-import { materialise } from './hardlink.js';
+import { ensureUpperName } from './hardlink.js';
 import type { Inode } from './inode.js';
 import { child, LOWER } from './lookup.js';
 import { takeListing } from './readdir.js';
@@ -16,14 +15,11 @@ import type { Stack } from './stack.js';
 export function settle(stack: Stack, root: Inode): void {
   const upper = stack.writable();
   if (!upper.guarded) return;
+  if (upper.marks === 'user') copyUpMoved(stack, root, false);
   const joined = new Map<string, Inode>();
   try {
-    settleFolder(stack, root, false, joined);
-    for (const [key, inode] of joined) {
-      if (upper.indexNames(key) > 0) continue;
-      upper.unindex(key);
-      inode.indexKey = undefined;
-    }
+    makeNames(stack, root, joined);
+    dropFromIndex(stack, joined);
   } finally {
     for (const inode of joined.values()) stack.table.unpin(inode);
   }
@@ -32,54 +28,67 @@ export function settle(stack: Stack, root: Inode): void {
   stack.emit('settle', '');
 }
 
-/**
- * `whole`: a folder above is going to be opaque, so everything has to be in the upper. `joined` collects the
- * files of the index, pinned; with all names made, they need it no more.
- */
-function settleFolder(stack: Stack, folder: Inode, whole: boolean, joined: Map<string, Inode>): void {
-  const redirected = hasUserRedirect(stack, folder);
-  const copyAll = whole || redirected;
-  for (const name of takeListing(stack, folder).names) {
-    settleName(stack, folder, name, copyAll, joined);
-  }
-  if (!copyAll) return;
+/** `whole`: a folder above is going to be opaque, so everything below it has to be in the upper. */
+function copyUpMoved(stack: Stack, folder: Inode, whole: boolean): void {
+  const moved = hasRedirect(stack, folder);
+  eachChild(stack, folder, (inode, name, isLowerName) => {
+    if ((whole || moved) && isLowerName) ensureUpperName(stack, inode, folder, name);
+    if (inode.isFolder) copyUpMoved(stack, inode, whole || moved);
+  });
+  if (!whole && !moved) return;
   withUpper(stack, folder, (node) => {
     // Only the topmost needs the mark: below an opaque folder nothing of the lowers is looked at.
-    if (redirected && !whole) node.setOpaque(true);
+    if (!whole) node.setOpaque(true);
     node.setRedirect(undefined);
   });
   folder.folders = [];
-  if (redirected && !whole) stack.emit('opaque', stack.table.path(folder));
+  if (!whole) stack.emit('opaque', stack.table.path(folder));
 }
 
-function settleName(
-  stack: Stack,
-  folder: Inode,
-  name: ByteString,
-  whole: boolean,
-  joined: Map<string, Inode>,
-): void {
-  const inode = child(stack, folder, name);
-  if (inode === undefined) return;
-  const lowerName = stack.found.where === LOWER;
-  inode.pins++;
-  try {
-    if (lowerName && inode.indexKey !== undefined) materialise(stack, inode, folder, name);
-    else if (whole) ensureUpper(stack, inode);
-    if (inode.isFolder) settleFolder(stack, inode, whole, joined);
-    if (inode.indexKey !== undefined && !joined.has(inode.indexKey)) {
-      inode.pins++;
-      joined.set(inode.indexKey, inode);
-    }
-  } finally {
-    stack.table.unpin(inode);
-  }
-}
-
-function hasUserRedirect(stack: Stack, folder: Inode): boolean {
-  if (!folder.upper || stack.upper?.marks !== 'user') return false;
+function hasRedirect(stack: Stack, folder: Inode): boolean {
+  if (!folder.upper) return false;
   return withUpper(stack, folder, (node) => {
     node.stat(stack.scratch);
     return stack.scratch.redirect !== undefined;
   });
+}
+
+/** `joined` collects the files of the index, pinned. */
+function makeNames(stack: Stack, folder: Inode, joined: Map<string, Inode>): void {
+  eachChild(stack, folder, (inode, name, isLowerName) => {
+    if (inode.isFolder) makeNames(stack, inode, joined);
+    if (inode.indexKey === undefined) return;
+    if (isLowerName) ensureUpperName(stack, inode, folder, name);
+    if (joined.has(inode.indexKey)) return;
+    inode.pins++;
+    joined.set(inode.indexKey, inode);
+  });
+}
+
+/** With all its names made a file needs the index no more. */
+function dropFromIndex(stack: Stack, joined: Map<string, Inode>): void {
+  const upper = stack.writable();
+  for (const [key, inode] of joined) {
+    if (upper.indexNames(key) > 0) continue;
+    upper.unindex(key);
+    inode.indexKey = undefined;
+  }
+}
+
+function eachChild(
+  stack: Stack,
+  folder: Inode,
+  act: (inode: Inode, name: ByteString, isLowerName: boolean) => void,
+): void {
+  for (const name of takeListing(stack, folder).names) {
+    const inode = child(stack, folder, name);
+    if (inode === undefined) continue;
+    const isLowerName = stack.found.where === LOWER;
+    inode.pins++;
+    try {
+      act(inode, name, isLowerName);
+    } finally {
+      stack.table.unpin(inode);
+    }
+  }
 }

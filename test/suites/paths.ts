@@ -35,6 +35,8 @@ export interface Listed {
 export class Paths {
   readonly fs: Filesystem;
   caller: Caller = SYSTEM_CALLER;
+  /** False: lookups are never given back, as by a kernel that caches for ever. */
+  forgets = true;
 
   constructor(fs: Filesystem) {
     this.fs = fs;
@@ -53,7 +55,7 @@ export class Paths {
     let node = ROOT_NODE;
     for (const name of path.split('/')) {
       const found = this.fs.lookup(node, name, entry);
-      if (node !== ROOT_NODE) this.fs.forget(node, 1);
+      this.#forget(node, 1);
       if (!found) return undefined;
       node = entry.node;
     }
@@ -65,13 +67,13 @@ export class Paths {
     try {
       return act(node);
     } finally {
-      this.fs.forget(node, 1);
+      this.#forget(node, 1);
     }
   }
 
   exists(path: ByteString): boolean {
     const node = this.find(path);
-    if (node !== undefined) this.fs.forget(node, 1);
+    if (node !== undefined) this.#forget(node, 1);
     return node !== undefined;
   }
 
@@ -138,7 +140,7 @@ export class Paths {
     const handle = this.with(dirname(path), (dir) =>
       this.fs.create(dir, basename(path), mode, flags, this.caller, entry),
     );
-    this.fs.forget(entry.node, 1);
+    this.#forget(entry.node, 1);
     return handle;
   }
 
@@ -215,10 +217,14 @@ export class Paths {
     return lines;
   }
 
+  #forget(node: NodeId, count: number): void {
+    if (this.forgets && node !== ROOT_NODE) this.fs.forget(node, count);
+  }
+
   #made(path: ByteString, make: (dir: NodeId, name: ByteString, out: Entry) => void): Attr {
     const entry = new Entry();
     this.with(dirname(path), (dir) => make(dir, basename(path), entry));
-    this.fs.forget(entry.node, 1);
+    this.#forget(entry.node, 1);
     return entry.attr;
   }
 }

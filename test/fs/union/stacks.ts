@@ -2,7 +2,7 @@
 // from one list, topmost first, as the union takes them.
 
 import { Attr } from '../../../fs/filesystem.js';
-import { LayerEntry } from '../../../fs/layer/layer.js';
+import { LayerEntry, type MarkPrefix } from '../../../fs/layer/layer.js';
 import { MemLayer, type MemLayerOptions } from '../../../fs/layer/mem-layer.js';
 import { S_IFDIR, S_IFREG } from '../../../fs/mode.js';
 import { basename, dirname } from '../../../fs/name.js';
@@ -50,6 +50,8 @@ export interface Rig {
   readonly events: UnionEvent[];
   /** A new union over the same layers, as after unmount and mount. */
   remount(): Rig;
+  /** The upper becomes the topmost lower, under a new upper. */
+  committed(marks?: MarkPrefix): Rig;
 }
 
 export function rig(descriptions: readonly Description[], options: MemLayerOptions = {}): Rig {
@@ -58,15 +60,26 @@ export function rig(descriptions: readonly Description[], options: MemLayerOptio
     describeLayer(new MemLayer({ id: `lower${i}`, device: 'disk', numbers }), description),
   );
   const upper = new MemLayer({ id: 'upper', device: 'disk', numbers, ...options });
-  return over(lowers, upper);
+  return over(lowers, upper, numbers);
 }
 
-export function over(lowers: readonly MemLayer[], upper: MemLayer): Rig {
+export function over(lowers: readonly MemLayer[], upper: MemLayer, numbers: { last: number }): Rig {
   const stream = new EventStream();
   const events: UnionEvent[] = [];
   stream.listen((event) => events.push(event));
   const union = new Union({ lowers, upper, events: stream });
-  return { lowers, upper, union, paths: new Paths(union), events, remount: () => over(lowers, upper) };
+  return {
+    lowers,
+    upper,
+    union,
+    paths: new Paths(union),
+    events,
+    remount: () => over(lowers, upper, numbers),
+    committed: (marks = 'trusted') => {
+      const next = new MemLayer({ id: `upper${lowers.length}`, device: 'disk', numbers, marks });
+      return over([upper, ...lowers], next, numbers);
+    },
+  };
 }
 
 /** What the upper holds at a path: its own view, marks included; undefined for nothing. */
