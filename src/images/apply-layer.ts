@@ -1,9 +1,20 @@
-// Applies one layer tar to the upper of an active snapshot through an in-process union over its chain.
+// Applies one layer tar to the upper of an active snapshot, through an in-process union over its chain: whiteouts
+// and hard links follow the rules of the union, and decompressing, hashing and parsing are one pass.
 
 import type { StackDescription } from '../../fs/index.js';
+import { apply } from '../diff/apply.js';
 import type { Digest } from '../digest.js';
-import { StoreError } from '../errors.js';
+import { withUnion } from './open-snapshot.js';
 
-export async function applyTo(_stack: StackDescription, _layer: AsyncIterable<Uint8Array>): Promise<Digest> {
-  throw new StoreError('unsupported', 'cannot apply the layer', 'this build has no in-process union');
+/** Returns the diff ID of what was applied, and has synced it. */
+export function applyTo(
+  stack: StackDescription,
+  layer: AsyncIterable<Uint8Array>,
+  what: string,
+): Promise<Digest> {
+  return withUnion(stack, what, async (union) => {
+    const { diffId } = await apply(layer, union);
+    union.sync();
+    return diffId;
+  });
 }

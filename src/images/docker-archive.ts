@@ -6,7 +6,7 @@ import { compressionOf } from '../diff/compression.js';
 import { type Digest, Digester, digestOf, isDigest } from '../digest.js';
 import { StoreError } from '../errors.js';
 import type { Descriptor } from '../metadata/rows.js';
-import { OCI_CONFIG, OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD, OCI_MANIFEST } from './media-types.js';
+import { LAYER_TYPES, OCI_CONFIG, OCI_LAYER, OCI_MANIFEST } from './media-types.js';
 import { readMember } from './member-bytes.js';
 import type { Members } from './members.js';
 import { type DockerManifest, encodeJson, parseConfig, parseDockerManifest } from './oci.js';
@@ -78,8 +78,6 @@ async function addLayer(
   blobs.set(digest, { size, stream: (offset) => members.stream(path, offset) });
   return { mediaType, digest, size };
 }
-
-const LAYER_TYPES = { none: OCI_LAYER, gzip: OCI_LAYER_GZIP, zstd: OCI_LAYER_ZSTD } as const;
 
 async function layerType(members: Members, path: string): Promise<string> {
   for await (const chunk of members.stream(path)) return LAYER_TYPES[compressionOf(chunk)];

@@ -8,7 +8,7 @@ export const OCI_MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
 export const OCI_CONFIG = 'application/vnd.oci.image.config.v1+json';
 export const OCI_LAYER = 'application/vnd.oci.image.layer.v1.tar';
 export const OCI_LAYER_GZIP = `${OCI_LAYER}+gzip`;
-export const OCI_LAYER_ZSTD = `${OCI_LAYER}+zstd`;
+const OCI_LAYER_ZSTD = `${OCI_LAYER}+zstd`;
 
 export const DOCKER_INDEX = 'application/vnd.docker.distribution.manifest.list.v2+json';
 export const DOCKER_MANIFEST = 'application/vnd.docker.distribution.manifest.v2+json';
@@ -30,14 +30,25 @@ export function isConfigType(mediaType: string): boolean {
   return mediaType === OCI_CONFIG || mediaType === DOCKER_CONFIG;
 }
 
-const LAYER_TYPES: ReadonlySet<string> = new Set([
+const READABLE_LAYERS: ReadonlySet<string> = new Set([
   ...[OCI_LAYER, OCI_NONDISTRIBUTABLE].flatMap((type) => [type, `${type}+gzip`, `${type}+zstd`]),
   ...[DOCKER_LAYER, DOCKER_FOREIGN_LAYER].flatMap((type) => [type, `${type}.gzip`, `${type}.zstd`]),
 ]);
 
+/** What a layer is called by its compression. */
+export const LAYER_TYPES = { none: OCI_LAYER, gzip: OCI_LAYER_GZIP, zstd: OCI_LAYER_ZSTD } as const;
+
 /** Which compression the bytes really have is read from their first bytes, not from the type. */
 export function isLayerType(mediaType: string): boolean {
-  return LAYER_TYPES.has(mediaType);
+  return READABLE_LAYERS.has(mediaType);
+}
+
+/** OCI's name for the type of a layer: an OCI manifest may not hold Docker's. */
+export function ociLayerType(mediaType: string): string {
+  return mediaType
+    .replace(DOCKER_FOREIGN_LAYER, OCI_NONDISTRIBUTABLE)
+    .replace(DOCKER_LAYER, OCI_LAYER)
+    .replace(/\.(gzip|zstd)$/, '+$1');
 }
 
 /** `unsupported`, with the type named; `what` begins the error. */

@@ -50,6 +50,24 @@ export async function openMembers(source: string, what: string, options: OpenOpt
   }
 }
 
+/** The bytes of a file, or of the standard input for `-`, as they are. */
+export async function* readSource(
+  source: string,
+  what: string,
+  options: OpenOptions = {},
+): AsyncIterable<Uint8Array> {
+  if (source === '-') {
+    yield* options.stdin ?? process.stdin;
+    return;
+  }
+  const file = await openSource(source, what);
+  try {
+    yield* streamOf(file, 0, Number.POSITIVE_INFINITY);
+  } finally {
+    await file.close();
+  }
+}
+
 class FolderMembers implements Members {
   readonly #folder: string;
 

@@ -67,7 +67,8 @@ export function topSnapshot(image: SelectedImage): Digest | undefined {
   return image.layers.at(-1)?.chainId;
 }
 
-function lookupIn({ content }: Pick<ImageStore, 'content'>): BlobLookup {
+/** The content store as what the walk from a target to its image reads. */
+export function lookupIn({ content }: Pick<ImageStore, 'content'>): BlobLookup {
   return {
     has: (digest) => content.has(digest),
     read: ({ digest }: Descriptor) => content.read(digest, JSON_LIMIT),

@@ -87,6 +87,7 @@ export class UnpackRun {
     await snapshots.prepare(key, parent, { labels });
     try {
       await this.#apply(key, layer, what);
+      assertGoesOn(this.#options.signal, what);
       await snapshots.commit(chainId, key, { labels });
       this.#made.push(chainId);
     } catch (error) {
@@ -100,7 +101,7 @@ export class UnpackRun {
     const stack = await this.#store.snapshots.stack(key);
     let actual: Digest;
     try {
-      actual = await applyTo(stack, this.#bytes(layer, what));
+      actual = await applyTo(stack, this.#bytes(layer, what), what);
     } catch (error) {
       throw about(`${what}: layer ${descriptor.digest}`, error);
     }

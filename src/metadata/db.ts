@@ -3,7 +3,7 @@
 // it), and no kill or power loss takes it back. Only synchronous puts are used: a queued put that fails after
 // close() ends the process (lmdb-js throws it from a timer).
 
-import { closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { open, type RootDatabase } from 'lmdb';
 import { StoreError } from '../errors.js';
 import { assertWhole } from './data-file.js';
@@ -65,8 +65,7 @@ export class Metadata {
         encoder: { useRecords: false },
       });
       const metadata = new Metadata(folder, db, migrations.length);
-      // LMDB syncs its file, not the file's name, which matters once.
-      if (metadata.#migrate(migrations) && options.durable !== false) syncFolder(folder);
+      metadata.#migrate(migrations);
       return metadata;
     } catch (error) {
       throw asStoreError(error, what);
@@ -116,12 +115,10 @@ export class Metadata {
     await this.#db.close();
   }
 
-  /** False if there was nothing to do. */
-  #migrate(migrations: readonly Migration[]): boolean {
+  #migrate(migrations: readonly Migration[]): void {
     try {
-      if (this.read((tx) => storedVersion(tx)) === migrations.length) return false;
-      this.#write((tx) => migrate(tx, migrations));
-      return true;
+      const version = this.read((tx) => storedVersion(tx));
+      if (version !== migrations.length) this.#write((tx) => migrate(tx, migrations));
     } catch (error) {
       void this.close();
       throw error;
@@ -203,15 +200,6 @@ function unwrap(stored: unknown, key: readonly string[]): unknown {
 function refusePromise<T>(result: T): T {
   if (result instanceof Promise) throw new Error('a transaction returned a promise');
   return result;
-}
-
-function syncFolder(folder: string): void {
-  const fd = openSync(folder, 'r');
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
 }
 
 /** LMDB's own errors only: what the caller's function throws is the caller's. */

@@ -1,0 +1,140 @@
+import { readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Filesystem } from '../../../fs/index.js';
+import { walkTree } from '../../../src/diff/tree-walk.js';
+import type { UnpackStore } from '../../../src/images/images.js';
+import { importImage } from '../../../src/images/import.js';
+import { withSnapshot } from '../../../src/images/open-snapshot.js';
+import { openImage } from '../../../src/images/stored.js';
+import { unpackImage } from '../../../src/images/unpack.js';
+import {
+  type BuiltImage,
+  buildImage,
+  file,
+  layerTar,
+  layoutFiles,
+  tempFolder,
+  writeFolder,
+} from '../../fixtures/oci.js';
+import { folderStore, stateOf } from '../../fixtures/store.js';
+
+const base = layerTar([
+  file('etc/'),
+  file('etc/one', 'one'),
+  file('etc/two', 'two'),
+  file('old/'),
+  file('old/x', 'x'),
+]);
+const top = layerTar([
+  file('etc/'),
+  file('etc/.wh.two'),
+  file('etc/three', '3'),
+  file('old/'),
+  file('old/.wh..wh..opq'),
+  file('old/y', 'y'),
+]);
+const image = buildImage([base, top]);
+
+let folder: string;
+let store: UnpackStore & { close(): Promise<void> };
+beforeEach(() => {
+  folder = tempFolder();
+  store = folderStore(join(folder, 'root'));
+});
+afterEach(async () => {
+  await store.close();
+  rmSync(folder, { recursive: true });
+});
+
+function layout(built: BuiltImage, name = 'foo'): string {
+  return writeFolder(layoutFiles([{ name, image: built }]), join(folder, `layout-${name}`));
+}
+
+const paths = (tree: Filesystem) => [...walkTree(tree)].map((entry) => entry.path);
+const shown = (name: string) => withSnapshot(store.snapshots, name, 'test', paths);
+
+async function snapshotNames(): Promise<string[]> {
+  const names: string[] = [];
+  for await (const { name, kind } of store.snapshots.walk()) names.push(`${kind} ${name}`);
+  return names;
+}
+
+describe('unpacking', () => {
+  it('makes a committed snapshot of each layer, named by its chain ID', async () => {
+    await importImage(store, layout(image));
+    const [lower, upper] = image.chainIds;
+    expect(await snapshotNames()).toEqual([lower, upper].sort().map((name) => `committed ${name}`));
+    expect(await store.snapshots.stat(upper!)).toMatchObject({
+      parent: lower,
+      labels: { 'containerd.io/snapshot.ref': upper },
+    });
+    expect(await shown(lower!)).toEqual(['', 'etc', 'etc/one', 'etc/two', 'old', 'old/x']);
+    expect(await shown(upper!)).toEqual(['', 'etc', 'etc/one', 'etc/three', 'old', 'old/y']);
+  });
+
+  it('labels the config with the snapshot and the layers with their diff IDs', async () => {
+    await importImage(store, layout(image));
+    expect((await store.content.info(image.config.digest)).labels).toEqual({
+      'containerd.io/gc.ref.snapshot.mica': image.chainIds[1],
+    });
+    expect((await store.content.info(image.layers[1]!.digest)).labels).toEqual({
+      'containerd.io/uncompressed': image.diffIds[1],
+    });
+  });
+
+  it('shares the layers that two images have in common', async () => {
+    const other = buildImage([base, layerTar([file('z')])]);
+    await importImage(store, layout(image));
+    const seen: string[] = [];
+    await importImage(store, layout(other, 'bar'), {
+      onProgress: ({ phase, id }) => phase === 'unpack' && seen.push(id),
+    });
+    expect(new Set(seen)).toEqual(new Set([other.layers[1]!.digest]));
+    expect(await snapshotNames()).toHaveLength(3);
+  });
+
+  it('can be done later for an image whose blobs are there', async () => {
+    await importImage(store, layout(image), { unpack: false });
+    expect(await snapshotNames()).toEqual([]);
+    const selected = await openImage(store, store.images.get('foo')!, 'test');
+    expect(await unpackImage(store, selected, 'test')).toBe(image.chainIds[1]);
+    expect(await shown(image.chainIds[1]!)).toContain('etc/three');
+  });
+
+  it('takes the snapshot that another process has committed meanwhile', async () => {
+    const path = layout(image);
+    await Promise.all([importImage(store, path), importImage(store, path, { name: 'bar' })]);
+    expect(await snapshotNames()).toHaveLength(2);
+    expect(store.images.list().map((row) => row.name)).toEqual(['bar', 'foo']);
+  });
+});
+
+describe('an unpacking that fails leaves the store as it was', () => {
+  const wrong = { rootfs: { type: 'layers', diff_ids: [image.diffIds[0], image.diffIds[0]] } };
+  const cases: [string, string, () => BuiltImage][] = [
+    ['a diff ID that is not that of the layer', 'corrupt', () => buildImage([base, top], { config: wrong })],
+    ['a layer that is no tar', 'corrupt', () => buildImage([base, Buffer.alloc(2000, 'x')])],
+    ['a layer that is cut short', 'corrupt', () => buildImage([base, top.subarray(0, 1300)])],
+    ['a bare whiteout', 'corrupt', () => buildImage([base, layerTar([file('.wh.')])])],
+  ];
+  it.each(cases)('%s: %s', async (_name, kind, build) => {
+    const before = await stateOf(store);
+    const error = await importImage(store, layout(build())).catch((e: unknown) => e);
+    expect(error).toMatchObject({ kind, what: expect.stringContaining('cannot import') });
+    expect(await stateOf(store)).toEqual(before);
+    expect(readdirSync(join(folder, 'root/snapshots')).filter((name) => /^\d+$/.test(name))).toEqual([]);
+  });
+
+  it('canceled: the snapshots of other images stay', async () => {
+    await importImage(store, layout(buildImage([base]), 'base'));
+    const before = await stateOf(store);
+    const stop = new AbortController();
+    const running = importImage(store, layout(image), {
+      signal: stop.signal,
+      onProgress: ({ phase }) => phase === 'unpack' && stop.abort(),
+    });
+    await expect(running).rejects.toMatchObject({ kind: 'canceled' });
+    expect(await stateOf(store)).toEqual(before);
+  });
+});
