@@ -162,11 +162,12 @@ export class UpperNode extends DirNode implements WritableNode {
     if (isSymlink(attr.mode)) return;
     if (isFolder(attr.mode)) this.rules.inheritance++;
     const bits = mode & PERMISSION_BITS;
-    // What an ordinary user could not open any more is opened to the owner, and the true mode is kept aside.
-    const needed = isFolder(attr.mode) ? 0o700 : 0o600;
-    if (this.#overrideIfAny() !== undefined || (!this.rules.opensAll && (bits & needed) !== needed)) {
-      this.#override({ mode: bits });
+    const known = this.#overrideIfAny();
+    if (known !== undefined && isSymlink(known.type)) return;
+    const needed = ownerBits(attr.mode);
+    if (known !== undefined || (!this.rules.opensAll && (bits & needed) !== needed)) {
       chmodFd(this.fd, (bits & 0o777) | needed);
+      this.#override({ mode: bits });
       return;
     }
     chmodFd(this.fd, bits);
@@ -270,4 +271,9 @@ export class UpperNode extends DirNode implements WritableNode {
       if (!isErrno(error, EPERM) && !isErrno(error, EOPNOTSUPP)) throw error;
     }
   }
+}
+
+/** What an ordinary owner must be allowed on the real object, or he could not open it; the true mode is kept aside. */
+export function ownerBits(mode: number): number {
+  return isFolder(mode) ? 0o700 : 0o600;
 }

@@ -68,7 +68,7 @@ import {
 } from '../sys/index.js';
 import { DirFile } from './dir-file.js';
 import { DirLayer, hasOverrides } from './dir-layer.js';
-import { DEFAULT_ACL, DirNode, UpperNode, type UpperRules } from './dir-node.js';
+import { DEFAULT_ACL, DirNode, ownerBits, UpperNode, type UpperRules } from './dir-node.js';
 import { assertNoContent, putInPlace, takeFolderOut } from './dir-replace.js';
 import { DirStaged, type StagePlaces } from './dir-staged.js';
 import { IndexFolder } from './index-folder.js';
@@ -358,14 +358,14 @@ export class UpperDir extends DirLayer implements WriteLayer {
   /** Whether making the object left permission bits undone: set-id bits, what the umask took, what only root could open. */
   #modeIsLeft(what: NewNode): boolean {
     if ((what.mode & (0o7000 | this.#umask)) !== 0) return true;
-    const needed = isFolder(what.mode) ? 0o700 : 0o600;
+    const needed = ownerBits(what.mode);
     return !this.rules.opensAll && (what.mode & needed) !== needed;
   }
 
   /** Makes an object of this process's own in `work/`; its descriptor, and its name if it has one. */
   #create(what: NewNode): [fd: number, temp: ByteString | undefined] {
     const work = this.#work.fd;
-    const bits = what.mode & 0o777;
+    const bits = this.#firstBits(what);
     if (isRegular(what.mode) && this.#canTmpfile) {
       try {
         return [openAt(work, '.', O_TMPFILE | O_RDWR, bits), undefined];
@@ -383,9 +383,14 @@ export class UpperDir extends DirLayer implements WriteLayer {
     return [openAt(work, temp, O_PATH | O_NOFOLLOW), temp];
   }
 
+  /** Permission bits to make an object with; what else its mode says comes later (`#modeIsLeft`). */
+  #firstBits(what: NewNode): number {
+    return (what.mode & 0o777) | (this.rules.opensAll ? 0 : ownerBits(what.mode));
+  }
+
   /** Makes what is no regular file at a free name, with the permission bits that the umask leaves. */
   #createNamed(dir: number, name: ByteString, what: NewNode): void {
-    const bits = what.mode & 0o777;
+    const bits = this.#firstBits(what);
     if (isFolder(what.mode)) makeFolderAt(dir, name, bits);
     else if (isSymlink(what.mode)) makeSymlinkAt(dir, name, what.target ?? '');
     else makeNodeAt(dir, name, (what.mode & S_IFMT) | bits, what.rdev ?? 0);
