@@ -1,7 +1,17 @@
 // The folders of a store: made with the right modes whatever the umask, and refused in one line where they cannot
 // be used. Names and layout: the drawing in store.ts.
 
-import { accessSync, chmodSync, constants, lstatSync, mkdirSync, statSync } from 'node:fs';
+import {
+  accessSync,
+  chmodSync,
+  closeSync,
+  constants,
+  fsyncSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  statSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { StoreError } from './errors.js';
 
@@ -72,10 +82,21 @@ function make(path: string, mode: number): boolean {
     mkdirSync(path, { mode });
     // mkdir(2) takes the umask away from the mode.
     chmodSync(path, mode);
+    // What is acknowledged later lies below: it is only as durable as this name.
+    syncFolder(dirname(path));
     return true;
   } catch (error) {
     if (codeOf(error) === 'EEXIST' && statSync(path, { throwIfNoEntry: false }) !== undefined) return false;
     throw error;
+  }
+}
+
+function syncFolder(path: string): void {
+  const fd = openSync(path, 'r');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
   }
 }
 

@@ -60,8 +60,13 @@ export async function readStatus(folder: string): Promise<IngestStatus | undefin
     total: Number((await text(join(folder, 'total'))) ?? 0),
     ...(expected === undefined ? {} : { expected }),
     startedAt,
-    updatedAt: data === undefined ? startedAt : timeOfNs(data.mtimeNs),
+    updatedAt: data === undefined ? startedAt : later(startedAt, timeOfNs(data.mtimeNs)),
   };
+}
+
+/** The kernel stamps files with a clock of some milliseconds, which lags behind the one that `startedat` is from. */
+function later(a: string, b: string): string {
+  return a > b ? a : b;
 }
 
 async function lockMade(folder: string, what: string): Promise<FolderLock> {

@@ -3,14 +3,14 @@
 // apart by `scope`, which begins their refs on disk.
 
 import { mkdir, readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type Digest, digestHex, parseDigest } from '../digest.js';
 import { StoreError } from '../errors.js';
 import { FileReader, hashFile } from './blob-file.js';
 import type { BlobReader, BlobRows, ContentWriter, IngestStatus, WriterOptions } from './content.js';
 import { lockFolder } from './folder-lock.js';
 import { ingestFolder, type LockedIngest, lockIngest, readStatus, removeIngest } from './ingest.js';
-import { IngestWriter, SharedWriter, type Shelf } from './local-writer.js';
+import { IngestWriter, SharedWriter, type Shelf, syncFolder } from './local-writer.js';
 import { assertRef, beingWritten, noIngest, RowContent } from './row-content.js';
 import { asStoreError, hasCode } from './system-error.js';
 
@@ -47,7 +47,8 @@ export class LocalContent extends RowContent {
     const what = `cannot write ingest ${options.ref}`;
     this.assertWanted(options);
     try {
-      await mkdir(this.#blobs, { recursive: true });
+      const made = await mkdir(this.#blobs, { recursive: true });
+      if (made !== undefined) await this.#syncFrom(made);
       const ingest = await lockIngest(this.#ingests, this.#scope + options.ref, options);
       try {
         return await this.#openWriter(ingest, options);
@@ -88,6 +89,13 @@ export class LocalContent extends RowContent {
       await removeIngest({ folder, lock });
     } catch (error) {
       throw asStoreError(error, what);
+    }
+  }
+
+  /** Makes the names of the folders durable from the first one made down to that of the blobs. */
+  async #syncFrom(made: string): Promise<void> {
+    for (let folder = this.#blobs; folder.length >= made.length; folder = dirname(folder)) {
+      await syncFolder(dirname(folder));
     }
   }
 

@@ -3,7 +3,7 @@
 // it), and no kill or power loss takes it back. Only synchronous puts are used: a queued put that fails after
 // close() ends the process (lmdb-js throws it from a timer).
 
-import { mkdirSync } from 'node:fs';
+import { closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs';
 import { open, type RootDatabase } from 'lmdb';
 import { StoreError } from '../errors.js';
 import { assertWhole } from './data-file.js';
@@ -65,7 +65,8 @@ export class Metadata {
         encoder: { useRecords: false },
       });
       const metadata = new Metadata(folder, db, migrations.length);
-      metadata.#migrate(migrations);
+      // LMDB syncs its file, not the file's name, which matters once.
+      if (metadata.#migrate(migrations) && options.durable !== false) syncFolder(folder);
       return metadata;
     } catch (error) {
       throw asStoreError(error, what);
@@ -115,10 +116,12 @@ export class Metadata {
     await this.#db.close();
   }
 
-  #migrate(migrations: readonly Migration[]): void {
+  /** False if there was nothing to do. */
+  #migrate(migrations: readonly Migration[]): boolean {
     try {
-      const version = this.read((tx) => storedVersion(tx));
-      if (version !== migrations.length) this.#write((tx) => migrate(tx, migrations));
+      if (this.read((tx) => storedVersion(tx)) === migrations.length) return false;
+      this.#write((tx) => migrate(tx, migrations));
+      return true;
     } catch (error) {
       void this.close();
       throw error;
@@ -200,6 +203,15 @@ function unwrap(stored: unknown, key: readonly string[]): unknown {
 function refusePromise<T>(result: T): T {
   if (result instanceof Promise) throw new Error('a transaction returned a promise');
   return result;
+}
+
+function syncFolder(folder: string): void {
+  const fd = openSync(folder, 'r');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** LMDB's own errors only: what the caller's function throws is the caller's. */
