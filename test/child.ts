@@ -16,7 +16,7 @@ export interface Child {
 }
 
 /**
- * Runs TypeScript whose imports begin at the top of the tree (`./src/…`); `args` are process.argv from 1 on.
+ * Runs TypeScript whose imports begin at the top of the tree (`./src/…`); `args` are process.argv from 2 on.
  * `under` begins the command line: a program that runs the rest of it.
  */
 export function startModule(source: string, args: readonly string[], under: readonly string[] = []): Child {
@@ -29,11 +29,13 @@ export function startModule(source: string, args: readonly string[], under: read
     packages: 'external',
   });
   const code = built.outputFiles[0]?.text ?? '';
-  const command = [...under, process.execPath, '--input-type=module', '-e', code, '--', ...args];
+  const command = [...under, process.execPath, '--input-type=module', '-', ...args];
   const child = spawn(command[0] ?? process.execPath, command.slice(1), {
     cwd: TOP,
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['pipe', 'pipe', 'inherit'],
   });
+  // On its input, because one argument holds 128 KiB at most.
+  child.stdin.end(code);
   const exit = new Promise<number | null>((resolve, reject) => {
     child.once('error', reject);
     child.once('exit', (code) => resolve(code));

@@ -96,12 +96,18 @@ export interface Content {
   abort(ref: string): Promise<void>;
 }
 
-/** Where a content store keeps what a namespace knows of its blobs; the metadata implements it. */
+/**
+ * Where a content store keeps what a namespace knows of its blobs; the metadata implements it. Each change is one
+ * step that no other process can come between, and resolves when it is durable.
+ */
 export interface BlobRows {
   get(digest: Digest): BlobInfo | undefined;
   /** All rows, ordered by digest. */
   list(): readonly BlobInfo[];
-  /** Resolves when the row is durable. */
-  put(row: BlobInfo): Promise<void>;
-  remove(digest: Digest): Promise<void>;
+  /** False if there is a row of this digest already; it stays as it is. */
+  add(row: BlobInfo): Promise<boolean>;
+  /** Replaces the row by what `change` makes of it, and returns that; undefined if there is none. */
+  change(digest: Digest, change: (row: BlobInfo) => BlobInfo): Promise<BlobInfo | undefined>;
+  /** False if there was none. */
+  remove(digest: Digest): Promise<boolean>;
 }

@@ -44,12 +44,13 @@ abstract class LocalWriter implements ContentWriter {
     this.assertOpen();
     try {
       const row = finishedRow(this, this.options, options);
-      const exists = this.shelf.rows.get(row.digest) !== undefined;
-      if (!exists) await this.publish(row.digest);
+      const known = this.shelf.rows.get(row.digest) !== undefined;
+      if (!known) await this.publish(row.digest);
       await this.closeFile();
-      if (!exists) await this.shelf.rows.put(row);
+      // Another process may have published the same bytes meanwhile.
+      const added = !known && (await this.shelf.rows.add(row));
       await removeIngest(this.ingest);
-      if (exists) throw alreadyExists(what, row.digest);
+      if (!added) throw alreadyExists(what, row.digest);
       return row;
     } catch (error) {
       throw asStoreError(error, what);

@@ -37,12 +37,22 @@ export class MemBlobRows implements BlobRows {
     return [...this.#rows.values()].sort((a, b) => (a.digest < b.digest ? -1 : 1));
   }
 
-  async put(row: BlobInfo): Promise<void> {
+  async add(row: BlobInfo): Promise<boolean> {
+    if (this.#rows.has(row.digest)) return false;
     this.#rows.set(row.digest, row);
+    return true;
   }
 
-  async remove(digest: Digest): Promise<void> {
-    this.#rows.delete(digest);
+  async change(digest: Digest, change: (row: BlobInfo) => BlobInfo): Promise<BlobInfo | undefined> {
+    const old = this.#rows.get(digest);
+    if (old === undefined) return undefined;
+    const row = change(old);
+    this.#rows.set(digest, row);
+    return row;
+  }
+
+  async remove(digest: Digest): Promise<boolean> {
+    return this.#rows.delete(digest);
   }
 }
 
@@ -175,11 +185,10 @@ class MemWriter implements ContentWriter {
     try {
       const row = finishedRow(this, this.#options, options);
       this.#forget();
-      if (this.#rows.get(row.digest) !== undefined) {
+      this.#blobs.set(row.digest, this.#bytes);
+      if (!(await this.#rows.add(row))) {
         throw alreadyExists(`cannot commit ingest ${this.ref}`, row.digest);
       }
-      this.#blobs.set(row.digest, this.#bytes);
-      await this.#rows.put(row);
       return row;
     } finally {
       await this.close();

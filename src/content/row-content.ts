@@ -1,5 +1,4 @@
-// What every content store does alike, given the rows of a namespace and a way to the bytes. Looking at a row and
-// replacing it happens without a wait between them, so two callers in one process cannot lose each other's change.
+// What every content store does alike, given the rows of a namespace and a way to the bytes.
 
 import { type Digest, Digester, digestOf, parseDigest } from '../digest.js';
 import { StoreError } from '../errors.js';
@@ -49,16 +48,18 @@ export abstract class RowContent implements Content {
   }
 
   async update(digest: Digest, labels: Labels, fieldPaths: readonly string[]): Promise<BlobInfo> {
-    const old = this.row(digest, 'cannot label blob');
-    const changed = updateLabels(old.labels, labels, fieldPaths, `cannot label blob ${digest}`);
-    const row = { ...old, labels: changed, updated: timeNow() };
-    await this.rows.put(row);
+    const what = `cannot label blob ${digest}`;
+    const row = await this.rows.change(digest, (old) => ({
+      ...old,
+      labels: updateLabels(old.labels, labels, fieldPaths, what),
+      updated: timeNow(),
+    }));
+    if (row === undefined) throw unnamed(what);
     return row;
   }
 
   async delete(digest: Digest): Promise<void> {
-    this.row(digest, 'cannot remove blob');
-    await this.rows.remove(digest);
+    if (!(await this.rows.remove(digest))) throw unnamed(`cannot remove blob ${digest}`);
   }
 
   async read(digest: Digest, limit: number = READ_LIMIT): Promise<Uint8Array> {
@@ -112,7 +113,7 @@ export abstract class RowContent implements Content {
   protected row(digest: Digest, verb: string): BlobInfo {
     const row = this.rows.get(digest);
     if (row !== undefined) return row;
-    throw new StoreError('not-found', `${verb} ${digest}`, 'there is none in this namespace');
+    throw unnamed(`${verb} ${digest}`);
   }
 
   /** Refuses a bad ref, a bad digest, and one that this namespace has. */
@@ -165,6 +166,10 @@ export function finishedRow(writer: ContentWriter, told: WriterOptions, options:
   }
   const now = timeNow();
   return { digest, size: writer.offset, created: now, updated: now, labels };
+}
+
+function unnamed(what: string): StoreError {
+  return new StoreError('not-found', what, 'there is none in this namespace');
 }
 
 export function alreadyExists(what: string, digest: Digest): StoreError {

@@ -33,9 +33,20 @@ export function blobRows(metadata: Metadata, ns: string): BlobRows {
   return {
     get: (digest) => metadata.read((tx) => getBlob(tx, ns, digest)),
     list: () => metadata.read((tx) => listBlobs(tx, ns)),
-    put: (row) => metadata.write((tx) => putBlob(tx, ns, row)),
-    remove: async (digest) => {
-      await metadata.write((tx) => deleteBlob(tx, ns, digest));
-    },
+    add: (row) =>
+      metadata.write((tx) => {
+        if (getBlob(tx, ns, row.digest) !== undefined) return false;
+        putBlob(tx, ns, row);
+        return true;
+      }),
+    change: (digest, change) =>
+      metadata.write((tx) => {
+        const old = getBlob(tx, ns, digest);
+        if (old === undefined) return undefined;
+        const row = change(old);
+        putBlob(tx, ns, row);
+        return row;
+      }),
+    remove: (digest) => metadata.write((tx) => deleteBlob(tx, ns, digest)),
   };
 }

@@ -152,7 +152,7 @@ describeWith(['root'], 'a root that belongs to somebody else is refused in one l
       `
         import { Store } from './src/store.ts';
         process.setuid(65534);
-        const [root, state] = process.argv.slice(1);
+        const [root, state] = process.argv.slice(2);
         const error = await Store.open(root, { state }).catch((error) => error);
         console.log(JSON.stringify([error.kind, error.why, error.hint]));
       `,

@@ -12,7 +12,7 @@ const WRITER = `
   import { LocalContent } from './src/content/local-content.ts';
   import { blobRows } from './src/metadata/blobs.ts';
   import { Metadata } from './src/metadata/db.ts';
-  const [folder, round] = process.argv.slice(1);
+  const [folder, round] = process.argv.slice(2);
   const metadata = Metadata.open(folder + '/metadata');
   const content = new LocalContent(folder + '/content', blobRows(metadata, 'ns'), 'ns');
   const statuses = await content.statuses();

@@ -77,7 +77,7 @@ describe('LocalContent on disk', () => {
       `
         import { LocalContent } from './src/content/local-content.ts';
         import { MemBlobRows } from './src/content/mem-content.ts';
-        const content = new LocalContent(process.argv[1], new MemBlobRows(), 'ns');
+        const content = new LocalContent(process.argv[2], new MemBlobRows(), 'ns');
         const writer = await content.writer({ ref: 'r' });
         const error = await writer.write(Buffer.alloc(4000, 'x')).catch((error) => error);
         console.log(JSON.stringify([error.kind, error.message, writer.offset, writer.digest()]));
@@ -160,7 +160,7 @@ describe('LocalContent on disk', () => {
       `
         import { LocalContent } from './src/content/local-content.ts';
         import { MemBlobRows } from './src/content/mem-content.ts';
-        const content = new LocalContent(process.argv[1], new MemBlobRows(), 'ns');
+        const content = new LocalContent(process.argv[2], new MemBlobRows(), 'ns');
         const writer = await content.writer({ ref: 'r' });
         await writer.write(Buffer.from('hello, '));
         console.log('written');
@@ -182,7 +182,7 @@ describe('LocalContent on disk', () => {
 });
 
 class FailingRows extends MemBlobRows {
-  override async put(): Promise<void> {
+  override async add(): Promise<boolean> {
     throw new Error('no rows today');
   }
 }

@@ -172,12 +172,12 @@ test('network filesystems are known by their magic, also when it is read as a ne
 describe('several processes', () => {
   const writer = `
     import { Metadata } from './src/metadata/db.js';
-    const metadata = Metadata.open(process.argv[1]);
+    const metadata = Metadata.open(process.argv[2]);
     for (let i = 0; ; i++) {
-      if (i === Number(process.argv[3])) break;
+      if (i === Number(process.argv[4])) break;
       await metadata.write((tx) => {
         tx.put(['v1', 'sequence'], tx.get(['v1', 'sequence']) + 1);
-        tx.put(['v1', 'images', process.argv[2], String(i)], i);
+        tx.put(['v1', 'images', process.argv[3], String(i)], i);
       });
       console.log(i);
     }

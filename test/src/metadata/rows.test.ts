@@ -140,11 +140,16 @@ test('a label that is too long is refused, and no row is kept', async () => {
 
 test('blob rows are those of one namespace', async () => {
   const row = { digest: DIGEST, size: 5, created: timeNow(), updated: timeNow(), labels: {} };
-  await blobRows(metadata, 'one').put(row);
+  expect(await blobRows(metadata, 'one').add(row)).toBe(true);
+  expect(await blobRows(metadata, 'one').add({ ...row, size: 6 })).toBe(false);
   expect(blobRows(metadata, 'one').get(DIGEST)).toEqual(row);
   expect(blobRows(metadata, 'one').list()).toEqual([row]);
   expect(blobRows(metadata, 'two').get(DIGEST)).toBeUndefined();
-  await blobRows(metadata, 'one').remove(DIGEST);
+  const labelled = await blobRows(metadata, 'one').change(DIGEST, (old) => ({ ...old, labels: { a: 'b' } }));
+  expect(labelled).toEqual({ ...row, labels: { a: 'b' } });
+  expect(await blobRows(metadata, 'one').remove(DIGEST)).toBe(true);
+  expect(await blobRows(metadata, 'one').remove(DIGEST)).toBe(false);
+  expect(await blobRows(metadata, 'one').change(DIGEST, (old) => old)).toBeUndefined();
   expect(blobRows(metadata, 'one').list()).toEqual([]);
 });
 
