@@ -2,7 +2,7 @@
 // from one list, topmost first, as the union takes them.
 
 import { Attr } from '../../../fs/filesystem.js';
-import { LayerEntry, type MarkPrefix } from '../../../fs/layer/layer.js';
+import { LayerEntry, type MarkPrefix, type WriteLayer } from '../../../fs/layer/layer.js';
 import { MemLayer, type MemLayerOptions } from '../../../fs/layer/mem-layer.js';
 import { S_IFDIR, S_IFREG } from '../../../fs/mode.js';
 import { basename, dirname } from '../../../fs/name.js';
@@ -18,7 +18,7 @@ export type Description = Readonly<
   >
 >;
 
-export function describeLayer(layer: MemLayer, description: Description): MemLayer {
+export function fillLayer<L extends WriteLayer>(layer: L, description: Description): L {
   for (const [path, what] of Object.entries(description)) {
     const dir = dirname(path);
     const name = basename(path);
@@ -57,7 +57,7 @@ export interface Rig {
 export function rig(descriptions: readonly Description[], options: MemLayerOptions = {}): Rig {
   const numbers = { last: 0 };
   const lowers = descriptions.map((description, i) =>
-    describeLayer(new MemLayer({ id: `lower${i}`, device: 'disk', numbers }), description),
+    fillLayer(new MemLayer({ id: `lower${i}`, device: 'disk', numbers }), description),
   );
   const upper = new MemLayer({ id: 'upper', device: 'disk', numbers, ...options });
   return over(lowers, upper, numbers);
