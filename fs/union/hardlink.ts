@@ -4,7 +4,7 @@
 
 import { EEXIST, ENOENT, EPERM, FsError } from '../errno.js';
 import { assertName, type ByteString } from '../name.js';
-import { acquireUpper, assertLiveFolder, giveBack } from './access.js';
+import { acquireUpper, assertLiveFolder, giveBack, withUpper } from './access.js';
 import { ensureUpper } from './copy-up.js';
 import { type Inode, releaseHeld } from './inode.js';
 import { resolve, WHITEOUT } from './lookup.js';
@@ -40,8 +40,15 @@ export function ensureUpperName(stack: Stack, inode: Inode, parent: Inode, name:
   // Copied up through another name: this one is known to the index alone.
   const upper = stack.writable();
   if (inode.indexKey === undefined || inode.held === undefined) return;
+  const { held } = inode;
   ensureUpper(stack, parent);
-  upper.link(inode.held, stack.table.path(parent), name, false);
+  withUpper(stack, parent, (folder) => {
+    // The name was there before, so the folder's times must not tell otherwise.
+    folder.stat(stack.scratch);
+    const { atimeSec, atimeNsec, mtimeSec, mtimeNsec } = stack.scratch.attr;
+    upper.link(held, stack.table.path(parent), name, false);
+    folder.utimes({ sec: atimeSec, nsec: atimeNsec }, { sec: mtimeSec, nsec: mtimeNsec });
+  });
   upper.setIndexNames(inode.indexKey, upper.indexNames(inode.indexKey) - 1);
 }
 
