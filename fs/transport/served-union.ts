@@ -65,6 +65,8 @@ export class ServedUnion {
         this.union.sync();
         return {};
       case 'freeze':
+        // In the same step, so that nothing can come between a plain upper and its end.
+        if (!this.union.readOnly) this.union.settle();
         this.union.freeze();
         this.#frozen = true;
         return {};

@@ -16,7 +16,7 @@ export type ControlRequest =
   | { readonly op: 'usage' }
   | { readonly op: 'settle' }
   | { readonly op: 'flush' }
-  /** Flush, then read only until it is unmounted: a commit of a mounted snapshot. */
+  /** Settle and flush, then read only until it is unmounted: a commit of a mounted snapshot. */
   | { readonly op: 'freeze' }
   | { readonly op: 'stop' };
 
