@@ -9,6 +9,13 @@ export {
   probeFeatures,
   switchedOff,
 } from './features.js';
-export { bind, mountOverlay, type OverlayMounted, unmountKernel } from './mount.js';
-export { escapeOption, type OverlayOptions, type OverlayPlan, overlayWords, planOverlay } from './options.js';
+export { bind, mountOverlay, mountPlan, type OverlayMounted, unmountKernel } from './mount.js';
+export {
+  escapeOption,
+  type OverlayOptions,
+  type OverlayPlan,
+  overlayWords,
+  planFromWords,
+  planOverlay,
+} from './options.js';
 export { type OverlayProbe, probeHere, probeOverlay } from './probe.js';

@@ -28,7 +28,15 @@ export function mountOverlay(
   options: OverlayOptions = {},
   features: FeatureSet = featureSet(),
 ): OverlayMounted {
-  const plan = planOverlay(stack, features, options);
+  return mountPlan(planOverlay(stack, features, options), target, features);
+}
+
+/** As `mountOverlay` for a plan that was made before, or read from the words of a mount. */
+export function mountPlan(
+  plan: OverlayPlan,
+  target: string,
+  features: FeatureSet = featureSet(),
+): OverlayMounted {
   if (plan.kind === 'bind') {
     bind(plan.source, target, plan.readOnly);
     return { by: 'bind' };

@@ -120,3 +120,34 @@ export function overlayWords(
   words.push(`lowerdir=${plan.lowers.map((path) => escapeOption(name(path), true)).join(':')}`);
   return words;
 }
+
+/** The plan that mount(2) words for overlayfs stand for: the opposite of `overlayWords`. */
+export function planFromWords(words: readonly string[], readOnly: boolean): OverlayPlan {
+  const settings: OverlaySetting[] = [];
+  const folders = new Map<string, string>();
+  for (const word of words) {
+    const at = word.indexOf('=');
+    const key = at < 0 ? word : word.slice(0, at);
+    if (at < 0) settings.push({ key });
+    else if (FOLDERS.has(key)) folders.set(key, word.slice(at + 1));
+    else settings.push({ key, value: word.slice(at + 1) });
+  }
+  const lowers = splitUnescaped(folders.get('lowerdir') ?? '');
+  if (lowers.includes('')) throw new FsError(EINVAL, 'overlay with an empty name in lowerdir');
+  const [path, work] = [folders.get('upperdir'), folders.get('workdir')];
+  const upper =
+    path === undefined || work === undefined
+      ? {}
+      : { upper: { path: unescaped(path), work: unescaped(work) } };
+  return { kind: 'overlay', lowers, ...upper, settings, readOnly };
+}
+
+const FOLDERS: ReadonlySet<string> = new Set(['lowerdir', 'upperdir', 'workdir']);
+
+function splitUnescaped(list: string): readonly string[] {
+  return (list.match(/(?:^|:)((?:\\.|[^\\:])*)/g) ?? []).map((part) => unescaped(part.replace(/^:/, '')));
+}
+
+function unescaped(path: string): string {
+  return path.replace(/\\(.)/g, '$1');
+}

@@ -1,0 +1,204 @@
+// The control protocol on a unix socket: one JSON object a line in both directions, answers in the order of the
+// questions. The path of a unix socket has room for 107 bytes, so a longer one is reached through its folder's
+// descriptor.
+
+import { closeSync, openSync, rmSync } from 'node:fs';
+import { createConnection, createServer, type Server, type Socket } from 'node:net';
+import { basename, dirname } from 'node:path';
+import { createInterface } from 'node:readline';
+import { FsError } from '../../fs/index.js';
+import { type ErrorKind, StoreError } from '../errors.js';
+import type { ControlClient, ControlHandler, ControlReply, ControlRequest } from './control.js';
+
+interface Failure {
+  readonly kind?: ErrorKind;
+  readonly errno?: number;
+  readonly what: string;
+  readonly why: string;
+  readonly hint?: string;
+}
+
+type Answer = { readonly reply: object } | { readonly error: Failure };
+
+/** sizeof(sockaddr_un.sun_path) is 108 with its NUL (unix(7)). */
+const SOCKET_PATH_MAX = 107;
+
+export interface ControlServer {
+  /** Ends all connections and removes the socket. */
+  close(): Promise<void>;
+}
+
+/** Answers on a new socket at `path` (in a folder that only the owner may enter). */
+export async function serveControl(path: string, handler: ControlHandler): Promise<ControlServer> {
+  rmSync(path, { force: true });
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+    // An asker that has gone away is no failure of the server.
+    socket.on('error', () => socket.destroy());
+    void answerAll(socket, handler);
+  });
+  await withShortPath(path, (short) => listening(server, short));
+  return {
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => {
+          rmSync(path, { force: true });
+          resolve();
+        });
+        for (const socket of sockets) socket.destroy();
+      }),
+  };
+}
+
+/** Connects to a server; failed-precondition if there is none. */
+export async function connectControl(path: string): Promise<ControlClient> {
+  try {
+    const socket = await withShortPath(path, connected);
+    return new SocketClient(socket);
+  } catch (error) {
+    throw gone('connect to', error);
+  }
+}
+
+/** A client that asks a handler in this process, through the same JSON. */
+export function memoryControl(handler: ControlHandler): ControlClient {
+  let isOpen = true;
+  return {
+    async ask<R extends ControlRequest>(request: R): Promise<ControlReply<R['op']>> {
+      if (!isOpen) throw gone('ask');
+      return outcome<R['op']>(await answerOne(JSON.stringify(request), handler));
+    },
+    close: () => {
+      isOpen = false;
+    },
+  };
+}
+
+class SocketClient implements ControlClient {
+  readonly #socket: Socket;
+  readonly #waiting: { resolve: (line: string) => void; reject: (error: unknown) => void }[] = [];
+  #ended = false;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+    const lines = createInterface({ input: socket });
+    lines.on('line', (line) => this.#waiting.shift()?.resolve(line));
+    const end = (): void => {
+      this.#ended = true;
+      for (const { reject } of this.#waiting.splice(0)) reject(gone('ask'));
+    };
+    socket.on('error', end);
+    socket.on('close', end);
+  }
+
+  async ask<R extends ControlRequest>(request: R): Promise<ControlReply<R['op']>> {
+    if (this.#ended) throw gone('ask');
+    const line = await new Promise<string>((resolve, reject) => {
+      this.#waiting.push({ resolve, reject });
+      this.#socket.write(`${JSON.stringify(request)}\n`);
+    });
+    return outcome<R['op']>(line);
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+}
+
+async function answerAll(socket: Socket, handler: ControlHandler): Promise<void> {
+  for await (const line of createInterface({ input: socket })) {
+    const answer = await answerOne(line, handler);
+    if (!socket.destroyed) socket.write(`${answer}\n`);
+  }
+}
+
+async function answerOne(line: string, handler: ControlHandler): Promise<string> {
+  let answer: Answer;
+  try {
+    answer = { reply: await handler(parseRequest(line)) };
+  } catch (error) {
+    answer = { error: failureOf(error) };
+  }
+  return JSON.stringify(answer);
+}
+
+const OPS: ReadonlySet<string> = new Set<ControlRequest['op']>([
+  'status',
+  'events',
+  'explain',
+  'usage',
+  'settle',
+  'flush',
+  'freeze',
+  'stop',
+]);
+
+function parseRequest(line: string): ControlRequest {
+  const what = 'cannot answer a control request';
+  let request: unknown;
+  try {
+    request = JSON.parse(line);
+  } catch (error) {
+    throw new StoreError('invalid-argument', what, 'it is not JSON', { cause: error });
+  }
+  if (typeof request === 'object' && request !== null && 'op' in request) {
+    if (typeof request.op === 'string' && OPS.has(request.op)) return request as ControlRequest;
+  }
+  throw new StoreError('invalid-argument', what, 'its op is not known');
+}
+
+function failureOf(error: unknown): Failure {
+  if (error instanceof StoreError) {
+    const { kind, what, why, hint } = error;
+    return { kind, what, why, ...(hint === undefined ? {} : { hint }) };
+  }
+  const why = error instanceof Error ? error.message : String(error);
+  return { what: 'cannot do as asked', why, ...(error instanceof FsError ? { errno: error.errno } : {}) };
+}
+
+function outcome<Op extends ControlRequest['op']>(line: string): ControlReply<Op> {
+  const answer = JSON.parse(line) as Answer;
+  if ('reply' in answer) return answer.reply as ControlReply<Op>;
+  const { kind, errno, what, why, hint } = answer.error;
+  if (errno !== undefined) throw new FsError(errno, what);
+  throw new StoreError(kind ?? 'failed', what, why, hint === undefined ? {} : { hint });
+}
+
+function gone(verb: string, cause?: unknown): StoreError {
+  const options = { hint: 'mica mounts', ...(cause === undefined ? {} : { cause }) };
+  return new StoreError(
+    'failed-precondition',
+    `cannot ${verb} the server of the mount`,
+    'it is gone',
+    options,
+  );
+}
+
+function listening(server: Server, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(path, resolve);
+  });
+}
+
+function connected(path: string): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = createConnection(path, () => {
+      socket.off('error', reject);
+      resolve(socket);
+    });
+    socket.once('error', reject);
+  });
+}
+
+async function withShortPath<T>(path: string, use: (short: string) => Promise<T>): Promise<T> {
+  if (Buffer.byteLength(path) <= SOCKET_PATH_MAX || process.platform !== 'linux') return use(path);
+  const folder = openSync(dirname(path), 'r');
+  try {
+    return await use(`/proc/self/fd/${folder}/${basename(path)}`);
+  } finally {
+    closeSync(folder);
+  }
+}

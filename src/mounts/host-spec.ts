@@ -1,0 +1,40 @@
+// What a mount host is told: everything it serves and notes down, as data that crosses a process boundary.
+
+import type { StackDescription } from '../../fs/index.js';
+import type { MountedSnapshot, MountRow } from './table.js';
+
+export interface HostSpec {
+  /** The state folder. */
+  readonly state: string;
+  /** An existing folder, absolute, without symlinks. */
+  readonly target: string;
+  readonly stack: StackDescription;
+  readonly transport: string;
+  readonly readOnly: boolean;
+  readonly snapshot?: MountedSnapshot;
+  /** Where the host's standard error goes. */
+  readonly log?: string;
+  /** As for `MountRequest` of fs/transport. */
+  readonly options?: FuseOptions;
+}
+
+export interface FuseOptions {
+  readonly allowOther?: boolean;
+  readonly dev?: boolean;
+  readonly suid?: boolean;
+  readonly exec?: boolean;
+  readonly fsname?: string;
+  readonly subtype?: string;
+}
+
+/** What a host answers once: the row of its live mount, or why there is none. */
+export type HostReport =
+  | { readonly live: MountRow }
+  | {
+      readonly error: {
+        readonly kind: string;
+        readonly what: string;
+        readonly why: string;
+        readonly hint?: string;
+      };
+    };

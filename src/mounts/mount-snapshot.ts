@@ -1,0 +1,173 @@
+// Mounting by this program: a snapshot, or plain folders, handed as a resolved stack to one of the three drivers.
+// FUSE is served by a host process; the kernel's mounts have no server and are noted in the table alone, where
+// everybody who wants the upper looks first.
+
+import { closeSync, openSync, statSync } from 'node:fs';
+import { type StackDescription, sys } from '../../fs/index.js';
+import { mountOverlay } from '../../native-fallback/index.js';
+import { StoreError } from '../errors.js';
+import { timeNow } from '../time.js';
+import type { FuseOptions } from './host-spec.js';
+import type { Driver } from './mount.js';
+import { unmountPlace } from './mount-all.js';
+import { mountFailure } from './mount-failure.js';
+import { checkMountPoint } from './mount-point.js';
+import { bootId, markOf } from './process-life.js';
+import { settle } from './settle.js';
+import { startHost } from './start.js';
+import { type MountedSnapshot, type MountRow, MountTable } from './table.js';
+
+export interface MountOptions {
+  readonly driver: Driver;
+  /** The state folder. */
+  readonly state: string;
+  /** Default `auto`. */
+  readonly transport?: string;
+  /** Nothing can be changed, even if the stack has an upper. */
+  readonly readOnly?: boolean;
+  readonly fuse?: FuseOptions;
+}
+
+/** What mounting needs of a store. */
+export interface MountingStore {
+  readonly snapshots: {
+    stat(
+      name: string,
+    ): Promise<{ readonly id: string; readonly kind: string; readonly form: 'diff' | 'full' }>;
+    stack(name: string): Promise<StackDescription>;
+  };
+  readonly folders: { readonly snapshots: string };
+  readonly namespace: string;
+  readonly state: string;
+  readonly driver: Driver;
+}
+
+/**
+ * Mounts the active snapshot or view `key` at the folder `target`, with the store's driver unless another is
+ * given. not-found (key, folder), failed-precondition (committed, mounted already, upper in use, other form than
+ * the driver's), unsupported (driver not for this user or machine).
+ */
+export async function mountSnapshot(
+  store: MountingStore,
+  key: string,
+  target: string,
+  options: Partial<MountOptions> = {},
+): Promise<MountRow> {
+  const driver = options.driver ?? store.driver;
+  const info = await store.snapshots.stat(key);
+  const what = `cannot mount snapshot ${key}`;
+  if (info.kind === 'committed') {
+    throw new StoreError('failed-precondition', what, 'it is committed', {
+      hint: `mica mount --read-only ${key} ${target}, or without --read-only for a new snapshot on top`,
+    });
+  }
+  if ((driver === 'native') !== (info.form === 'full')) {
+    const [has, other] = driver === 'native' ? ['changes only', 'fuse'] : ['a whole tree', 'native'];
+    throw new StoreError(
+      'failed-precondition',
+      what,
+      `it holds ${has}, which is not for --driver ${driver}`,
+      {
+        hint: `use --driver ${other}, or mica export the image and mica import it into another --root`,
+      },
+    );
+  }
+  const snapshot = { store: store.folders.snapshots, namespace: store.namespace, key, id: info.id };
+  const stack = await store.snapshots.stack(key);
+  return mountStack(stack, target, { ...options, driver, state: options.state ?? store.state }, snapshot);
+}
+
+/** Mounts any stack, of a snapshot or of plain folders, at the folder `target`. */
+export async function mountStack(
+  stack: StackDescription,
+  target: string,
+  options: MountOptions,
+  snapshot?: MountedSnapshot,
+): Promise<MountRow> {
+  const table = new MountTable(options.state);
+  const place = checkMountPoint(target, stack, table);
+  if (stack.upper !== undefined) assertFree(stack.upper.path, place, table);
+  const more = snapshot === undefined ? {} : { snapshot };
+  if (options.driver === 'fuse') {
+    return startHost({
+      state: options.state,
+      target: place,
+      stack,
+      transport: options.transport ?? 'auto',
+      readOnly: options.readOnly === true,
+      ...(options.fuse === undefined ? {} : { options: options.fuse }),
+      ...more,
+    });
+  }
+  assertMayMount(place, options.driver);
+  await settle(stack, table);
+  const mounted = mountHeld(stack, place, options.readOnly === true);
+  const row: MountRow = { ...mounted, ...more, driver: options.driver };
+  table.put(row);
+  return row;
+}
+
+/** The kernel's mount, made while this process holds the upper, so that no server takes it in the same moment. */
+function mountHeld(stack: StackDescription, target: string, readOnly: boolean): Omit<MountRow, 'driver'> {
+  const { upper } = stack;
+  const work = upper === undefined ? undefined : openSync(upper.work, 'r');
+  try {
+    if (work !== undefined && !sys.tryLock(work)) {
+      throw new StoreError('failed-precondition', `cannot mount at ${target}`, `${upper?.path} is in use`, {
+        hint: 'mica mounts',
+      });
+    }
+    mountOverlay(stack, target, { readOnly });
+    const found = upper === undefined ? undefined : statSync(upper.path);
+    return {
+      target,
+      process: markOf(process.pid),
+      readOnly: readOnly || upper === undefined,
+      since: timeNow(),
+      ...(found === undefined || readOnly ? {} : { upper: { device: found.dev, inode: found.ino } }),
+      boot: bootId(),
+    };
+  } catch (error) {
+    throw mountFailure(`cannot mount at ${target}`, error);
+  } finally {
+    if (work !== undefined) closeSync(work);
+  }
+}
+
+/** failed-precondition if a mount of ours writes to the folder already. */
+function assertFree(upper: string, target: string, table: MountTable): void {
+  const holder = table.writing(upper);
+  if (holder === undefined) return;
+  const by = holder.driver === 'fuse' ? `pid ${holder.process.pid}` : 'the kernel';
+  const shows = holder.snapshot === undefined ? upper : `snapshot ${holder.snapshot.key}`;
+  const why = `${shows} is in use by ${by}, mounted at ${holder.target}`;
+  throw new StoreError('failed-precondition', `cannot mount at ${target}`, why, {
+    hint: `mica umount ${holder.target}`,
+  });
+}
+
+function assertMayMount(target: string, driver: Driver): void {
+  if (process.platform === 'linux' && sys.hasCapability(sys.CAP_SYS_ADMIN)) return;
+  throw new StoreError('unsupported', `cannot mount at ${target}`, `the driver ${driver} needs root`, {
+    hint: 'use --driver fuse, or run inside a user namespace: unshare -Urm',
+  });
+}
+
+/**
+ * Ends a mount of ours at `target` and waits until its server has let go of the upper. Returns what was noted.
+ * not-found if there is none; failed-precondition while it is in use, unless `lazy`, which takes it out of sight
+ * at once and waits for nothing.
+ */
+export async function unmountSnapshot(target: string, state: string, lazy = false): Promise<MountRow> {
+  const table = new MountTable(state);
+  const row = table.at(target);
+  if (row === undefined) {
+    throw new StoreError('not-found', `cannot unmount ${target}`, 'no mount of ours is there', {
+      hint: 'mica mounts',
+    });
+  }
+  unmountPlace(target, lazy || row.state === 'dead');
+  if (row.driver !== 'fuse' || row.state === 'dead') table.remove(row);
+  else if (!lazy) await table.serverGone(row);
+  return row;
+}

@@ -1,0 +1,60 @@
+// What is mounted, as the kernel says (proc(5), /proc/pid/mountinfo). Linux only; elsewhere nothing is known.
+
+import { readFileSync } from 'node:fs';
+
+export interface MountPoint {
+  readonly target: string;
+  /** `fuse.mica`, `overlay`, `ext4`... */
+  readonly type: string;
+  readonly source: string;
+  /** `major:minor` of the mount's filesystem: st_dev of what is in it. */
+  readonly device: string;
+  /** The folder of its filesystem that is shown: other than `/` for a bind. */
+  readonly root: string;
+  readonly options: readonly string[];
+}
+
+/** The mounts that a process sees, in the order in which they were made. undefined if there is no such process. */
+export function readMounts(pid: number | 'self' = 'self'): readonly MountPoint[] | undefined {
+  if (process.platform !== 'linux') return [];
+  try {
+    return parseMountinfo(readFileSync(`/proc/${pid}/mountinfo`, 'utf8'));
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    // EINVAL: the process has ended and nobody has waited for it. EACCES: it is another user's.
+    if (code === 'ENOENT' || code === 'ESRCH' || code === 'EINVAL' || code === 'EACCES') return undefined;
+    throw error;
+  }
+}
+
+/** The topmost mount at exactly this place. */
+export function mountAt(target: string, mounts: readonly MountPoint[]): MountPoint | undefined {
+  return mounts.findLast((mount) => mount.target === target);
+}
+
+// 36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue
+export function parseMountinfo(text: string): readonly MountPoint[] {
+  const mounts: MountPoint[] = [];
+  for (const line of text.split('\n')) {
+    const [left, right] = line.split(' - ');
+    if (left === undefined || right === undefined) continue;
+    const [, , device = '', root = '', target = '', options = ''] = left.split(' ');
+    const [type = '', source = ''] = right.split(' ');
+    mounts.push({
+      target: unescaped(target),
+      type: unescaped(type),
+      source: unescaped(source),
+      device,
+      root: unescaped(root),
+      options: options.split(','),
+    });
+  }
+  return mounts;
+}
+
+/** Space, tab, newline and backslash appear as three octal digits. */
+function unescaped(word: string): string {
+  return word.replace(/\\([0-7]{3})/g, (_, digits: string) =>
+    String.fromCharCode(Number.parseInt(digits, 8)),
+  );
+}

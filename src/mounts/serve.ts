@@ -1,0 +1,109 @@
+// Serving one FUSE mount in this process: the transport's thread runs the filesystem, this one keeps signals and
+// the control socket, and notes the mount down as long as it is there. It must never touch the mount itself.
+
+import { statSync } from 'node:fs';
+import { deviceTransport, type RunningMount, type Transport } from '../../fs/index.js';
+import { StoreError } from '../errors.js';
+import { timeNow } from '../time.js';
+import type { ControlRequest } from './control.js';
+import { serveControl } from './control-socket.js';
+import type { HostSpec } from './host-spec.js';
+import { mountFailure } from './mount-failure.js';
+import { bootId, markOf } from './process-life.js';
+import { type MountRow, MountTable } from './table.js';
+
+export interface ServedMount {
+  readonly row: MountRow;
+  /** Resolves when the mount is gone, by whomever, and nothing of it is noted any more; rejects if its server failed. */
+  readonly ended: Promise<void>;
+  /** Unmounts; failed-precondition if the mount is in use and `lazy` is not set. */
+  unmount(lazy?: boolean): Promise<void>;
+}
+
+/** Mounts, and resolves when the mount is live. What fails leaves nothing behind. */
+export async function serveMount(spec: HostSpec): Promise<ServedMount> {
+  const table = new MountTable(spec.state);
+  const running = await started(spec);
+  try {
+    await running.live;
+    return await noted(spec, table, running);
+  } catch (error) {
+    await running.unmount({ lazy: true });
+    throw mountFailure(`cannot mount at ${spec.target}`, error);
+  }
+}
+
+async function noted(spec: HostSpec, table: MountTable, running: RunningMount): Promise<ServedMount> {
+  const unmount = async (lazy = false): Promise<void> => {
+    try {
+      await running.unmount({ lazy });
+    } catch (error) {
+      throw mountFailure(`cannot unmount ${spec.target}`, error);
+    }
+  };
+  const row = rowOf(spec, table, running);
+  table.put(row);
+  const control = await serveControl(row.socket, (request) => answer(request, running, unmount));
+  const ended = running.ended.then(async (end) => {
+    await control.close();
+    table.remove(row);
+    if (end.how === 'failed') throw end.error;
+  });
+  return { row, ended, unmount };
+}
+
+/** Everything but the end is the business of the thread that serves. */
+async function answer(
+  request: ControlRequest,
+  running: RunningMount,
+  unmount: () => Promise<void>,
+): Promise<object> {
+  if (request.op !== 'stop') return running.control(request);
+  // Waiting for the end here would wait for this answer.
+  void unmount().catch((error: Error) => process.stderr.write(`${error.message}\n`));
+  return {};
+}
+
+function rowOf(
+  spec: HostSpec,
+  table: MountTable,
+  running: RunningMount,
+): MountRow & { readonly socket: string } {
+  const { upper } = spec.stack;
+  const found = upper === undefined ? undefined : statSync(upper.path);
+  return {
+    target: spec.target,
+    ...(spec.snapshot === undefined ? {} : { snapshot: spec.snapshot }),
+    driver: 'fuse',
+    transport: running.transport,
+    process: markOf(process.pid),
+    readOnly: running.readOnly,
+    since: timeNow(),
+    socket: table.socketFor(spec.target),
+    ...(spec.log === undefined ? {} : { log: spec.log }),
+    ...(found === undefined ? {} : { upper: { device: found.dev, inode: found.ino } }),
+    boot: bootId(),
+  };
+}
+
+/** Begins to serve. An upper whose server is just ending is waited for by whoever opens it. */
+async function started(spec: HostSpec): Promise<RunningMount> {
+  try {
+    return await transportOf(spec.transport).start({
+      stack: spec.stack,
+      mountPoint: spec.target,
+      readOnly: spec.readOnly,
+      ...spec.options,
+      onFault: (fault) => process.stderr.write(`${fault.operation}: ${fault.stack ?? fault.message}\n`),
+    });
+  } catch (error) {
+    throw mountFailure(`cannot mount at ${spec.target}`, error);
+  }
+}
+
+function transportOf(name: string): Transport {
+  if (name === 'auto' || name === 'device') return deviceTransport;
+  throw new StoreError('unsupported', `cannot mount with the transport ${name}`, 'it is not available here', {
+    hint: 'mica doctor',
+  });
+}

@@ -1,0 +1,237 @@
+// The mount table: one JSON file a mount of ours, in STATE/mounts. It is a note, never the truth: each row is
+// held against the kernel's list of mounts and the life of its server when it is read, so a row that a crash or a
+// reboot left behind is recognised, and the next command cleans it up.
+
+import { createHash } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join, sep } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { FsError, fromText, sys } from '../../fs/index.js';
+import { StoreError } from '../errors.js';
+import type { Driver } from './mount.js';
+import { type MountPoint, mountAt, readMounts } from './mountinfo.js';
+import { bootId, isAlive, type ProcessMark } from './process-life.js';
+
+export type MountState = 'live' | 'dead';
+
+/** Which snapshot a mount shows. */
+export interface MountedSnapshot {
+  /** The folder snapshots/ of its store. */
+  readonly store: string;
+  readonly namespace: string;
+  readonly key: string;
+  readonly id: string;
+}
+
+export interface MountRow {
+  /** Absolute, without symlinks. */
+  readonly target: string;
+  /** Absent for plain folders. */
+  readonly snapshot?: MountedSnapshot;
+  readonly driver: Driver;
+  /** How the FUSE protocol travels; absent for the kernel's mounts. */
+  readonly transport?: string;
+  /** The server of a FUSE mount; the process that mounted, which has ended, for the kernel's. */
+  readonly process: ProcessMark;
+  readonly readOnly: boolean;
+  /** RFC 3339 with nanoseconds. */
+  readonly since: string;
+  /** The control socket of a FUSE mount. */
+  readonly socket?: string;
+  /** What a FUSE server wrote to its standard error; empty as long as all is well. */
+  readonly log?: string;
+  /** The folder that is written: found by these, however it is reached. */
+  readonly upper?: { readonly device: number; readonly inode: number };
+  readonly boot: string;
+}
+
+export interface ListedMount extends MountRow {
+  readonly state: MountState;
+}
+
+/** How long a server may take to write back and let go. */
+const ENDING_MS = 10_000;
+const POLL_MS = 10;
+
+export class MountTable {
+  readonly folder: string;
+
+  constructor(state: string) {
+    this.folder = join(state, 'mounts');
+  }
+
+  /** Where the control socket of this process's mount at `target` belongs. */
+  socketFor(target: string): string {
+    return join(this.folder, `${nameOf(target)}.${process.pid}.sock`);
+  }
+
+  /** Where a server of a mount at `target` that is started now writes what it has to say. */
+  logFor(target: string): string {
+    mkdirSync(this.folder, { recursive: true, mode: 0o700 });
+    return join(this.folder, `${nameOf(target)}.${process.pid}.log`);
+  }
+
+  /** Makes or replaces the row of a target, in one step. */
+  put(row: MountRow): void {
+    mkdirSync(this.folder, { recursive: true, mode: 0o700 });
+    const path = this.#path(row.target);
+    const fresh = `${path}.${process.pid}`;
+    writeFileSync(fresh, JSON.stringify(row), { mode: 0o600 });
+    renameSync(fresh, path);
+  }
+
+  /** Takes a row out with what belongs to it, unless another mount has taken its place meanwhile. */
+  remove(row: MountRow): void {
+    for (const path of [row.socket, row.log]) if (path !== undefined) rmSync(path, { force: true });
+    const [now] = this.#read(`${nameOf(row.target)}.json`);
+    if (now?.since === row.since) rmSync(this.#path(row.target), { force: true });
+  }
+
+  /** The mounts of ours that are there, live or dead, ordered by place; rows of mounts that are gone are left out. */
+  list(): readonly ListedMount[] {
+    const here = readMounts() ?? [];
+    return this.#rows().flatMap((row) => {
+      const state = stateOf(row, here);
+      return state === undefined ? [] : [{ ...row, state }];
+    });
+  }
+
+  /** The mount of ours at exactly this place. */
+  at(target: string): ListedMount | undefined {
+    return this.list().find((row) => row.target === target);
+  }
+
+  /** The mount of ours that a path lies in, and the rest of the path ('' for the mount point). */
+  containing(path: string): { readonly mount: ListedMount; readonly rest: string } | undefined {
+    const above = this.list().filter((row) => path === row.target || path.startsWith(row.target + sep));
+    const mount = above.reduce<ListedMount | undefined>(
+      (best, row) => (best !== undefined && best.target.length >= row.target.length ? best : row),
+      undefined,
+    );
+    return mount === undefined ? undefined : { mount, rest: path.slice(mount.target.length + 1) };
+  }
+
+  /** The mount of ours that writes to the folder `fs`. */
+  writing(fs: string): ListedMount | undefined {
+    const found = statSync(fs, { throwIfNoEntry: false });
+    if (found === undefined) return undefined;
+    return this.list().find(
+      ({ upper }) => upper !== undefined && upper.device === found.dev && upper.inode === found.ino,
+    );
+  }
+
+  /** The mount of ours that shows this very snapshot (not one on top of it). */
+  showing(store: string, id: string): ListedMount | undefined {
+    return this.list().find(({ snapshot }) => snapshot?.store === store && snapshot.id === id);
+  }
+
+  /** Waits until the server of an unmounted row has ended; failed-precondition if it does not in 10 s. */
+  async serverGone(row: MountRow): Promise<void> {
+    const deadline = performance.now() + ENDING_MS;
+    while (isAlive(row.process)) {
+      if (performance.now() > deadline) {
+        const why = `its server (pid ${row.process.pid}) is still busy`;
+        throw new StoreError('failed-precondition', `cannot end the mount at ${row.target}`, why, {
+          hint: 'mica mounts',
+        });
+      }
+      await sleep(POLL_MS);
+    }
+    this.remove(row);
+  }
+
+  /** Cleans up after servers that died and mounts that are gone. Returns one line for each. */
+  sweep(): readonly string[] {
+    const here = readMounts() ?? [];
+    const lines: string[] = [];
+    for (const row of this.#rows()) {
+      const state = stateOf(row, here);
+      if (state === 'live' || isEnding(row)) continue;
+      if (state === 'dead' && !detachDead(row.target)) continue;
+      this.remove(row);
+      lines.push(sentence(row, state));
+    }
+    return lines;
+  }
+
+  #path(target: string): string {
+    return join(this.folder, `${nameOf(target)}.json`);
+  }
+
+  #rows(): readonly MountRow[] {
+    let names: readonly string[];
+    try {
+      names = readdirSync(this.folder);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+      throw error;
+    }
+    const rows = names.filter((name) => name.endsWith('.json')).flatMap((name) => this.#read(name));
+    return rows.sort((a, b) => (a.target < b.target ? -1 : 1));
+  }
+
+  #read(name: string): readonly MountRow[] {
+    const path = join(this.folder, name);
+    try {
+      return [JSON.parse(readFileSync(path, 'utf8')) as MountRow];
+    } catch (error) {
+      // Taken out by another process between the listing and now.
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+      throw new StoreError('corrupt', `cannot read the mount table`, `${path} is damaged`, {
+        cause: error,
+        hint: `look at mica mounts and findmnt, then remove ${path}`,
+      });
+    }
+  }
+}
+
+/** undefined: there is no such mount any more. */
+function stateOf(row: MountRow, here: readonly MountPoint[]): MountState | undefined {
+  if (row.boot !== bootId()) return undefined;
+  const served = row.driver === 'fuse';
+  const alive = served && isAlive(row.process);
+  // A server's mount is looked for where the server lives: it may be in a mount namespace of its own.
+  const mounts = alive ? (readMounts(row.process.pid) ?? here) : here;
+  const mount = mountAt(row.target, mounts);
+  if (process.platform === 'linux' && (mount === undefined || !fits(row, mount))) return undefined;
+  return served && !alive ? 'dead' : 'live';
+}
+
+function fits(row: MountRow, mount: MountPoint): boolean {
+  return row.driver === 'fuse' ? mount.type.startsWith('fuse') : !mount.type.startsWith('fuse');
+}
+
+/** Its mount is gone, but the server has not come to its end yet: it takes out the row itself. */
+function isEnding(row: MountRow): boolean {
+  return row.boot === bootId() && row.driver === 'fuse' && isAlive(row.process);
+}
+
+function detachDead(target: string): boolean {
+  try {
+    detach(target);
+    return true;
+  } catch (error) {
+    if (error instanceof FsError) return false;
+    throw error;
+  }
+}
+
+/** Takes a FUSE mount away at once, however busy. */
+function detach(target: string): void {
+  if (sys.hasCapability(sys.CAP_SYS_ADMIN)) {
+    sys.unmount(fromText(target), sys.MNT_DETACH | sys.UMOUNT_NOFOLLOW);
+  } else {
+    sys.unmountWithHelper(fromText(target), true);
+  }
+}
+
+function sentence(row: MountRow, state: MountState | undefined): string {
+  const kept = row.upper !== undefined && row.snapshot !== undefined ? `; ${row.snapshot.key} is kept` : '';
+  return state === 'dead'
+    ? `cleaned up the mount at ${row.target}, whose server (pid ${row.process.pid}) had died${kept}`
+    : `forgot the mount at ${row.target}, which is gone${kept}`;
+}
+
+function nameOf(target: string): string {
+  return createHash('sha256').update(target).digest('hex').slice(0, 16);
+}
