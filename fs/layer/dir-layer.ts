@@ -11,7 +11,6 @@ import {
   closeFd,
   deviceOf,
   filesystemUuid,
-  getXattr,
   mayUseTrustedXattrs,
   O_DIRECTORY,
   O_NOFOLLOW,
@@ -27,7 +26,8 @@ import { type LayerRules, readMarks } from './dir-marks.js';
 import { DirNode } from './dir-node.js';
 import { FolderCache } from './folder-cache.js';
 import type { Dialect, LayerEntry, LayerVisitor, MarkPrefix, ReadLayer } from './layer.js';
-import { isMarkFile, OVERRIDE_NAMES, WH_PREFIX } from './marks.js';
+import { isMarkFile, WH_PREFIX } from './marks.js';
+import { hasOverrides } from './upper-rules.js';
 
 export interface LowerDirOptions {
   /** The layer's name in events; the path if absent. */
@@ -53,11 +53,6 @@ export function openLowerDir(path: ByteString, options: LowerDirOptions = {}): R
   const root = openAt(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
   const rules = { prefixes, dialect, uuid: filesystemUuid(root), overrides: hasOverrides(root) };
   return new DirLayer(root, options.id ?? toText(path), rules);
-}
-
-/** True if the layer's root carries override_stat: only then single files' ones count (fuse-overlayfs's rule). */
-export function hasOverrides(root: number): boolean {
-  return OVERRIDE_NAMES.some((name) => getXattr(root, name) !== undefined);
 }
 
 export class DirLayer implements ReadLayer {

@@ -26,7 +26,7 @@ import {
 } from '../sys/index.js';
 import { DirFile } from './dir-file.js';
 import { type LayerRules, readMarks, readOverride } from './dir-marks.js';
-import type { LayerEntry, LayerFile, LayerNode, MarkPrefix, WritableFile, WritableNode } from './layer.js';
+import type { LayerEntry, LayerFile, LayerNode, WritableFile, WritableNode } from './layer.js';
 import {
   escapeXattr,
   formatOverride,
@@ -45,6 +45,7 @@ import {
   REDIRECT,
   unescapeXattr,
 } from './marks.js';
+import { DEFAULT_ACL, ownerBits, type UpperRules } from './upper-rules.js';
 
 export class DirNode implements LayerNode {
   readonly fd: number;
@@ -117,21 +118,6 @@ export class DirNode implements LayerNode {
     }
   }
 }
-
-/** What the writable objects of an upper have in common. */
-export interface UpperRules extends LayerRules {
-  readonly marks: MarkPrefix;
-  /** This process may set any owner and make any device. */
-  readonly privileged: boolean;
-  /** This process may open files and folders whatever their mode. */
-  readonly opensAll: boolean;
-  /** Counts changes that decide what new entries of a folder get from it: its set-group-id bit, its default ACL. */
-  inheritance: number;
-  /** From now on override_stat is believed in this layer. */
-  enableOverrides(): void;
-}
-
-export const DEFAULT_ACL = 'system.posix_acl_default';
 
 const YES = Uint8Array.of(0x79);
 
@@ -271,9 +257,4 @@ export class UpperNode extends DirNode implements WritableNode {
       if (!isErrno(error, EPERM) && !isErrno(error, EOPNOTSUPP)) throw error;
     }
   }
-}
-
-/** What an ordinary owner must be allowed on the real object, or he could not open it; the true mode is kept aside. */
-export function ownerBits(mode: number): number {
-  return isFolder(mode) ? 0o700 : 0o600;
 }

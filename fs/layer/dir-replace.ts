@@ -2,12 +2,13 @@
 // at the name, an exchange where it cannot (a folder against a file, a folder that still holds whiteouts); what
 // comes out of an exchange lies in `work/` then and is removed there.
 
-import { EEXIST, EISDIR, ENOTDIR, ENOTEMPTY, FsError } from '../errno.js';
-import { Attr, RENAME_EXCHANGE } from '../filesystem.js';
-import { isFolder } from '../mode.js';
-import type { ByteString } from '../name.js';
+import { EEXIST, EINVAL, EISDIR, ENOTDIR, ENOTEMPTY, FsError } from '../errno.js';
+import { Attr, RENAME_EXCHANGE, RENAME_WHITEOUT } from '../filesystem.js';
+import { isFolder, S_IFCHR, S_IFMT } from '../mode.js';
+import { type ByteString, toBytes } from '../name.js';
 import {
   closeFd,
+  makeFolderAt,
   O_DIRECTORY,
   O_NOFOLLOW,
   O_RDONLY,
@@ -15,10 +16,14 @@ import {
   removeFolderErrno,
   renameAt,
   renameErrno,
+  setXattr,
   statAt,
+  unlinkAt,
 } from '../sys/index.js';
 import { holdsOnlyMarks } from './dir-list.js';
 import type { LayerRules } from './dir-marks.js';
+import { markName, OPAQUE } from './marks.js';
+import type { UpperRules } from './upper-rules.js';
 import type { WorkFolder } from './work-folder.js';
 
 const attr = new Attr();
@@ -39,6 +44,55 @@ export function putInPlace(
   assertNoContent(rules, to, name);
   renameAt(work.fd, temp, to, name, RENAME_EXCHANGE);
   work.remove(temp);
+}
+
+/**
+ * Moves a name. What is at the new one (nothing but a folder with content is in the way) is replaced in the same
+ * step, and `leave` puts a whiteout at the old one.
+ */
+export function moveName(
+  rules: UpperRules,
+  work: WorkFolder,
+  from: number,
+  name: ByteString,
+  to: number,
+  newName: ByteString,
+  leave: boolean,
+): void {
+  const flags = leave ? RENAME_WHITEOUT : 0;
+  let failure = renameErrno(from, name, to, newName, flags);
+  if (failure === ENOTEMPTY || failure === EEXIST) {
+    clearFolder(rules, work, to, newName);
+    failure = renameErrno(from, name, to, newName, flags);
+  }
+  if (failure === ENOTDIR && isWhiteout(to, newName)) {
+    // A folder over a whiteout: they change places, and the whiteout is where one is wanted, or is removed.
+    renameAt(from, name, to, newName, RENAME_EXCHANGE);
+    if (!leave) unlinkAt(from, name);
+  } else if (failure === EINVAL && leave) {
+    // A filesystem without RENAME_WHITEOUT; a folder moved into itself fails once more here.
+    renameAt(from, name, to, newName, 0);
+    putInPlace(rules, work, work.makeWhiteout(), from, name);
+  } else if (failure !== 0) throw new FsError(failure, 'rename');
+}
+
+/** Puts an empty opaque folder in the place of one that holds whiteouts, so that rename(2) can replace it (ovl_clear_empty). */
+function clearFolder(rules: UpperRules, work: WorkFolder, dir: number, name: ByteString): void {
+  assertNoContent(rules, dir, name);
+  const temp = work.freeName();
+  makeFolderAt(work.fd, temp, 0o700);
+  const empty = openAt(work.fd, temp, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  try {
+    setXattr(empty, markName(rules.marks, OPAQUE), toBytes('y'), 0);
+    renameAt(work.fd, temp, dir, name, RENAME_EXCHANGE);
+  } finally {
+    closeFd(empty);
+  }
+  work.remove(temp);
+}
+
+function isWhiteout(dir: number, name: ByteString): boolean {
+  return statAt(dir, name, attr) && (attr.mode & S_IFMT) === S_IFCHR && attr.rdev === 0;
 }
 
 /** Removes a folder that holds whiteouts at most: in one step out of sight, then bit by bit. */

@@ -5,10 +5,11 @@ import { FsError } from '../errno.js';
 import { RENAME_NOREPLACE } from '../filesystem.js';
 import type { ByteString } from '../name.js';
 import { linkFd, renameErrno } from '../sys/index.js';
-import { UpperNode, type UpperRules } from './dir-node.js';
+import { UpperNode } from './dir-node.js';
 import { putInPlace } from './dir-replace.js';
 import type { IndexFolder } from './index-folder.js';
 import type { Staged } from './layer.js';
+import type { UpperRules } from './upper-rules.js';
 import type { WorkFolder } from './work-folder.js';
 
 /** Where stages live and go. */

@@ -14,9 +14,10 @@ import {
   statFd,
   unlinkAtIfAny,
 } from '../sys/index.js';
-import { DirNode, UpperNode, type UpperRules } from './dir-node.js';
+import { DirNode, UpperNode } from './dir-node.js';
 import { LayerEntry, type LayerNode } from './layer.js';
 import { hexName, NLINK, nlinkValue, parseNlink } from './marks.js';
+import type { UpperRules } from './upper-rules.js';
 import type { WorkFolder } from './work-folder.js';
 
 export class IndexFolder {

@@ -1,0 +1,171 @@
+// Making objects of an upper, complete with owner and mode: in one call at their place where that is enough, else
+// staged in the work folder. What a folder hands down (set-group-id bit, default ACL) is the union's affair, so
+// objects are made where nothing is handed down.
+
+import { EISDIR, EOPNOTSUPP, isErrno } from '../errno.js';
+import { Attr } from '../filesystem.js';
+import {
+  isFolder,
+  isRegular,
+  isSymlink,
+  PERMISSION_BITS,
+  S_IFBLK,
+  S_IFCHR,
+  S_IFDIR,
+  S_IFMT,
+  S_IFREG,
+  S_ISGID,
+} from '../mode.js';
+import { type ByteString, toBytes } from '../name.js';
+import {
+  effectiveGid,
+  effectiveUid,
+  listXattrsAt,
+  makeFolderAt,
+  makeNodeAt,
+  makeSymlinkAt,
+  O_CREAT,
+  O_EXCL,
+  O_NOFOLLOW,
+  O_PATH,
+  O_RDWR,
+  O_TMPFILE,
+  openAt,
+  statAt,
+  writeAt,
+} from '../sys/index.js';
+import { DirStaged, type StagePlaces } from './dir-staged.js';
+import type { NewNode } from './layer.js';
+import { DEFAULT_ACL, ownerBits, type UpperRules } from './upper-rules.js';
+
+const PLAIN_FOLDERS = 1024;
+
+export class ObjectMaker {
+  readonly #rules: UpperRules;
+  readonly #places: StagePlaces;
+  readonly #uid = effectiveUid();
+  readonly #gid = effectiveGid();
+  readonly #umask = process.umask();
+  readonly #attr = new Attr();
+  #canTmpfile = true;
+  /** Whether folders hand nothing down to new entries, by path; good while `rules.inheritance` is what was seen. */
+  readonly #plainFolders = new Map<ByteString, boolean>();
+  #inheritanceSeen = 0;
+
+  constructor(rules: UpperRules, places: StagePlaces) {
+    this.#rules = rules;
+    this.#places = places;
+  }
+
+  stage(what: NewNode): DirStaged {
+    const owned = what.uid === this.#uid && what.gid === this.#gid;
+    if (!this.#rules.privileged && needsStandIn(what, owned)) return this.#stageStandIn(what);
+    const [fd, temp] = this.#create(what);
+    const staged = new DirStaged(fd, this.#rules, this.#places, temp);
+    try {
+      if (!owned) staged.chown(what.uid, what.gid);
+      if (!isSymlink(what.mode) && this.#modeIsLeft(what)) staged.chmod(what.mode & PERMISSION_BITS);
+    } catch (error) {
+      staged.discard();
+      throw error;
+    }
+    return staged;
+  }
+
+  /** True if `makeAt` and `makeFileAt` make the object complete in this folder; else it must be staged. */
+  canMakeAt(dir: ByteString, to: number, what: NewNode): boolean {
+    if (what.uid !== this.#uid || what.gid !== this.#gid) return false;
+    if (!isSymlink(what.mode) && this.#modeIsLeft(what)) return false;
+    if (!this.#rules.privileged && needsStandIn(what, true)) return false;
+    return this.#handsNothingDown(dir, to);
+  }
+
+  /** Makes what is no regular file at a free name; EEXIST. */
+  makeAt(to: number, name: ByteString, what: NewNode): void {
+    const bits = this.#firstBits(what);
+    if (isFolder(what.mode)) makeFolderAt(to, name, bits);
+    else if (isSymlink(what.mode)) makeSymlinkAt(to, name, what.target ?? '');
+    else makeNodeAt(to, name, (what.mode & S_IFMT) | bits, what.rdev ?? 0);
+  }
+
+  /** Makes a regular file at a free name and returns its descriptor, open for reading and writing; EEXIST. */
+  makeFileAt(to: number, name: ByteString, what: NewNode): number {
+    return openAt(to, name, O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW, this.#firstBits(what));
+  }
+
+  /** Folders have moved or gone. */
+  forgetFolders(): void {
+    this.#plainFolders.clear();
+  }
+
+  /** Whether making the object left permission bits undone: set-id bits, what the umask took, what only root could open. */
+  #modeIsLeft(what: NewNode): boolean {
+    if ((what.mode & (0o7000 | this.#umask)) !== 0) return true;
+    const needed = ownerBits(what.mode);
+    return !this.#rules.opensAll && (what.mode & needed) !== needed;
+  }
+
+  /** Makes an object of this process's own in `work/`; its descriptor, and its name if it has one. */
+  #create(what: NewNode): [fd: number, temp: ByteString | undefined] {
+    const work = this.#places.work;
+    if (isRegular(what.mode) && this.#canTmpfile) {
+      try {
+        return [openAt(work.fd, '.', O_TMPFILE | O_RDWR, this.#firstBits(what)), undefined];
+      } catch (error) {
+        // Filesystems without O_TMPFILE (open(2)).
+        if (!isErrno(error, EOPNOTSUPP) && !isErrno(error, EISDIR)) throw error;
+        this.#canTmpfile = false;
+      }
+    }
+    const temp = work.freeName();
+    if (isRegular(what.mode)) return [this.makeFileAt(work.fd, temp, what), temp];
+    this.makeAt(work.fd, temp, what);
+    return [openAt(work.fd, temp, O_PATH | O_NOFOLLOW), temp];
+  }
+
+  /** Permission bits to make an object with; what else its mode says comes later (`#modeIsLeft`). */
+  #firstBits(what: NewNode): number {
+    return (what.mode & 0o777) | (this.#rules.opensAll ? 0 : ownerBits(what.mode));
+  }
+
+  #handsNothingDown(dir: ByteString, fd: number): boolean {
+    if (this.#inheritanceSeen !== this.#rules.inheritance) {
+      this.#inheritanceSeen = this.#rules.inheritance;
+      this.#plainFolders.clear();
+    }
+    const known = this.#plainFolders.get(dir);
+    if (known !== undefined) return known;
+    statAt(fd, '.', this.#attr);
+    const plain = (this.#attr.mode & S_ISGID) === 0 && !listXattrsAt(fd, '.').includes(DEFAULT_ACL);
+    if (this.#plainFolders.size >= PLAIN_FOLDERS) this.#plainFolders.clear();
+    this.#plainFolders.set(dir, plain);
+    return plain;
+  }
+
+  /** A regular file that carries in override_stat what it stands for; a symlink's content is its target. */
+  #stageStandIn(what: NewNode): DirStaged {
+    const [fd, temp] = this.#create({ mode: S_IFREG | 0o600, uid: this.#uid, gid: this.#gid });
+    const staged = new DirStaged(fd, this.#rules, this.#places, temp);
+    try {
+      if (what.target !== undefined) writeAt(fd, 0, toBytes(what.target));
+      staged.standFor({
+        uid: what.uid,
+        gid: what.gid,
+        mode: what.mode & PERMISSION_BITS,
+        type: what.mode & S_IFMT,
+        rdev: what.rdev ?? 0,
+      });
+    } catch (error) {
+      staged.discard();
+      throw error;
+    }
+    return staged;
+  }
+}
+
+/** What an ordinary user cannot make: devices at all, and objects of others that can carry no user.* attribute. */
+function needsStandIn(what: NewNode, owned: boolean): boolean {
+  const type = what.mode & S_IFMT;
+  if (type === S_IFCHR || type === S_IFBLK) return true;
+  return !owned && type !== S_IFREG && type !== S_IFDIR;
+}

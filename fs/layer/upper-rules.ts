@@ -1,0 +1,71 @@
+// What an upper's writer may do, learned once when it is opened, and what of it changes while it is open.
+
+import { Attr } from '../filesystem.js';
+import { isFolder, PERMISSION_BITS, S_IFDIR } from '../mode.js';
+import { toBytes } from '../name.js';
+import {
+  CAP_CHOWN,
+  CAP_DAC_OVERRIDE,
+  CAP_FOWNER,
+  CAP_MKNOD,
+  filesystemUuid,
+  getXattr,
+  hasCapability,
+  inFirstUserNamespace,
+  setXattr,
+  statFd,
+} from '../sys/index.js';
+import type { LayerRules } from './dir-marks.js';
+import type { Dialect, MarkPrefix } from './layer.js';
+import { formatOverride, OVERRIDE_NAMES, OVERRIDE_STAT } from './marks.js';
+
+/** What the writable objects of an upper have in common. */
+export interface UpperRules extends LayerRules {
+  readonly marks: MarkPrefix;
+  /** This process may set any owner and make any device. */
+  readonly privileged: boolean;
+  /** This process may open files and folders whatever their mode. */
+  readonly opensAll: boolean;
+  /** Counts changes that decide what new entries of a folder get from it: its set-group-id bit, its default ACL. */
+  inheritance: number;
+  /** From now on override_stat is believed in this layer. */
+  enableOverrides(): void;
+}
+
+export const DEFAULT_ACL = 'system.posix_acl_default';
+
+/** What an ordinary owner must be allowed on the real object, or he could not open it; the true mode is kept aside. */
+export function ownerBits(mode: number): number {
+  return isFolder(mode) ? 0o700 : 0o600;
+}
+
+/** True if the layer's root carries override_stat: only then single files' ones count (fuse-overlayfs's rule). */
+export function hasOverrides(root: number): boolean {
+  return OVERRIDE_NAMES.some((name) => getXattr(root, name) !== undefined);
+}
+
+/** The rules of the upper whose root is open as `root`. */
+export function upperRules(root: number, marks: MarkPrefix, dialect: Dialect): UpperRules {
+  const privileged =
+    inFirstUserNamespace() && [CAP_CHOWN, CAP_FOWNER, CAP_MKNOD].every((bit) => hasCapability(bit));
+  const rules = {
+    prefixes: [marks],
+    marks,
+    dialect,
+    uuid: filesystemUuid(root),
+    privileged,
+    opensAll: hasCapability(CAP_DAC_OVERRIDE),
+    overrides: hasOverrides(root),
+    inheritance: 0,
+    enableOverrides(): void {
+      if (rules.overrides) return;
+      // Readers believe override_stat of single files only where the root of the layer has it.
+      const attr = new Attr();
+      statFd(root, attr);
+      const own = { uid: attr.uid, gid: attr.gid, mode: attr.mode & PERMISSION_BITS, type: S_IFDIR, rdev: 0 };
+      setXattr(root, OVERRIDE_STAT, toBytes(formatOverride(own, 0, 0)), 0);
+      rules.overrides = true;
+    },
+  };
+  return rules;
+}
