@@ -1,0 +1,162 @@
+// An image of a committed snapshot: the layers of the image that it was made on, one new layer for each snapshot
+// above that, and a config that says what was added. The snapshot stands for the new image from then on: a
+// snapshot without changes on top of it gets the chain ID as its name, so nothing is unpacked and nothing copied.
+
+import { randomBytes } from 'node:crypto';
+import { Attr, openStack, ROOT_NODE, SYSTEM_CALLER, Union } from '../../fs/index.js';
+import { changesBetween } from '../diff/changes.js';
+import { writeLayerTar } from '../diff/layer-tar.js';
+import { isKind, StoreError } from '../errors.js';
+import type { Descriptor, ImageRow } from '../metadata/rows.js';
+import { timeNow } from '../time.js';
+import { type ConfigChange, changedConfig, emptyConfig } from './config.js';
+import { about } from './failure.js';
+import type { OnProgress, UnpackStore } from './images.js';
+import { labelUnpacked } from './labels.js';
+import { type NewLayer, storeLayer } from './layer-blob.js';
+import { ociLayerType } from './media-types.js';
+import { type NewImage, storeImage } from './new-image.js';
+import { withSnapshot } from './open-snapshot.js';
+import { assertImageName } from './reference.js';
+import type { SelectedImage } from './select.js';
+import { openImage, topSnapshot } from './stored.js';
+
+export interface CommitImageOptions extends ConfigChange {
+  /** The name of a committed snapshot. */
+  readonly snapshot: string;
+  /** The name of the new image. */
+  readonly ref: string;
+  readonly onProgress?: OnProgress;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Makes an image of a snapshot. not-found for a missing snapshot, failed-precondition for one that is not
+ * committed or holds a name that no layer can say (`.wh.…`), canceled by the signal; the store is then as before.
+ */
+export async function commitImage(store: UnpackStore, options: CommitImageOptions): Promise<NewImage> {
+  const { snapshot, ref } = options;
+  const what = `cannot make an image of snapshot ${snapshot}`;
+  assertImageName(ref);
+  const { base, above } = await findBase(store, snapshot, what);
+  const layers: NewLayer[] = [];
+  try {
+    for (const name of above) layers.push(await layerOf(store, name, what, options));
+    const config = changedConfig(base?.config.json ?? emptyConfig(), layers, options, timeNow());
+    const descriptors = [...baseLayers(base), ...layers.map((layer) => layer.descriptor)];
+    const made = await storeImage(store, ref, config, descriptors, what);
+    await nameByChain(store, snapshot, made.image);
+    await labelUnpacked(store.content, made.image);
+    return made;
+  } catch (error) {
+    for (const { added, descriptor } of layers) if (added) await store.content.delete(descriptor.digest);
+    throw about(what, error);
+  }
+}
+
+interface Base {
+  /** The image that the snapshot stands on; undefined if it stands on none. */
+  readonly base: SelectedImage | undefined;
+  /** The snapshots above it, lowest first. */
+  readonly above: readonly string[];
+}
+
+/** The nearest ancestor of the snapshot, or itself, that is the top of an image. */
+async function findBase(store: UnpackStore, snapshot: string, what: string): Promise<Base> {
+  const tops = await imageTops(store);
+  const above: string[] = [];
+  for (let name: string | undefined = snapshot; name !== undefined; ) {
+    const info: { kind: string; parent?: string } = await store.snapshots.stat(name);
+    if (info.kind !== 'committed') {
+      throw new StoreError('failed-precondition', what, `it is ${info.kind}, not committed`, {
+        hint: `mica commit ${name} NAME --image REF`,
+      });
+    }
+    const row = tops.get(name);
+    if (row !== undefined) return { base: await openImage(store, row, what), above };
+    above.unshift(name);
+    name = info.parent;
+  }
+  return { base: undefined, above };
+}
+
+/** Which snapshot shows which image. A damaged image cannot be built upon; the others can. */
+async function imageTops(store: UnpackStore): Promise<ReadonlyMap<string, ImageRow>> {
+  const tops = new Map<string, ImageRow>();
+  for (const row of store.images.list()) {
+    try {
+      const top = topSnapshot(await openImage(store, row, 'cannot read image'));
+      if (top !== undefined && !tops.has(top)) tops.set(top, row);
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+    }
+  }
+  return tops;
+}
+
+function baseLayers(base: SelectedImage | undefined): readonly Descriptor[] {
+  return (base?.layers ?? []).map(({ descriptor: { mediaType, digest, size } }) => ({
+    mediaType: ociLayerType(mediaType),
+    digest,
+    size,
+  }));
+}
+
+/** The layer of what a snapshot changed on its parent. */
+async function layerOf(
+  store: UnpackStore,
+  name: string,
+  what: string,
+  options: CommitImageOptions,
+): Promise<NewLayer> {
+  const { snapshots } = store;
+  const { parent, form } = await snapshots.stat(name);
+  const stack = openStack(await snapshots.stack(name));
+  const tree = new Union(stack);
+  try {
+    const below = parent === undefined ? undefined : new Union(openStack(await snapshots.stack(parent)));
+    try {
+      // Of a form that holds whole trees the layer's folder says nothing about changes.
+      const [layer] = form === 'diff' ? stack.lowers : [];
+      const changes = changesBetween(below, tree, layer === undefined ? {} : { layer });
+      return await storeLayer(store.content, writeLayerTar(tree, changes), what, options);
+    } finally {
+      below?.destroy();
+    }
+  } finally {
+    tree.destroy();
+  }
+}
+
+/** Lets the chain ID of the image name what the snapshot shows. */
+async function nameByChain(store: UnpackStore, snapshot: string, image: SelectedImage): Promise<void> {
+  const { snapshots } = store;
+  const name = topSnapshot(image);
+  if (name === undefined || name === snapshot) return;
+  const key = `alias-${process.hrtime.bigint()}-${randomBytes(3).toString('base64url')} ${name}`;
+  await snapshots.prepare(key, snapshot);
+  try {
+    await keepRootTimes(store, snapshot, key);
+    await snapshots.commit(name, key);
+  } catch (error) {
+    await snapshots.remove(key);
+    if (!isKind(error, 'already-exists')) throw error;
+  }
+}
+
+/** The root is the one folder that every snapshot has of its own. */
+async function keepRootTimes({ snapshots }: UnpackStore, from: string, key: string): Promise<void> {
+  const what = `cannot name snapshot ${from}`;
+  const attr = await withSnapshot(snapshots, from, what, (tree) => {
+    const root = new Attr();
+    tree.getattr(ROOT_NODE, root);
+    return root;
+  });
+  const change = {
+    atime: { sec: attr.atimeSec, nsec: attr.atimeNsec },
+    mtime: { sec: attr.mtimeSec, nsec: attr.mtimeNsec },
+  };
+  await withSnapshot(snapshots, key, what, (tree) =>
+    tree.setattr(ROOT_NODE, change, SYSTEM_CALLER, new Attr()),
+  );
+}

@@ -1,0 +1,138 @@
+// An image with one layer, of a folder or of the tar of a root filesystem.
+
+import { stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { changesBetween } from '../diff/changes.js';
+import { decompress, sniff } from '../diff/compression.js';
+import { writeLayerTar } from '../diff/layer-tar.js';
+import { LayerTarReader } from '../diff/layer-tar-reader.js';
+import { Digester } from '../digest.js';
+import { StoreError } from '../errors.js';
+import type { Platform } from '../metadata/rows.js';
+import { timeNow } from '../time.js';
+import { changedConfig, emptyConfig } from './config.js';
+import { about, assertGoesOn } from './failure.js';
+import type { OnProgress, UnpackStore } from './images.js';
+import { labelLayer } from './labels.js';
+import { type NewLayer, storeLayer, storeStream } from './layer-blob.js';
+import { LAYER_TYPES } from './media-types.js';
+import { readSource } from './members.js';
+import { type NewImage, storeImage } from './new-image.js';
+import { withUnion } from './open-snapshot.js';
+import { assertImageName } from './reference.js';
+import { unpackImage } from './unpack.js';
+
+export interface CreateOptions {
+  /** Default: this machine's. */
+  readonly platform?: Platform;
+  /** Default true: the layer is unpacked to a snapshot. */
+  readonly unpack?: boolean;
+  /** What `-` reads. */
+  readonly stdin?: AsyncIterable<Uint8Array>;
+  readonly onProgress?: OnProgress;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Makes the image `ref` of `from`: a folder, a tar of a root (plain, gzip, zstd; stored as it is), or `-`. not-found
+ * if it is not there, corrupt for a damaged tar, canceled by the signal; the store is then as before.
+ */
+export async function createImage(
+  store: UnpackStore,
+  ref: string,
+  from: string,
+  options: CreateOptions = {},
+): Promise<NewImage> {
+  const what = `cannot create image ${ref}`;
+  assertImageName(ref);
+  let layer: NewLayer | undefined;
+  try {
+    layer = (await isFolder(from, what))
+      ? await folderLayer(store, resolve(from), what, options)
+      : await tarLayer(store, from, what, options);
+    const config = changedConfig(emptyConfig(options.platform), [layer], {}, timeNow(), 'mica image create');
+    const made = await storeImage(store, ref, config, [layer.descriptor], what);
+    if (options.unpack !== false) await unpackImage(store, made.image, what, options);
+    return made;
+  } catch (error) {
+    if (layer?.added) await store.content.delete(layer.descriptor.digest);
+    throw about(what, error);
+  }
+}
+
+async function isFolder(from: string, what: string): Promise<boolean> {
+  if (from === '-') return false;
+  const found = await stat(from).catch((error: NodeJS.ErrnoException) => error);
+  if (!(found instanceof Error)) return found.isDirectory();
+  const missing = found.code === 'ENOENT' || found.code === 'ENOTDIR';
+  throw new StoreError(
+    missing ? 'not-found' : 'failed',
+    what,
+    missing ? `no such file or folder: ${from}` : found.message,
+  );
+}
+
+function folderLayer(
+  store: UnpackStore,
+  path: string,
+  what: string,
+  options: CreateOptions,
+): Promise<NewLayer> {
+  const stack = { lowers: [{ path, id: path, dialect: 'overlay' as const }] };
+  return withUnion(stack, what, (tree) =>
+    storeLayer(store.content, writeLayerTar(tree, changesBetween(undefined, tree)), what, options),
+  );
+}
+
+/** Stores a tar as it is, and reads through it on the way: a file that is no tar must not become a layer. */
+async function tarLayer(
+  { content }: UnpackStore,
+  from: string,
+  what: string,
+  options: CreateOptions,
+): Promise<NewLayer> {
+  const { compression, bytes } = await sniff(readSource(from, what, options));
+  const stored = await storeStream(content, watched(bytes, what, options));
+  try {
+    const digester = new Digester();
+    const reader = new LayerTarReader(IGNORING);
+    const blob = await content.open(stored.digest);
+    try {
+      for await (const chunk of decompress(blob.stream())) {
+        assertGoesOn(options.signal, what);
+        digester.update(chunk);
+        reader.push(chunk);
+      }
+      reader.finish();
+    } finally {
+      await blob.close();
+    }
+    const diffId = digester.digest();
+    await labelLayer(content, stored.digest, diffId);
+    const { digest, size, added } = stored;
+    return { descriptor: { mediaType: LAYER_TYPES[compression], digest, size }, diffId, added };
+  } catch (error) {
+    if (stored.added) await content.delete(stored.digest);
+    throw error;
+  }
+}
+
+/** A reader of which only the checks are wanted. */
+const IGNORING = { entry: nothing, data: nothing, end: nothing };
+function nothing(): void {
+  // The entries mean nothing here: they are made when the layer is unpacked.
+}
+
+async function* watched(
+  bytes: AsyncIterable<Uint8Array>,
+  what: string,
+  { onProgress, signal }: CreateOptions,
+): AsyncIterable<Uint8Array> {
+  let done = 0;
+  for await (const chunk of bytes) {
+    assertGoesOn(signal, what);
+    yield chunk;
+    done += chunk.length;
+    onProgress?.({ phase: 'pack', id: 'layer', done });
+  }
+}

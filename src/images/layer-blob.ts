@@ -1,0 +1,72 @@
+// A new layer on its way into the content store: one pass over a tar that hashes it, compresses it and writes the
+// blob.
+
+import { randomBytes } from 'node:crypto';
+import type { Content } from '../content/content.js';
+import { compress } from '../diff/compression.js';
+import { type Digest, Digester } from '../digest.js';
+import { isKind } from '../errors.js';
+import type { Descriptor } from '../metadata/rows.js';
+import { assertGoesOn } from './failure.js';
+import type { OnProgress } from './images.js';
+import { labelLayer } from './labels.js';
+import { OCI_LAYER_GZIP } from './media-types.js';
+
+export interface NewLayer {
+  readonly descriptor: Descriptor;
+  readonly diffId: Digest;
+  /** False if the store had the blob already. */
+  readonly added: boolean;
+}
+
+export interface LayerBlobOptions {
+  readonly onProgress?: OnProgress | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Compresses a layer tar into a blob. Nothing is left of it if the tar or the store fails. */
+export async function storeLayer(
+  content: Content,
+  tar: AsyncIterable<Uint8Array>,
+  what: string,
+  options: LayerBlobOptions = {},
+): Promise<NewLayer> {
+  const digester = new Digester();
+  async function* hashed(): AsyncIterable<Uint8Array> {
+    for await (const chunk of tar) {
+      assertGoesOn(options.signal, what);
+      digester.update(chunk);
+      options.onProgress?.({ phase: 'pack', id: 'layer', done: digester.size });
+      yield chunk;
+    }
+  }
+  const stored = await storeStream(content, compress(hashed(), 'gzip'));
+  const diffId = digester.digest();
+  await labelLayer(content, stored.digest, diffId);
+  const { digest, size, added } = stored;
+  return { descriptor: { mediaType: OCI_LAYER_GZIP, digest, size }, diffId, added };
+}
+
+/** Writes a stream of unknown length as a blob. */
+export async function storeStream(
+  content: Content,
+  stream: AsyncIterable<Uint8Array>,
+): Promise<{ readonly digest: Digest; readonly size: number; readonly added: boolean }> {
+  const ref = `new-${process.hrtime.bigint()}-${randomBytes(6).toString('hex')}`;
+  const writer = await content.writer({ ref });
+  try {
+    for await (const chunk of stream) await writer.write(chunk);
+  } catch (error) {
+    await writer.close();
+    await content.abort(ref);
+    throw error;
+  }
+  const [digest, size] = [writer.digest(), writer.offset];
+  try {
+    await writer.commit();
+    return { digest, size, added: true };
+  } catch (error) {
+    if (isKind(error, 'already-exists')) return { digest, size, added: false };
+    throw error;
+  }
+}

@@ -1,0 +1,54 @@
+// `mica unpack`: the tree that an image shows, as a plain folder, without a mount and without privilege.
+
+import { mkdir, readdir } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { StoreError } from '../errors.js';
+import { removeTree } from '../snapshots/folders.js';
+import { type CopiedTree, copyTree } from './copy-tree.js';
+import type { UnpackStore } from './images.js';
+import { withSnapshot } from './open-snapshot.js';
+import type { SelectedImage } from './select.js';
+import { type UnpackOptions, unpackImage } from './unpack.js';
+
+/**
+ * Writes the image's tree to the folder `dir`, which must be empty or not there, unpacking the image to snapshots
+ * first where that was not done. already-exists if the folder holds something, otherwise as unpackImage and
+ * copyTree; what was written is removed again if it fails.
+ */
+export async function unpackTo(
+  store: UnpackStore,
+  image: SelectedImage,
+  dir: string,
+  what: string,
+  options: UnpackOptions = {},
+): Promise<CopiedTree> {
+  const path = resolve(dir);
+  const existed = await isEmptyFolder(path, what);
+  const top = await unpackImage(store, image, what, options);
+  try {
+    if (top === undefined) {
+      await mkdir(path, { recursive: true });
+      return { entries: 1, warning: undefined };
+    }
+    return await withSnapshot(store.snapshots, top, what, (tree) => copyTree(tree, '', path, what, options));
+  } catch (error) {
+    if (existed) for (const name of await readdir(path)) removeTree(join(path, name));
+    else removeTree(path);
+    throw error;
+  }
+}
+
+/** False if there is nothing at `path`. */
+async function isEmptyFolder(path: string, what: string): Promise<boolean> {
+  let names: readonly string[];
+  try {
+    names = await readdir(path);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code === 'ENOENT') return false;
+    if (code === 'ENOTDIR') throw new StoreError('invalid-argument', what, `${path} is not a folder`);
+    throw error;
+  }
+  if (names.length === 0) return true;
+  throw new StoreError('already-exists', what, `${path} is a folder that is not empty`);
+}
