@@ -48,3 +48,10 @@ export function linesOf(child: Child): AsyncIterable<string> {
   if (child.process.stdout === null) throw new Error('the child has no output');
   return createInterface({ input: child.process.stdout });
 }
+
+/** All lines that it prints, once it has ended. */
+export async function outputOf(child: Child): Promise<readonly string[]> {
+  const lines: string[] = [];
+  for await (const line of linesOf(child)) lines.push(line);
+  return lines;
+}

@@ -15,7 +15,7 @@ import { digestOf } from '../../src/digest.js';
 import type { StoreError } from '../../src/errors.js';
 import { Store } from '../../src/store.js';
 import { timeNow } from '../../src/time.js';
-import { linesOf, startModule } from '../child.js';
+import { outputOf, startModule } from '../child.js';
 import { describeWith } from '../requires.js';
 
 const HELLO = new TextEncoder().encode('hello');
@@ -158,8 +158,7 @@ describeWith(['root'], 'a root that belongs to somebody else is refused in one l
       `,
       [join(folder, below), state],
     );
-    const lines: string[] = [];
-    for await (const line of linesOf(child)) lines.push(line);
+    const lines = await outputOf(child);
     expect(JSON.parse(lines[0] ?? '')).toEqual(['failed', expect.stringContaining(why), expect.any(String)]);
   });
 });

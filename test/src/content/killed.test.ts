@@ -6,7 +6,7 @@ import { LocalContent } from '../../../src/content/local-content.js';
 import { digestHex, digestOf } from '../../../src/digest.js';
 import { blobRows } from '../../../src/metadata/blobs.js';
 import { Metadata } from '../../../src/metadata/db.js';
-import { linesOf, startModule } from '../../child.js';
+import { linesOf, outputOf, startModule } from '../../child.js';
 
 const WRITER = `
   import { LocalContent } from './src/content/local-content.ts';
@@ -53,6 +53,35 @@ test('killed at any moment, what was acknowledged is there, and nothing under a 
     for (const name of readdirSync(blobs))
       expect(digestHex(digestOf(readFileSync(join(blobs, name))))).toBe(name);
     expect(acknowledged.length).toBeGreaterThanOrEqual(27);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
+test('two processes that publish the same blobs get along: each blob has one row, which the first one wrote', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'micafs-killed-'));
+  const source = `
+    import { Store } from './src/store.ts';
+    const [folder, name] = process.argv.slice(2);
+    const store = await Store.open(folder + '/root', { state: folder + '/state' });
+    for (let i = 0; i < 20; i++) {
+      const writer = await store.content.writer({ ref: name + i });
+      await writer.write(Buffer.from('blob ' + i));
+      const done = await writer.commit({ labels: { by: name } }).catch((error) => error);
+      console.log(done.kind ?? 'made');
+    }
+    await store.close();
+  `;
+  try {
+    const children = ['a', 'b'].map((name) => startModule(source, [folder, name]));
+    const results = await Promise.all(children.map((child) => outputOf(child)));
+    const made = results.map((lines) => lines.filter((line) => line === 'made').length);
+    expect((made[0] ?? 0) + (made[1] ?? 0)).toBe(20);
+    expect(results.flat().filter((line) => line === 'already-exists').length).toBe(20);
+    const metadata = Metadata.open(join(folder, 'root/metadata'));
+    const rows = blobRows(metadata, 'default').list();
+    expect(['a', 'b'].map((name) => rows.filter((row) => row.labels['by'] === name).length)).toEqual(made);
+    await metadata.close();
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -19,7 +19,7 @@ import { MemBlobRows } from '../../../src/content/mem-content.js';
 import { digestHex, digestOf } from '../../../src/digest.js';
 import { blobRows } from '../../../src/metadata/blobs.js';
 import { Metadata } from '../../../src/metadata/db.js';
-import { linesOf, startModule } from '../../child.js';
+import { linesOf, outputOf, startModule } from '../../child.js';
 import { contentSuite } from '../../suites/content.js';
 
 const HELLO = new TextEncoder().encode('hello, layers');
@@ -87,8 +87,7 @@ describe('LocalContent on disk', () => {
       // A limit of the size of files stands for the full disk: both cut a write short, then refuse the next.
       ['sh', '-c', 'ulimit -f 4 && exec "$@"', 'sh'],
     );
-    const lines: string[] = [];
-    for await (const line of linesOf(child)) lines.push(line);
+    const lines = await outputOf(child);
     expect(await child.exit).toBe(0);
     const [kind, message, offset, digest] = JSON.parse(lines[0] ?? '[]');
     expect([kind, message]).toEqual(['failed', 'cannot write ingest r: file too large']);

@@ -76,6 +76,15 @@ test('close after a failed write harms nobody, and a closed database answers wit
   expect(() => metadata.read(() => 1)).toThrow('it is closed');
 });
 
+test('two handles of one folder in one process see each other, and outlive each other', async () => {
+  const [one, two] = [open(), open()];
+  await one.write((tx) => tx.put(['v1', 'images', 'n', 'a'], 1));
+  expect(two.read((tx) => tx.get(['v1', 'images', 'n', 'a']))).toBe(1);
+  await one.close();
+  await two.write((tx) => tx.put(['v1', 'images', 'n', 'b'], 2));
+  expect(two.read((tx) => tx.list(['v1', 'images', 'n'])).map((row) => row.name)).toEqual(['a', 'b']);
+});
+
 test('dump shows every row as a tree', async () => {
   const metadata = open();
   await metadata.write((tx) => tx.put(['v1', 'images', 'default', 'a/b'], { x: 1 }));
