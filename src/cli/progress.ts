@@ -42,6 +42,13 @@ export class Progress {
     this.#draw();
   }
 
+  /** Task `id` is over, and there is nothing to say about it. */
+  done(id: string): void {
+    if (!this.#tasks.delete(id)) return;
+    this.#erase();
+    this.#draw();
+  }
+
   /** Task `id` is over; `line` says what came of it. */
   finish(id: string, line: string): void {
     this.#tasks.delete(id);

@@ -1,0 +1,54 @@
+// `mica export`: an image as an archive or a layout.
+
+import { InvalidArgumentError } from 'commander';
+import { StoreError } from '../errors.js';
+import type { ExportFormat } from '../images/export.js';
+import type { Declare } from './commands.js';
+
+interface Words {
+  readonly output: string;
+  readonly format: ExportFormat;
+  readonly platform?: string;
+}
+
+export const declareExport: Declare = (command, act) => {
+  command
+    .argument('<image>')
+    .requiredOption('-o, --output <file>', 'the archive; a folder if it ends in /; - for stdout')
+    .option('--format <name>', 'oci|docker', format, 'oci')
+    .option('--platform <os/arch>', 'only the image of this platform')
+    .action(
+      act(async (context, name: string, words: Words) => {
+        const { exportImage, exportImageTo } = await import('../images/export.js');
+        const { parsePlatform } = await import('../images/platform.js');
+        const { requireImage } = await import('../images/names.js');
+        const store = await context.store();
+        const row = requireImage(store, name.replace(/^image:/, ''), `cannot export image ${name}`);
+        const options = {
+          format: words.format,
+          signal: context.signal,
+          onProgress: context.onProgress,
+          ...(words.platform === undefined ? {} : { platform: parsePlatform(words.platform) }),
+        };
+        if (words.output === '-') {
+          if (context.output.terminal || context.output.json) {
+            const why = context.output.json ? 'stdout is for JSON' : 'stdout is a terminal';
+            throw new StoreError('invalid-argument', `cannot export image ${name}`, why, { hint: '-o FILE' });
+          }
+          return exportImageTo(store, row, process.stdout, options);
+        }
+        await exportImage(store, row, words.output, options);
+        context.progress.clear();
+        if (context.output.json) {
+          context.output.line(
+            JSON.stringify({ image: row.name, digest: row.target.digest, file: words.output }),
+          );
+        } else context.output.line(words.output);
+      }),
+    );
+};
+
+function format(word: string): ExportFormat {
+  if (word === 'oci' || word === 'docker') return word;
+  throw new InvalidArgumentError('It is oci or docker.');
+}

@@ -1,0 +1,83 @@
+// `mica images`, `inspect`, `tag`, `rmi` and `image create`.
+
+import type { Declare } from './commands.js';
+import { agoText, sizeText } from './output.js';
+
+export const declareImages: Declare = (command, act) => {
+  command.action(
+    act(async (context) => {
+      const { imageInfo } = await import('../images/stored.js');
+      const store = await context.store();
+      const { output } = context;
+      const rows = store.images.list();
+      if (output.quiet && !output.json) {
+        for (const row of rows) output.line(row.name);
+        return;
+      }
+      const images = [];
+      for (const row of rows) images.push(await imageInfo(store, row));
+      if (output.json) return output.document(images);
+      output.table(
+        ['NAME', 'DIGEST', 'PLATFORM', 'LAYERS', 'SIZE', 'CREATED'],
+        images.map((image) => [
+          image.name,
+          image.digest.slice(0, 19),
+          image.platform,
+          String(image.layers.length),
+          sizeText(image.size),
+          agoText(image.created),
+        ]),
+      );
+    }),
+  );
+};
+
+export const declareInspect: Declare = (command, act) => {
+  command.argument('<image>').action(
+    act(async (context, name: string) => {
+      const { requireImage } = await import('../images/names.js');
+      const { imageInfo, openImage } = await import('../images/stored.js');
+      const store = await context.store();
+      const what = `cannot inspect image ${name}`;
+      const row = requireImage(store, name.replace(/^image:/, ''), what);
+      const { manifest, config } = await openImage(store, row, what);
+      const info = { ...(await imageInfo(store, row)), labels: row.labels };
+      // For people and for programs alike: what an image says of itself is JSON.
+      const document = { ...info, manifest: manifest.json, config: config.json };
+      if (context.output.json) context.output.document(document);
+      else context.output.line(JSON.stringify(document, undefined, 2));
+    }),
+  );
+};
+
+export const declareTag: Declare = (command, act) => {
+  command
+    .argument('<image>')
+    .argument('<name>', 'the further name')
+    .action(
+      act(async (context, image: string, name: string) => {
+        const { tagImage } = await import('../images/names.js');
+        const { imageInfo } = await import('../images/stored.js');
+        const store = await context.store();
+        const row = await tagImage(store, image, name);
+        if (context.output.json) context.output.document(await imageInfo(store, row));
+        else context.output.line(row.name);
+      }),
+    );
+};
+
+export const declareRmi: Declare = (command, act) => {
+  command.argument('<images...>', 'names; blobs and snapshots stay').action(
+    act(async (context, names: readonly string[]) => {
+      const { removeImage } = await import('../images/names.js');
+      const store = await context.store();
+      const removed: string[] = [];
+      for (const name of names) {
+        const row = await removeImage(store, name);
+        removed.push(row.name);
+        if (!context.output.json) context.output.line(row.name);
+      }
+      if (context.output.json) context.output.document(removed.map((name) => ({ name })));
+    }),
+  );
+};

@@ -1,0 +1,31 @@
+// `mica info`: the store, how it is set up and what it holds.
+
+import type { Declare } from './commands.js';
+import { version } from './version.js';
+
+export const declareInfo: Declare = (command, act) => {
+  command.action(
+    act(async (context) => {
+      const { statfs } = await import('node:fs/promises');
+      const store = await context.store();
+      const { root, state, namespace, transport } = context.settings;
+      const counts = { images: store.images.list().length, snapshots: 0, blobs: 0 };
+      for await (const _ of store.snapshots.walk()) counts.snapshots++;
+      for await (const _ of store.content.walk()) counts.blobs++;
+      const disk = await statfs(root);
+      const info = {
+        version: version(),
+        node: process.version,
+        root,
+        state,
+        namespace,
+        driver: store.driver,
+        transport,
+        ...counts,
+        freeBytes: disk.bavail * disk.bsize,
+      };
+      if (context.output.json) return context.output.document(info);
+      for (const [name, value] of Object.entries(info)) context.output.line(`${name.padEnd(10)} ${value}`);
+    }),
+  );
+};
