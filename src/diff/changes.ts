@@ -23,8 +23,11 @@ import { EntryComparer } from './compare-entry.js';
 import { lookUp, namesIn, nodeAt, type Visited, walkTree } from './tree-walk.js';
 
 export interface ChangesOptions {
-  /** The layer that makes `to` of `from`: the upper of `to`, or its topmost lower. */
-  readonly layer?: ReadLayer;
+  /**
+   * The layer that makes `to` of `from`: the upper of `to`, or its topmost lower. One that is guarded is not looked
+   * at, because files change there through names that it does not hold.
+   */
+  readonly layer?: ReadLayer & { readonly guarded?: boolean };
 }
 
 /**
@@ -37,7 +40,8 @@ export function changesBetween(
   to: Filesystem,
   options: ChangesOptions = {},
 ): Change[] {
-  const finder = new ChangeFinder(from, to, options.layer);
+  const layer = options.layer?.guarded === true ? undefined : options.layer;
+  const finder = new ChangeFinder(from, to, layer);
   finder.run();
   return finder.changes();
 }

@@ -22,13 +22,16 @@ export function memLayer(id: string): MemLayer {
   return new MemLayer({ id, device: 'memory', numbers });
 }
 
-/** Unpacks a tar over `lowers` (topmost first) into `upper`. */
+/** Unpacks a tar over `lowers` (topmost first) into `upper`, and settles that, as a commit does. */
 export async function unpackTar(
   tar: Uint8Array,
   lowers: readonly ReadLayer[],
   upper: MemLayer,
 ): Promise<Applied> {
-  return apply(Readable.from([tar]), new Union({ lowers, upper }));
+  const union = new Union({ lowers, upper });
+  const applied = await apply(Readable.from([tar]), union);
+  union.settle();
+  return applied;
 }
 
 /** The layers of a chain, topmost first, each unpacked over those before it. */
