@@ -2,7 +2,7 @@
 // layer's root, so no symlink of the layer is followed and no path is walked twice. How marks are spelled is
 // known to marks.ts and dir-marks.ts; the writable side is dir-upper.ts.
 
-import { ENOENT, FsError } from '../errno.js';
+import { EINVAL, ENOENT, FsError } from '../errno.js';
 import type { StatFs } from '../filesystem.js';
 import { S_IFCHR, S_IFMT } from '../mode.js';
 import { type ByteString, toText } from '../name.js';
@@ -72,6 +72,7 @@ export class DirLayer implements ReadLayer {
   }
 
   lookup(dir: ByteString, name: ByteString, out: LayerEntry): boolean {
+    assertComponent(name);
     const folder = this.folders.get(dir);
     if (folder === undefined) return false;
     if (this.rules.dialect === 'wh') return this.#lookupWh(folder, name, out);
@@ -110,6 +111,7 @@ export class DirLayer implements ReadLayer {
   }
 
   protected holdFd(dir: ByteString, name: ByteString): number {
+    assertComponent(name);
     if (isMarkFile(this.rules.dialect, name)) throw new FsError(ENOENT, 'hold');
     return openAt(this.folder(dir), name, O_PATH | O_NOFOLLOW);
   }
@@ -136,4 +138,9 @@ export class DirLayer implements ReadLayer {
     out.origin = 0;
     return true;
   }
+}
+
+/** '.' is a place here; what would leave the folder or cross a symlink on its way is a fault of the caller. */
+function assertComponent(name: ByteString): void {
+  if (name === '..' || name === '' || name.includes('/')) throw new FsError(EINVAL, 'name');
 }

@@ -99,7 +99,6 @@ export class DirNode implements LayerNode {
     closeFd(this.fd);
   }
 
-  /** The kernel's origin mark for this object as a source; undefined on a filesystem without file handles. */
   origin(): Uint8Array | undefined {
     const handle = fileHandle(this.fd);
     return handle === undefined ? undefined : originValue(handle.type, handle.bytes, this.rules.uuid);
@@ -194,7 +193,7 @@ export class UpperNode extends DirNode implements WritableNode {
 
   setOrigin(ino: number, source: LayerNode): void {
     this.#setHint(MICA_INO, toBytes(String(ino)));
-    const origin = source instanceof DirNode ? source.origin() : undefined;
+    const origin = source.origin?.();
     if (origin !== undefined) this.#setHint(ORIGIN, origin);
   }
 

@@ -36,7 +36,7 @@ export class IndexFolder {
 
   /** The key of a lower object. Without file handles it is made of device and file number. */
   keyOfSource(source: LayerNode): string {
-    const origin = source instanceof DirNode ? source.origin() : undefined;
+    const origin = source.origin?.();
     if (origin !== undefined) return hexName(origin);
     const entry = new LayerEntry(new Attr());
     source.stat(entry);

@@ -80,6 +80,8 @@ export interface LayerNode {
   listxattr(): readonly ByteString[];
   /** Opens a regular file for reading. */
   open(): LayerFile;
+  /** The kernel's origin mark (a file handle) where the object lies on a real filesystem that has handles. */
+  origin?(): Uint8Array | undefined;
   release(): void;
 }
 

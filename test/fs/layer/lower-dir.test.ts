@@ -184,6 +184,13 @@ describe('places', () => {
     expect(() => layer?.list('l', () => undefined)).toThrow();
   });
 
+  it('refuses a name that is a way: it could leave the layer', () => {
+    mkdirSync(join(folder, 'd'));
+    open();
+    for (const name of ['..', 'd/x', '']) expect(() => look('d', name)).toThrow();
+    expect(() => look('..', 'etc')).toThrow();
+  });
+
   it('reaches names deeper than PATH_MAX', () => {
     const part = 'p'.repeat(200);
     let fd = sys.openAt(sys.AT_FDCWD, fromText(folder), sys.O_RDONLY | sys.O_DIRECTORY);
