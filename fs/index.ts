@@ -21,4 +21,5 @@ export type {
 } from './transport/transport.js';
 export * from './union/event.js';
 export type { ExplainedLayer, Explanation, LayerFinding } from './union/explain.js';
-export { Union, type UnionOptions } from './union/union.js';
+export { traced } from './union/trace.js';
+export { Union, type UnionOptions, type Walked } from './union/union.js';

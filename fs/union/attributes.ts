@@ -5,7 +5,7 @@
 import { EINVAL, EISDIR, FsError } from '../errno.js';
 import type { Attr, AttrChange } from '../filesystem.js';
 import type { WritableNode } from '../layer/layer.js';
-import { PERMISSION_BITS, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_ISGID, S_ISUID, S_IXGRP } from '../mode.js';
+import { PERMISSION_BITS, S_IFDIR, S_IFLNK, S_IFREG, S_ISGID, S_ISUID, S_IXGRP } from '../mode.js';
 import { assertOffset, stat, withNode, withUpper } from './access.js';
 import { ACL_ACCESS, aclAfterChmod } from './acl.js';
 import { ensureUpper } from './copy-up.js';
@@ -31,8 +31,8 @@ export function setAttributes(stack: Stack, inode: Inode, change: AttrChange, ou
   if (mode !== undefined || owner || times) {
     ensureUpper(stack, inode);
     withUpper(stack, inode, (node) => {
-      if (owner) changeOwner(stack, node, uid, gid);
-      if (mode !== undefined) changeMode(stack, node, mode);
+      if (owner) changeOwner(stack, inode, node, uid, gid);
+      if (mode !== undefined && inode.type !== S_IFLNK) changeMode(node, mode);
       if (times) node.utimes(atime, mtime);
     });
     inode.inheritance = undefined;
@@ -43,6 +43,7 @@ export function setAttributes(stack: Stack, inode: Inode, change: AttrChange, ou
 
 function changeOwner(
   stack: Stack,
+  inode: Inode,
   node: WritableNode,
   uid: number | undefined,
   gid: number | undefined,
@@ -52,13 +53,11 @@ function changeOwner(
   const { mode } = attr;
   node.chown(uid ?? attr.uid, gid ?? attr.gid);
   const setId = (mode & (S_ISUID | S_ISGID)) !== 0;
-  if (setId && (mode & S_IFMT) !== S_IFDIR) node.chmod(mode & PERMISSION_BITS);
+  if (setId && !inode.isFolder) node.chmod(mode & PERMISSION_BITS);
 }
 
 /** Also moves the group bits into the mask of an access ACL, where a filesystem has not done so itself. */
-function changeMode(stack: Stack, node: WritableNode, mode: number): void {
-  node.stat(stack.scratch);
-  if ((stack.scratch.attr.mode & S_IFMT) === S_IFLNK) return;
+function changeMode(node: WritableNode, mode: number): void {
   node.chmod(mode & PERMISSION_BITS);
   const access = node.getxattr(ACL_ACCESS);
   if (access === undefined) return;

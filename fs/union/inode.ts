@@ -119,6 +119,11 @@ export class InodeTable {
     return inode;
   }
 
+  find(node: NodeId): Inode | undefined {
+    return this.#byNode.get(node);
+  }
+
+  /** ESTALE for a node that is not known. */
   get(node: NodeId): Inode {
     const inode = this.#byNode.get(node);
     if (inode === undefined) throw new FsError(ESTALE, `node ${node}`);

@@ -160,7 +160,14 @@ export function describeFilesystem(
         const attr = new Attr();
         fs.setattr(node, { size: 5 }, SYSTEM_CALLER, attr, handle);
         fs.setattr(node, { mode: 0o600, uid: 3, gid: 4, mtime: OLD }, SYSTEM_CALLER, attr);
-        expect(attr).toMatchObject({ nlink: 0, size: 5, mode: S_IFREG | 0o600, uid: 3, gid: 4, mtimeSec: OLD.sec });
+        expect(attr).toMatchObject({
+          nlink: 0,
+          size: 5,
+          mode: S_IFREG | 0o600,
+          uid: 3,
+          gid: 4,
+          mtimeSec: OLD.sec,
+        });
         fs.setxattr(node, 'user.x', bytes('y'), 0, false);
         expect(text(fs.getxattr(node, 'user.x')!)).toBe('y');
         expect(paths.readHandle(handle)).toBe('still');
@@ -408,14 +415,23 @@ export function describeFilesystem(
       test('a file that is written keeps mode, owner, attributes and the time of its last access', () => {
         paths.setxattr('file', 'user.new', 'n');
         expect(paths.stat('file')).toMatchObject({ ...KEPT, ...TIMES, size: 5 });
-        expect(paths.with('file', (node) => [...fs.listxattr(node)].sort())).toEqual(['user.new', 'user.note']);
+        expect(paths.with('file', (node) => [...fs.listxattr(node)].sort())).toEqual([
+          'user.new',
+          'user.note',
+        ]);
       });
 
       test('a folder keeps everything when something below it is changed', () => {
         const { ctimeSec, ctimeNsec, ...before } = paths.stat('folder');
         paths.writeAt('folder/deep/x', 0, 'y');
         paths.chmod('folder/a', 0o600);
-        expect(paths.stat('folder')).toMatchObject({ ...TIMES, mode: before.mode, uid: 7, gid: 8, ino: before.ino });
+        expect(paths.stat('folder')).toMatchObject({
+          ...TIMES,
+          mode: before.mode,
+          uid: 7,
+          gid: 8,
+          ino: before.ino,
+        });
         expect(paths.stat('folder').mode).toBe(S_IFDIR | 0o2751);
       });
 
@@ -474,7 +490,11 @@ export function describeFilesystem(
 
       test('chown keeps set-id bits unless it is asked to clear them', () => {
         paths.chmod('file', 0o6755);
-        expect(paths.setattr('file', { uid: 1, gid: 2 })).toMatchObject({ uid: 1, gid: 2, mode: S_IFREG | 0o6755 });
+        expect(paths.setattr('file', { uid: 1, gid: 2 })).toMatchObject({
+          uid: 1,
+          gid: 2,
+          mode: S_IFREG | 0o6755,
+        });
         expect(paths.setattr('file', { uid: 3, killPrivileges: true })).toMatchObject({
           uid: 3,
           gid: 2,
