@@ -2,7 +2,7 @@
 // printed, and with MICA_REQUIRE_ALL=1 that skip is a failure.
 
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants, existsSync } from 'node:fs';
+import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { describe, it } from 'vitest';
 
 /** Why the machine lacks a thing; undefined if it has it. */
@@ -17,6 +17,13 @@ const NEEDS = {
     } catch (error) {
       return `/dev/fuse: ${(error as NodeJS.ErrnoException).code}`;
     }
+  },
+  /** Ordinary users may open the device; fusermount3 opens it as the user who runs it. */
+  'fuse for all': () => {
+    if (!existsSync('/dev/fuse')) return 'no /dev/fuse';
+    return (statSync('/dev/fuse').mode & 0o006) === 0o006
+      ? undefined
+      : '/dev/fuse is closed to ordinary users';
   },
   overlay: () => {
     if (process.geteuid?.() !== 0) return 'not root';

@@ -15,7 +15,7 @@ function mountLine(path: string): string | undefined {
     .find((line) => line.split(' ')[1] === path);
 }
 
-describeWith(['fuse', 'program:fusermount3'], 'a mount of an ordinary user', () => {
+describeWith(['fuse for all', 'program:fusermount3'], 'a mount of an ordinary user', () => {
   let scratch: Scratch;
   let served: Served | undefined;
   beforeEach(() => {
