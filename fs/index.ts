@@ -12,6 +12,7 @@ export * from './name.js';
 /** System calls for those who mount and measure (Linux); nothing is loaded before the first call. */
 export * as sys from './sys/index.js';
 export { deviceTransport } from './transport/dev-fuse.js';
+export { fuseNativeTransport } from './transport/fuse-native.js';
 export type {
   MountEnd,
   MountRequest,

@@ -25,6 +25,11 @@ const NEEDS = {
       ? undefined
       : '/dev/fuse is closed to ordinary users';
   },
+  /** fuse-native loads: it is an optional dependency and needs libfuse 2. */
+  'fuse-native': () =>
+    spawnSync(process.execPath, ['-e', 'require("fuse-native")'], { stdio: 'ignore' }).status === 0
+      ? undefined
+      : 'fuse-native does not load (libfuse 2 is missing)',
   overlay: () => {
     if (process.geteuid?.() !== 0) return 'not root';
     const known = spawnSync('grep', ['-qw', 'overlay', '/proc/filesystems']).status === 0;

@@ -3,7 +3,7 @@
 // with the mount in place. The last line says how it ended.
 import { createInterface } from 'node:readline';
 
-const { deviceTransport } = await import('../../dist/fs/index.js');
+const { deviceTransport, fuseNativeTransport } = await import('../../dist/fs/index.js');
 const { transport, ...request } = JSON.parse(process.argv[2]);
 
 function say(object) {
@@ -17,8 +17,7 @@ function plain(error) {
 const onFault = (fault) =>
   process.stderr.write(`fault in ${fault.operation}: ${fault.stack ?? fault.message}\n`);
 try {
-  const transports = { device: async () => deviceTransport };
-  const chosen = await transports[transport ?? 'device']();
+  const chosen = transport === 'fuse-native' ? fuseNativeTransport : deviceTransport;
   const mount = await chosen.start({ ...request, onFault });
   await mount.live;
   say('live');
