@@ -6,6 +6,7 @@ import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { buildSync } from 'esbuild';
+import { onTestFinished } from 'vitest';
 
 const TOP = dirname(dirname(fileURLToPath(import.meta.url)));
 
@@ -17,7 +18,7 @@ export interface Child {
 
 /**
  * Runs TypeScript whose imports begin at the top of the tree (`./src/…`); `args` are process.argv from 2 on.
- * `under` begins the command line: a program that runs the rest of it.
+ * `under` begins the command line: a program that runs the rest of it. The child does not outlive the test.
  */
 export function startModule(source: string, args: readonly string[], under: readonly string[] = []): Child {
   const built = buildSync({
@@ -36,6 +37,7 @@ export function startModule(source: string, args: readonly string[], under: read
   });
   // On its input, because one argument holds 128 KiB at most.
   child.stdin.end(code);
+  onTestFinished(() => void child.kill('SIGKILL'));
   const exit = new Promise<number | null>((resolve, reject) => {
     child.once('error', reject);
     child.once('exit', (code) => resolve(code));

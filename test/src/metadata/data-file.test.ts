@@ -18,8 +18,8 @@ beforeAll(async () => {
   copy = mkdtempSync(join(tmpdir(), 'micafs-data-file-'));
   const metadata = Metadata.open(folder, { durable: false });
   // Small and big values, removed ones too: leaves, branches, overflow pages and a list of free pages.
-  for (let i = 0; i < 300; i++) {
-    const key: Key = ['v1', 'images', 'default', String((i * 7919) % 200)];
+  for (let i = 0; i < 150; i++) {
+    const key: Key = ['v1', 'images', 'default', String((i * 7919) % 100)];
     await metadata.write((tx) => {
       if (i % 5 === 4) tx.remove(key);
       else tx.put(key, 'x'.repeat(i % 10 === 0 ? 20_000 : i));
@@ -28,7 +28,7 @@ beforeAll(async () => {
   }
   await metadata.close();
   sound = readFileSync(join(folder, 'data.mdb'));
-});
+}, 60_000);
 
 afterAll(() => {
   rmSync(folder, { recursive: true, force: true });
