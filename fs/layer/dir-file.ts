@@ -14,14 +14,18 @@ import {
   truncateFd,
   writeAt,
 } from '../sys/index.js';
+import { type LayerRules, showOverride } from './dir-marks.js';
 import type { LayerFile, WritableFile } from './layer.js';
 
 export class DirFile implements WritableFile {
   readonly fd: number;
 
+  readonly #rules: LayerRules;
+
   /** Takes the descriptor over. */
-  constructor(fd: number) {
+  constructor(fd: number, rules: LayerRules) {
     this.fd = fd;
+    this.#rules = rules;
   }
 
   read(offset: number, into: Uint8Array): number {
@@ -30,6 +34,7 @@ export class DirFile implements WritableFile {
 
   stat(out: Attr): void {
     statFd(this.fd, out);
+    showOverride(this.#rules, this.fd, out);
   }
 
   seek(offset: number, whence: number): number | undefined {

@@ -127,6 +127,12 @@ export function readOverride(fd: number, name: ByteString | undefined): Override
   return undefined;
 }
 
+/** Puts override_stat's truth about an open file into its attributes, where the layer has such. */
+export function showOverride(rules: LayerRules, fd: number, attr: Attr): void {
+  const override = rules.overrides ? readOverride(fd, undefined) : undefined;
+  if (override !== undefined) applyOverride(override, attr);
+}
+
 function applyOverride(override: Override, attr: Attr): void {
   attr.uid = override.uid;
   attr.gid = override.gid;

@@ -92,7 +92,7 @@ export class DirNode implements LayerNode {
   }
 
   open(): LayerFile {
-    return new DirFile(reopen(this.fd, O_RDONLY | O_NONBLOCK));
+    return new DirFile(reopen(this.fd, O_RDONLY | O_NONBLOCK), this.rules);
   }
 
   release(): void {
@@ -124,7 +124,7 @@ export class UpperNode extends DirNode implements WritableNode {
   declare protected readonly rules: UpperRules;
 
   openWrite(): WritableFile {
-    return new DirFile(reopen(this.fd, O_RDWR | O_NONBLOCK));
+    return new DirFile(reopen(this.fd, O_RDWR | O_NONBLOCK), this.rules);
   }
 
   chown(uid: number, gid: number): void {

@@ -130,7 +130,8 @@ export class UpperDir extends DirLayer implements WriteLayer {
   makeFile(dir: ByteString, name: ByteString, what: NewNode): WritableFile {
     const to = this.folder(dir);
     this.#claim(to, name, false);
-    if (this.#maker.canMakeAt(dir, to, what)) return new DirFile(this.#maker.makeFileAt(to, name, what));
+    if (this.#maker.canMakeAt(dir, to, what))
+      return new DirFile(this.#maker.makeFileAt(to, name, what), this.rules);
     const staged = this.#maker.stage(what);
     const fd = reopen(staged.fd, O_RDWR);
     try {
@@ -139,7 +140,7 @@ export class UpperDir extends DirLayer implements WriteLayer {
       closeFd(fd);
       throw error;
     }
-    return new DirFile(fd);
+    return new DirFile(fd, this.rules);
   }
 
   stage(what: NewNode): Staged {

@@ -240,7 +240,7 @@ export function describeLayer(title: string, make: () => LayerUnderTest, options
         expect(open.read(0, into)).toBe(3);
         const attr = new Attr();
         open.stat(attr);
-        expect(attr.size).toBe(3);
+        expect(attr).toMatchObject({ ...owner, size: 3, mode: S_IFREG | 0o644 });
       });
 
       it('keeps holes and finds them', () => {
