@@ -5,9 +5,9 @@
 import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { Writable } from 'node:stream';
+import { type ArchiveMember, packTar } from '../archive/pack.js';
 import { isKind, StoreError } from '../errors.js';
 import type { ImageRow, Platform } from '../metadata/rows.js';
-import { type ArchiveMember, packTar } from './archive-members.js';
 import { exportedFiles } from './exported-files.js';
 import { assertGoesOn } from './failure.js';
 import type { ImageStore, OnProgress } from './images.js';

@@ -1,11 +1,11 @@
 // The files of an exported image: the layout's small files first, so that a reader of a stream knows what comes,
 // then the blobs in the order of their digests.
 
+import type { ArchiveFile, ArchiveMember } from '../archive/pack.js';
 import type { Content } from '../content/content.js';
 import { type Digest, digestHex } from '../digest.js';
 import { StoreError } from '../errors.js';
 import type { Descriptor, ImageRow, Platform } from '../metadata/rows.js';
-import type { ArchiveFile, ArchiveMember } from './archive-members.js';
 import { NAME_ANNOTATION, REF_NAME_ANNOTATION } from './layout.js';
 import { isIndexType, isManifestType, OCI_INDEX } from './media-types.js';
 import { encodeJson, JSON_LIMIT, parseIndex, parseManifest } from './oci.js';
