@@ -7,6 +7,7 @@ export { openUpperDir, type UpperDir, type UpperDirOptions } from './layer/dir-u
 export * from './layer/layer.js';
 export { MemLayer, type MemLayerOptions } from './layer/mem-layer.js';
 export * from './layer/open-stack.js';
+export { hasOverrides } from './layer/upper-rules.js';
 export * from './mode.js';
 export * from './name.js';
 /** System calls for those who mount and measure (Linux); nothing is loaded before the first call. */

@@ -13,7 +13,7 @@ import { unmountPlace } from './mount-all.js';
 import { mountFailure } from './mount-failure.js';
 import { checkMountPoint } from './mount-point.js';
 import { bootId, markOf } from './process-life.js';
-import { settle } from './settle.js';
+import { settleForKernel } from './settle.js';
 import { startHost } from './start.js';
 import { type MountedSnapshot, type MountRow, MountTable } from './table.js';
 
@@ -100,7 +100,7 @@ export async function mountStack(
     });
   }
   assertMayMount(place, options.driver);
-  await settle(stack, table);
+  await settleForKernel(stack, table);
   const mounted = mountHeld(stack, place, options.readOnly === true);
   const row: MountRow = { ...mounted, ...more, driver: options.driver };
   table.put(row);

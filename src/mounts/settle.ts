@@ -1,9 +1,15 @@
 // Makes an upper plain before anything but this program looks at it: through its server where it is mounted,
 // else by opening the stack here, which also keeps everybody else out meanwhile.
 
-import { existsSync } from 'node:fs';
+import { closeSync, existsSync, openSync } from 'node:fs';
 import { join } from 'node:path';
-import { openStack, type StackDescription, Union, type UpperDescription } from '../../fs/index.js';
+import {
+  hasOverrides,
+  openStack,
+  type StackDescription,
+  Union,
+  type UpperDescription,
+} from '../../fs/index.js';
 import { StoreError } from '../errors.js';
 import type { ControlClient } from './control.js';
 import { connectControl } from './control-socket.js';
@@ -20,21 +26,36 @@ export async function settle(stack: StackDescription, table: MountTable): Promis
   const { upper } = stack;
   if (upper === undefined || !isGuarded(upper)) return false;
   const mount = table.writing(upper.path);
-  if (mount !== undefined) {
-    await withServer(mount, (server) => server.ask({ op: 'settle' }));
-  } else {
-    settleHere(stack, upper);
+  if (mount?.state === 'live') await withServer(mount, (server) => server.ask({ op: 'settle' }));
+  else settleHere(stack, upper);
+  return true;
+}
+
+/**
+ * The first layer in which owners or devices are stood in for, because the user who wrote it could not set them:
+ * nobody but this program shows the true ones, settled or not.
+ */
+export function layerWithStandIns({ lowers, upper }: StackDescription): string | undefined {
+  if (process.platform !== 'linux') return undefined;
+  const paths = [...(upper === undefined ? [] : [upper.path]), ...lowers.map((lower) => lower.path)];
+  return paths.find((path) => {
+    const fd = openSync(path, 'r');
+    try {
+      return hasOverrides(fd);
+    } finally {
+      closeSync(fd);
+    }
+  });
+}
+
+/** Makes a stack ready for the kernel: settled. unsupported if it holds what the kernel would show wrongly. */
+export async function settleForKernel(stack: StackDescription, table: MountTable): Promise<void> {
+  const path = layerWithStandIns(stack);
+  if (path !== undefined) {
+    const why = `${path} holds stand-ins for owners or devices, which the kernel would show as they lie there`;
+    throw new StoreError('unsupported', 'cannot mount with the kernel', why, { hint: 'use --driver fuse' });
   }
-  if (!isGuarded(upper)) return true;
-  // What this user cannot set (owners, devices) is stood in for, and nobody else reads that.
-  throw new StoreError(
-    'unsupported',
-    `cannot settle ${upper.path}`,
-    'it holds owners or devices of other users',
-    {
-      hint: 'mount it with --driver fuse, or settle it as root',
-    },
-  );
+  await settle(stack, table);
 }
 
 /** Asks the server of a FUSE mount of ours. failed-precondition for a mount without one. */

@@ -62,7 +62,7 @@ export class MemSnapshotter implements Snapshotter {
       driver: this.#driver,
       features: new Set(['index-off'] as const),
       helper: '/memory/mica-overlayfs',
-      mayBind: true,
+      bind: true,
     });
   }
 

@@ -24,8 +24,8 @@ export interface MountWords {
   readonly features: FeatureSet;
   /** Absolute path of mica-overlayfs: what `fuse3.<helper>` runs. */
   readonly helper: string;
-  /** The caller of `mounts` may bind. */
-  readonly mayBind: boolean;
+  /** A bind shows the same tree, and the caller of `mounts` may make one. */
+  readonly bind: boolean;
 }
 
 /** The folders of a chain as a stack for `fs`. A whole tree has no lowers: nothing below may show through. */
@@ -58,7 +58,7 @@ export function mountsOf(chain: Chain, place: Place, words: MountWords): readonl
   const stack = stackOf(chain, place);
   const layers = stack.upper === undefined ? stack.lowers : [stack.upper, ...stack.lowers];
   const only = layers.length === 1 ? layers[0] : undefined;
-  if (only !== undefined && (words.mayBind || words.driver !== 'fuse')) {
+  if (only !== undefined && (words.bind || words.driver !== 'fuse')) {
     return [{ type: 'bind', source: only.path, options: [stack.upper ? 'rw' : 'ro', 'rbind'] }];
   }
   if (only !== undefined) {

@@ -18,6 +18,8 @@ import {
   putSnapshot,
 } from '../metadata/snapshots.js';
 import type { ReadTx, WriteTx } from '../metadata/transaction.js';
+import { layerWithStandIns, settle, settleForKernel, withServer } from '../mounts/settle.js';
+import { type ListedMount, MountTable } from '../mounts/table.js';
 import { copyAttributes, copyTree } from './copy-tree.js';
 import { type NewFolder, removeTree, SnapshotFolders } from './folders.js';
 import { type Chain, mountsOf, stackOf } from './mounts.js';
@@ -42,6 +44,8 @@ export const UPPERDIR_LABEL = 'containerd.io/snapshot/overlay.upperdir';
 export interface SnapshotterOptions {
   /** ROOT/snapshots. */
   readonly folder: string;
+  /** The state folder, whose mount table says what is mounted. */
+  readonly state: string;
   readonly namespace: string;
   readonly driver: Driver;
   /** Absolute path of the program mica-overlayfs, for the mounts of the driver `fuse`. */
@@ -56,11 +60,13 @@ export class FolderSnapshotter implements Snapshotter {
   readonly #metadata: Metadata;
   readonly #options: SnapshotterOptions;
   readonly #folders: SnapshotFolders;
+  readonly #table: MountTable;
 
   constructor(metadata: Metadata, options: SnapshotterOptions) {
     this.#metadata = metadata;
     this.#options = options;
     this.#folders = new SnapshotFolders(options.folder);
+    this.#table = new MountTable(options.state);
   }
 
   async stat(name: string): Promise<SnapshotInfo> {
@@ -86,12 +92,15 @@ export class FolderSnapshotter implements Snapshotter {
         hint: `mica snapshot view KEY ${key}`,
       });
     }
-    return mountsOf(chain, this.#folders, {
-      driver: chain.row.form === 'full' ? 'native' : this.#options.driver,
-      features: features(),
-      helper: this.#options.helper,
-      mayBind: mayMount(),
-    });
+    const driver = chain.row.form === 'full' ? 'native' : this.#options.driver;
+    const stack = stackOf(chain, this.#folders);
+    const isPlain = driver === 'native' || layerWithStandIns(stack) === undefined;
+    if (driver === 'overlay') await settleForKernel(stack, this.#table);
+    const bind = isPlain && mayMount();
+    // A single layer is bound; a longer chain is the driver's, and ours reads the upper as it is.
+    if (driver === 'fuse' && bind && stack.lowers.length === 0) await settle(stack, this.#table);
+    const { helper } = this.#options;
+    return mountsOf(chain, this.#folders, { driver, features: features(), helper, bind });
   }
 
   prepare(key: string, parent: string | undefined, options?: PrepareOptions): Promise<readonly Mount[]> {
@@ -105,6 +114,7 @@ export class FolderSnapshotter implements Snapshotter {
   async commit(name: string, key: string, options: PrepareOptions = {}): Promise<SnapshotInfo> {
     const labels = options.labels ?? {};
     const active = this.#metadata.read((tx) => checkCommit(this.#rowsRead(tx), name, key, labels));
+    await this.#quiesce(active);
     const usage = withFolder(this.#folders.fs(active.id), (fd) => {
       const measured = measureTree(fd);
       sys.syncFilesystem(fd);
@@ -121,6 +131,7 @@ export class FolderSnapshotter implements Snapshotter {
   }
 
   async remove(name: string): Promise<void> {
+    this.#assertUnmounted(this.#row(name, 'cannot remove snapshot'));
     const row = await this.#metadata.write((tx) => removeRow(this.#rows(tx), name));
     const away = this.#folders.retire(row.id);
     if (away !== undefined && this.#options.asyncRemove !== true) removeTree(away);
@@ -143,6 +154,23 @@ export class FolderSnapshotter implements Snapshotter {
 
   async close(): Promise<void> {
     // The metadata belong to whoever opened them, and nothing else is open.
+  }
+
+  /** From here on the folder of an active snapshot does not change any more by our doing, and everybody can read it. */
+  async #quiesce(row: SnapshotRow): Promise<void> {
+    const mount = this.#table.writing(this.#folders.fs(row.id));
+    if (mount?.state === 'live') {
+      if (mount.driver !== 'fuse') throw inUse('commit', row, mount);
+      await withServer(mount, (server) => server.ask({ op: 'freeze' }));
+    } else if (row.form === 'diff') {
+      await settle(stackOf(this.#chain(row.name, 'cannot commit snapshot'), this.#folders), this.#table);
+    }
+  }
+
+  #assertUnmounted(row: SnapshotRow): void {
+    const mount =
+      this.#table.showing(this.#options.folder, row.id) ?? this.#table.writing(this.#folders.fs(row.id));
+    if (mount?.state === 'live') throw inUse('remove', row, mount);
   }
 
   async #add(
@@ -237,6 +265,13 @@ export class FolderSnapshotter implements Snapshotter {
       nextId: () => nextSnapshotId(tx),
     };
   }
+}
+
+function inUse(verb: string, row: SnapshotRow, mount: ListedMount): StoreError {
+  const why = `it is mounted at ${mount.target}`;
+  return new StoreError('failed-precondition', `cannot ${verb} snapshot ${row.name}`, why, {
+    hint: `mica umount ${mount.target}`,
+  });
 }
 
 /** How marks of new chains are spelled: as this process may write them. */

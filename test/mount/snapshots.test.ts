@@ -15,6 +15,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { withTempMount } from '../../dist/src/mounts/mount-all.js';
 import { mountSnapshot, unmountSnapshot } from '../../dist/src/mounts/mount-snapshot.js';
 import { MountTable } from '../../dist/src/mounts/table.js';
 import { Store } from '../../dist/src/store.js';
@@ -176,6 +177,70 @@ describeWith(['root', 'fuse', 'overlay'], 'mounted snapshots', () => {
     expect(table.list()).toEqual([]);
     await mountSnapshot(store, 'key', merged);
     expect(readFileSync(join(merged, 'work'), 'utf8')).toBe('kept');
+  });
+
+  it('become read only when they are committed, until they are unmounted', async () => {
+    await base('base', (fs) => {
+      fillTree(fs);
+      spawnSync('ln', [join(fs, 'file'), join(fs, 'd/other-name')]);
+    });
+    await store.snapshots.prepare('key', 'base');
+    await mountSnapshot(store, 'key', merged);
+    appendFileSync(join(merged, 'file'), ' and upper');
+    await store.snapshots.commit('next', 'key');
+    expect(readFileSync(join(merged, 'file'), 'utf8')).toBe('lower and upper');
+    expect(() => writeFileSync(join(merged, 'later'), '')).toThrow('EROFS');
+    const [top] = (await store.snapshots.stack('next')).lowers;
+    // Both names of the link are in the layer: it was settled before it was frozen.
+    expect(readdirSync(join(top?.path ?? '', 'd'))).toContain('other-name');
+    expect(existsSync(join(top?.path ?? '', '../work'))).toBe(false);
+    await unmountSnapshot(merged, store.state);
+    await store.snapshots.prepare('on-top', 'next');
+    await mountSnapshot(store, 'on-top', merged);
+    expect(readFileSync(join(merged, 'd/other-name'), 'utf8')).toBe('lower and upper');
+  });
+
+  it('cannot be removed, nor committed under the kernel, with the way out in the hint', async () => {
+    await base('base', fillTree);
+    await store.snapshots.prepare('key', 'base');
+    const out = { kind: 'failed-precondition', hint: `mica umount ${merged}` };
+    await mountSnapshot(store, 'key', merged);
+    await expect(store.snapshots.remove('key')).rejects.toMatchObject(out);
+    await unmountSnapshot(merged, store.state);
+    await mountSnapshot(store, 'key', merged, { driver: 'overlay' });
+    await expect(store.snapshots.remove('key')).rejects.toMatchObject(out);
+    await expect(store.snapshots.commit('next', 'key')).rejects.toMatchObject(out);
+    await unmountSnapshot(merged, store.state);
+    await store.snapshots.view('view', 'base');
+    await mountSnapshot(store, 'view', merged);
+    await expect(store.snapshots.remove('view')).rejects.toMatchObject(out);
+    await unmountSnapshot(merged, store.state);
+    await store.snapshots.remove('view');
+    await store.snapshots.commit('next', 'key');
+  });
+
+  it('are settled before somebody else is told how to mount them', async () => {
+    await base('base', (fs) => {
+      fillTree(fs);
+      spawnSync('ln', [join(fs, 'file'), join(fs, 'd/other-name')]);
+    });
+    await store.snapshots.prepare('key', 'base');
+    await mountSnapshot(store, 'key', merged);
+    appendFileSync(join(merged, 'file'), ' and upper');
+    const first = treeOf(merged);
+    await unmountSnapshot(merged, store.state);
+    const kernel = await Store.open(store.folders.root, {
+      state: store.state,
+      driver: 'overlay',
+      durable: false,
+    });
+    try {
+      await withTempMount(await kernel.snapshots.mounts('key'), async (folder) => {
+        expect(treeOf(folder)).toBe(first);
+      });
+    } finally {
+      await kernel.close();
+    }
   });
 
   it('are refused a second time, naming who has them and where', async () => {

@@ -47,6 +47,7 @@ function makeStore(): Store {
     open: (driver, more = {}) =>
       new FolderSnapshotter(metadata, {
         folder: join(root, 'snapshots'),
+        state: join(root, 'state'),
         namespace: 'default',
         driver,
         helper: '/usr/bin/mica-overlayfs',
