@@ -264,11 +264,11 @@ export function describeFilesystem(
         for (const path of ['file', 'folder/a', 'fifo', 'symlink']) paths.setattr(path, { mtime: OLD });
         paths.rename('file', 'file2');
         paths.rename('folder', 'folder2');
-        const after = () =>
+        const current = () =>
           ['file2', 'folder2', 'folder2/a', ...specials].map((path) => paths.stat(path).ino);
-        expect(after()).toEqual(before);
+        expect(current()).toEqual(before);
         remount();
-        expect(after()).toEqual(before);
+        expect(current()).toEqual(before);
       });
 
       test('a listing shows the numbers and types that stat shows', () => {
@@ -594,7 +594,10 @@ export function describeFilesystem(
       test('a deep tree is made and removed', () => {
         let path = 'deep';
         paths.mkdir(path);
-        for (let i = 0; i < 100; i++) paths.mkdir((path += '/d'));
+        for (let i = 0; i < 100; i++) {
+          path += '/d';
+          paths.mkdir(path);
+        }
         paths.write(`${path}/f`, 'bottom');
         paths.rename('deep', 'folder/moved');
         expect(paths.read(`folder/moved${path.slice(4)}/f`)).toBe('bottom');
