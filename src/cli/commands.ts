@@ -23,7 +23,9 @@ export interface CommandEntry {
 }
 
 const IMAGES = 'Images';
+const MOUNTS = 'Mounts';
 const FILES = 'Looking and copying, without a mount';
+const CHANGES = 'Changes';
 const HERE = 'This machine';
 const PARTS = 'The parts';
 
@@ -83,6 +85,43 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'remove names of images',
     load: async () => (await import('./images.js')).declareRmi,
   },
+  {
+    name: 'image',
+    group: IMAGES,
+    summary: 'make a one-layer image of a folder or a root tar',
+    load: async () => (await import('./images.js')).declareImage,
+  },
+
+  {
+    name: 'mount',
+    group: MOUNTS,
+    summary: 'mount an image, a snapshot or plain folders',
+    load: async () => (await import('./mount.js')).declareMount,
+  },
+  {
+    name: 'umount',
+    group: MOUNTS,
+    summary: 'end a mount and keep its snapshot',
+    load: async () => (await import('./umount.js')).declareUmount,
+  },
+  {
+    name: 'mounts',
+    group: MOUNTS,
+    summary: 'list mounts',
+    load: async () => (await import('./mounts.js')).declareMounts,
+  },
+  {
+    name: 'mount-all',
+    group: MOUNTS,
+    summary: 'perform mounts given as JSON on stdin',
+    load: async () => (await import('./mounts.js')).declareMountAll,
+  },
+  {
+    name: 'settle',
+    group: MOUNTS,
+    summary: 'make an upper plain, so that the kernel and other tools may read it',
+    load: async () => (await import('./settle.js')).declareSettle,
+  },
 
   {
     name: 'ls',
@@ -96,7 +135,44 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'write a file of an image or a snapshot to stdout',
     load: async () => (await import('./files.js')).declareCat,
   },
+  {
+    name: 'cp',
+    group: FILES,
+    summary: 'copy out of an image or a snapshot, or into an active snapshot',
+    load: async () => (await import('./files.js')).declareCp,
+  },
+  {
+    name: 'unpack',
+    group: FILES,
+    summary: 'write the tree of an image into a folder',
+    load: async () => (await import('./unpack.js')).declareUnpack,
+  },
 
+  {
+    name: 'commit',
+    group: CHANGES,
+    summary: 'turn an active snapshot into a committed one, or into an image',
+    load: async () => (await import('./commit.js')).declareCommit,
+  },
+  {
+    name: 'diff',
+    group: CHANGES,
+    summary: 'what changed',
+    load: async () => (await import('./diff.js')).declareDiff,
+  },
+  {
+    name: 'explain',
+    group: CHANGES,
+    summary: 'how a path resolves, layer by layer, and why',
+    load: async () => (await import('./explain.js')).declareExplain,
+  },
+
+  {
+    name: 'snapshot',
+    group: PARTS,
+    summary: 'the snapshotter, one word each',
+    load: async () => (await import('./snapshot.js')).declareSnapshot,
+  },
   {
     name: 'content',
     group: PARTS,

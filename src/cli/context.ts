@@ -58,6 +58,9 @@ export class Context {
       );
     }
     const { Store } = await import('../store.js');
-    return Store.open(root, { state, namespace, driver });
+    const store = await Store.open(root, { state, namespace, driver });
+    const { MountTable } = await import('../mounts/table.js');
+    for (const line of new MountTable(state).sweep()) this.output.warn(line);
+    return store;
   }
 }

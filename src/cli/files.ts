@@ -24,10 +24,10 @@ import {
   S_ISVTX,
 } from '../../fs/index.js';
 import { StoreError } from '../errors.js';
-import { withSnapshot } from '../images/open-snapshot.js';
 import type { Declare } from './commands.js';
 import { pathFields, quoteName } from './output.js';
-import { requirePlace } from './words.js';
+import { withTree } from './reading.js';
+import { placeMeant, requirePlace } from './words.js';
 
 interface ListWords {
   readonly long?: boolean;
@@ -52,7 +52,7 @@ export const declareLs: Declare = (command, act) => {
         const store = await context.store();
         const what = `cannot list ${text}`;
         const place = await requirePlace(store, text, what);
-        const entries = await withSnapshot(store.snapshots, place.snapshot.name, what, (tree) =>
+        const entries = await withTree(store, place.snapshot, what, (tree) =>
           list(tree, place.path, what, words.recursive === true),
         );
         const { output } = context;
@@ -71,13 +71,45 @@ export const declareCat: Declare = (command, act) => {
       const store = await context.store();
       const what = `cannot read ${text}`;
       const place = await requirePlace(store, text, what);
-      await withSnapshot(store.snapshots, place.snapshot.name, what, async (tree) => {
+      await withTree(store, place.snapshot, what, async (tree) => {
         const entry = find(tree, place.path, what, true);
         if (isFolder(entry.attr.mode)) throw failure(what, place.path, EISDIR);
         await pour(tree, entry.node, context.signal);
       });
     }),
   );
+};
+
+export const declareCp: Declare = (command, act) => {
+  command
+    .argument('<from>', 'WORD:PATH, or a file or folder of this machine')
+    .argument('<to>', 'a path of this machine that does not exist, or KEY:PATH')
+    .action(
+      act(async (context, from: string, to: string) => {
+        const store = await context.store();
+        const what = `cannot copy ${from} to ${to}`;
+        const { existsSync, statSync } = await import('node:fs');
+        const source = from.includes(':') ? await placeMeant(store, from, what) : undefined;
+        if (source === undefined) {
+          // Neither there nor here: the word that was most likely meant is the first one.
+          if (from.includes(':') && !existsSync(from)) await requirePlace(store, from, what);
+          const { copyIn } = await import('./copy-in.js');
+          return copyIn(context, from, await requirePlace(store, to, what), what);
+        }
+        const { copyTree } = await import('../images/copy-tree.js');
+        const { join } = await import('node:path');
+        const { toText } = await import('../../fs/index.js');
+        const inFolder =
+          statSync(to, { throwIfNoEntry: false })?.isDirectory() === true && source.path !== '';
+        const dest = inFolder ? join(to, toText(basename(source.path))) : to;
+        const copied = await withTree(store, source.snapshot, what, (tree) =>
+          copyTree(tree, source.path, dest, what, { signal: context.signal }),
+        );
+        if (copied.warning !== undefined) context.output.note(copied.warning);
+        if (context.output.json) context.output.document({ path: dest, entries: copied.entries });
+        else context.output.line(dest);
+      }),
+    );
 };
 
 /** Copies a file's bytes to stdout at the pace of its reader. */

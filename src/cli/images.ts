@@ -81,3 +81,36 @@ export const declareRmi: Declare = (command, act) => {
     }),
   );
 };
+
+interface CreateWords {
+  readonly from: string;
+  readonly platform?: string;
+  readonly unpack: boolean;
+}
+
+export const declareImage: Declare = (command, act) => {
+  command
+    .command('create')
+    .description('a one-layer image of a folder or of a root tar')
+    .argument('<ref>')
+    .requiredOption('--from <dir|tar>', 'a folder, a tar (also compressed), or - for a tar on stdin')
+    .option('--platform <os/arch>', 'default: this machine’s')
+    .option('--no-unpack', 'blobs only')
+    .action(
+      act(async (context, ref: string, words: CreateWords) => {
+        const { createImage } = await import('../images/create.js');
+        const { parsePlatform } = await import('../images/platform.js');
+        const { imageInfo } = await import('../images/stored.js');
+        const store = await context.store();
+        const { row } = await createImage(store, ref, words.from, {
+          unpack: words.unpack,
+          signal: context.signal,
+          onProgress: context.onProgress,
+          ...(words.platform === undefined ? {} : { platform: parsePlatform(words.platform) }),
+        });
+        context.progress.clear();
+        if (context.output.json) context.output.document(await imageInfo(store, row));
+        else context.output.line(row.name);
+      }),
+    );
+};

@@ -1,0 +1,49 @@
+// Committing and removing by key, with the hints that send a person to the next command. What is mounted is
+// refused: the store would commit a tree that is still being written, or pull it away from under its users.
+
+import { isKind, StoreError } from '../errors.js';
+import type { Labels } from '../labels.js';
+import type { SnapshotInfo } from '../snapshots/snapshot.js';
+import type { Store } from '../store.js';
+import { hinted } from './failure.js';
+import { mountOf } from './mounted.js';
+
+/** Turns the active snapshot `key` into the committed `name`. failed-precondition while it is mounted. */
+export async function commitKey(
+  store: Store,
+  key: string,
+  name: string,
+  labels: Labels,
+): Promise<SnapshotInfo> {
+  await assertNotMounted(store, key, `cannot commit snapshot ${key}`);
+  try {
+    return await store.snapshots.commit(name, key, { labels });
+  } catch (error) {
+    throw hinted(error, 'already-exists', `mica snapshot rm ${name}, or another name`);
+  }
+}
+
+/** Removes a snapshot. failed-precondition while it is mounted or has children. */
+export async function removeSnapshot(store: Store, name: string): Promise<void> {
+  await assertNotMounted(store, name, `cannot remove snapshot ${name}`);
+  try {
+    await store.snapshots.remove(name);
+  } catch (error) {
+    throw hinted(error, 'failed-precondition', 'mica snapshot tree shows its children; remove them first');
+  }
+}
+
+/** failed-precondition, with the mount point in the hint, if a mount of ours shows this snapshot. */
+export async function assertNotMounted(store: Store, name: string, what: string): Promise<void> {
+  const info = await store.snapshots.stat(name).catch((error: unknown) => {
+    if (!isKind(error, 'not-found')) throw error;
+    throw new StoreError('not-found', what, 'there is no snapshot of this name', {
+      hint: 'mica snapshot ls',
+    });
+  });
+  const mount = mountOf(store, info);
+  if (mount === undefined) return;
+  throw new StoreError('failed-precondition', what, `it is mounted at ${mount.target}`, {
+    hint: `mica umount ${mount.target}`,
+  });
+}

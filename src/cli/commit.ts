@@ -1,0 +1,111 @@
+// `mica commit`: an active snapshot becomes a committed one and, with --image, a new image of one more layer.
+
+import { existsSync, realpathSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { StoreError } from '../errors.js';
+import { MountTable } from '../mounts/table.js';
+import type { Store } from '../store.js';
+import type { Declare } from './commands.js';
+import { parseLabels, several } from './labels.js';
+
+interface Words {
+  readonly image?: string;
+  readonly message?: string;
+  readonly author?: string;
+  readonly env?: readonly string[];
+  readonly cmd?: string;
+  readonly entrypoint?: string;
+  readonly workdir?: string;
+  readonly user?: string;
+  readonly label?: readonly string[];
+}
+
+export const declareCommit: Declare = (command, act) => {
+  command
+    .argument('<key>', 'an active snapshot, or the folder where it was mounted')
+    .argument('<name>', 'of the committed snapshot')
+    .option('--image <ref>', 'make an image of it as well')
+    .option('--message <text>', 'comment in the image’s history')
+    .option('--author <name>')
+    .option('--env <name=value>', 'may be given several times', several)
+    .option('--cmd <words>', 'JSON array, or one word')
+    .option('--entrypoint <words>', 'JSON array, or one word')
+    .option('--workdir <dir>')
+    .option('--user <user>')
+    .option(
+      '--label <key=value>',
+      'of the image with --image, else of the snapshot; may be given several times',
+      several,
+    )
+    .action(
+      act(async (context, word: string, name: string, words: Words) => {
+        const { assertNotMounted, commitKey } = await import('./commit-key.js');
+        const store = await context.store();
+        const labels = parseLabels(words.label ?? []).labels;
+        const key = keyOf(store, word);
+        const { output } = context;
+        if (words.image === undefined) {
+          const info = await commitKey(store, key, name, labels);
+          if (output.json) output.document(info);
+          else output.line(info.name);
+          return;
+        }
+        const { commitImage } = await import('../images/commit-image.js');
+        const { imageInfo } = await import('../images/stored.js');
+        // A key that was committed by an earlier try goes on where that one ended.
+        const info = await store.snapshots.stat(key);
+        if (info.kind !== 'committed') await commitKey(store, key, name, {});
+        else await assertNotMounted(store, key, `cannot commit snapshot ${key}`);
+        const { row } = await commitImage(store, {
+          snapshot: info.kind === 'committed' ? key : name,
+          ref: words.image,
+          labels,
+          signal: context.signal,
+          onProgress: context.onProgress,
+          ...given({ message: words.message, author: words.author, env: words.env }),
+          ...given({ workdir: words.workdir, user: words.user }),
+          ...given({
+            cmd: wordList(words.cmd, '--cmd'),
+            entrypoint: wordList(words.entrypoint, '--entrypoint'),
+          }),
+        });
+        context.progress.clear();
+        if (output.json) output.document({ ...(await imageInfo(store, row)), snapshot: name });
+        else output.line(row.name);
+      }),
+    );
+};
+
+/** Without the fields that are undefined: absent means “as the base has it”. */
+function given<T extends object>(fields: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  const present = Object.entries(fields).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(present) as { [K in keyof T]?: Exclude<T[K], undefined> };
+}
+
+/** A folder stands for the active snapshot that is mounted there, which is then refused with the way to go on. */
+function keyOf(store: Store, word: string): string {
+  if (!word.includes('/') || !existsSync(word)) return word.replace(/^key:/, '');
+  const target = realpathSync(resolve(word));
+  const mount = new MountTable(store.state).at(target);
+  if (mount?.snapshot !== undefined) return mount.snapshot.key;
+  throw new StoreError('not-found', `cannot commit ${word}`, 'no snapshot of this program is mounted there', {
+    hint: 'mica mounts, mica snapshot ls',
+  });
+}
+
+/** `["a","b"]` as JSON, anything else as one word. */
+function wordList(text: string | undefined, option: string): readonly string[] | undefined {
+  if (text === undefined || !text.startsWith('[')) return text === undefined ? undefined : [text];
+  const wrong = new StoreError(
+    'invalid-argument',
+    `cannot use ${option} ${text}`,
+    'it is no JSON array of strings',
+  );
+  try {
+    const value: unknown = JSON.parse(text);
+    if (Array.isArray(value) && value.every((one): one is string => typeof one === 'string')) return value;
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+  }
+  throw wrong;
+}

@@ -1,0 +1,181 @@
+// `mica mount`: an image, a snapshot or plain folders at a folder. It prints the key and returns when the mount is
+// live; the server lives on in a process of its own.
+
+import { randomBytes } from 'node:crypto';
+import { InvalidArgumentError } from 'commander';
+import { isKind, StoreError } from '../errors.js';
+import type { Driver } from '../mounts/mount.js';
+import type { MountRow } from '../mounts/table.js';
+import type { Declare } from './commands.js';
+import type { Context } from './context.js';
+import { hinted } from './failure.js';
+import { mountJson } from './mounts.js';
+
+interface Words {
+  readonly key?: string;
+  readonly readOnly?: boolean;
+  readonly settle?: boolean;
+  readonly foreground?: boolean;
+  readonly lower?: string;
+  readonly upper?: string;
+  readonly work?: string;
+  readonly dialect?: string;
+}
+
+export const declareMount: Declare = (command, act) => {
+  command
+    .argument('[word]', 'an image, a snapshot or an active key; none with --lower')
+    .argument('<dir>', 'an existing folder')
+    .option('--key <key>', 'name of the new active snapshot or view; default: made up')
+    .option('--read-only', 'a view: nothing can be changed')
+    .option('--settle', 'make the upper plain at the unmount', notYet)
+    .option('--foreground', 'return when the mount has ended')
+    .option('--lower <dir:dir>', 'plain folders, topmost first, without a store')
+    .option('--upper <dir>', 'where changes to plain folders go')
+    .option('--work <dir>', 'an empty folder on the filesystem of --upper')
+    .option('--dialect <name>', 'overlay|wh: how plain folders spell their marks')
+    .option('--uid-map <map>', 'not in this version', notYet)
+    .option('--gid-map <map>', 'not in this version', notYet)
+    .option('--quota <size>', 'not in this version', notYet)
+    .option('--lower-changes', 'not in this version', notYet)
+    .option('--stats', 'not in this version', notYet);
+  // With --lower the one word is the folder, so the order of the two is settled here and not by commander.
+  command.usage('[options] <word> <dir>\n       mica mount [options] --lower <dir:dir> <dir>');
+  command.action(
+    act(async (context, first: string, second: string | undefined, words: Words) => {
+      if (words.lower !== undefined) {
+        if (second !== undefined) throw wrong('--lower takes one folder, the mount point');
+        return mounted(context, undefined, await mountFolders(context, first, words), words);
+      }
+      if (words.upper !== undefined || words.work !== undefined || words.dialect !== undefined) {
+        throw wrong('--upper, --work and --dialect go with --lower');
+      }
+      if (second === undefined) throw wrong('a word and a folder are needed');
+      const { key, row } = await mountWord(context, first, second, words);
+      await mounted(context, key, row, words);
+    }),
+  );
+};
+
+function wrong(why: string): StoreError {
+  return new StoreError('invalid-argument', 'cannot mount', why, { hint: 'mica mount --help' });
+}
+
+function notYet(): never {
+  throw new InvalidArgumentError('It is not in this version.');
+}
+
+async function mounted(
+  context: Context,
+  key: string | undefined,
+  row: MountRow,
+  words: Words,
+): Promise<void> {
+  const { output } = context;
+  if (output.json) output.document(mountJson({ ...row, state: 'live' }));
+  else output.line(key ?? row.target);
+  if (words.foreground === true) await untilEnded(context, row.target);
+}
+
+async function mountFolders(context: Context, dir: string, words: Words): Promise<MountRow> {
+  const { stackOfFolders } = await import('./plain-stack.js');
+  const { mountStack } = await import('../mounts/mount-snapshot.js');
+  const { ensureStateFolder } = await import('../root-folder.js');
+  const { driver, state, transport } = context.settings;
+  if (driver === 'native') throw wrong('--lower is a union, which --driver native is not');
+  const stack = stackOfFolders(words);
+  ensureStateFolder(state);
+  return mountStack(stack, dir, {
+    driver: driver === 'auto' ? 'fuse' : driver,
+    state,
+    transport,
+    readOnly: words.readOnly === true,
+  });
+}
+
+/** Mounts what a word means, on a new active snapshot or view unless it is a key. What was made goes if it fails. */
+async function mountWord(
+  context: Context,
+  word: string,
+  dir: string,
+  words: Words,
+): Promise<{ readonly key: string; readonly row: MountRow }> {
+  const { meaningOf } = await import('./words.js');
+  const { mountSnapshot } = await import('../mounts/mount-snapshot.js');
+  const { transport } = context.settings;
+  const store = await context.store();
+  const what = `cannot mount ${word}`;
+  const meant = await meaningOf(store, word, what);
+  const options = {
+    transport,
+    readOnly: words.readOnly === true,
+    ...(driverOf(context) ?? {}),
+  };
+  if (meant.kind === 'key') {
+    if (words.key !== undefined) throw wrong(`${word} is a key already; leave out --key`);
+    return {
+      key: meant.snapshot.name,
+      row: await mountIt(() => mountSnapshot(store, meant.snapshot.name, dir, options)),
+    };
+  }
+  const key = words.key ?? (await freeKey(word, (name) => store.snapshots.stat(name)));
+  const parent = meant.snapshot.name;
+  try {
+    if (words.readOnly === true) await store.snapshots.view(key, parent);
+    else await store.snapshots.prepare(key, parent);
+  } catch (error) {
+    throw hinted(error, 'already-exists', `mica mount ${key} ${dir}, or another --key`);
+  }
+  try {
+    return { key, row: await mountIt(() => mountSnapshot(store, key, dir, options)) };
+  } catch (error) {
+    await store.snapshots.remove(key);
+    throw error;
+  }
+}
+
+function driverOf(context: Context): { readonly driver: Driver } | undefined {
+  const { driver } = context.settings;
+  return driver === 'auto' ? undefined : { driver };
+}
+
+/** A mount that failed names the next command, whatever the reason below was. */
+async function mountIt(mount: () => Promise<MountRow>): Promise<MountRow> {
+  try {
+    return await mount();
+  } catch (error) {
+    throw hinted(hinted(error, 'failed', 'mica doctor'), 'unsupported', 'mica doctor');
+  }
+}
+
+/** A key that nobody has: the last part of the word and some letters. */
+async function freeKey(word: string, stat: (name: string) => Promise<unknown>): Promise<string> {
+  const base = word.replace(/^(image|snapshot):/, '').replace(/^sha256:(.{12}).*$/, '$1');
+  const short = base.replace(/^.*\//, '').replace(/[:@].*$/, '') || 'snapshot';
+  for (;;) {
+    const key = `${short}-${randomBytes(3).toString('hex')}`;
+    try {
+      await stat(key);
+    } catch (error) {
+      if (isKind(error, 'not-found')) return key;
+      throw error;
+    }
+  }
+}
+
+/** Waits for the end of the mount; a signal ends it. */
+async function untilEnded(context: Context, target: string): Promise<void> {
+  const { setTimeout: sleep } = await import('node:timers/promises');
+  const { MountTable } = await import('../mounts/table.js');
+  const { unmountSnapshot } = await import('../mounts/mount-snapshot.js');
+  const { state } = context.settings;
+  const table = new MountTable(state);
+  while (table.at(target) !== undefined) {
+    if (context.signal.aborted) {
+      await unmountSnapshot(target, state);
+      return;
+    }
+    // The table is a folder of notes about another process: there is nothing to wait on but time.
+    await sleep(200);
+  }
+}

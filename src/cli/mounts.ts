@@ -1,0 +1,89 @@
+// `mica mounts`, the mounts of this program, and `mica mount-all`, mounts that came as data.
+
+import { StoreError } from '../errors.js';
+import type { Mount } from '../mounts/mount.js';
+import type { ListedMount } from '../mounts/table.js';
+import type { Declare } from './commands.js';
+import { agoText } from './output.js';
+
+export const declareMounts: Declare = (command, act) => {
+  command.action(
+    act(async (context) => {
+      const { MountTable } = await import('../mounts/table.js');
+      const mounts = new MountTable(context.settings.state).list();
+      const { output } = context;
+      if (output.json) return output.document(mounts.map(mountJson));
+      if (output.quiet) {
+        for (const { target } of mounts) output.line(target);
+        return;
+      }
+      output.table(
+        ['TARGET', 'KEY', 'DRIVER', 'PID', 'MODE', 'SINCE', 'STATE'],
+        mounts.map((mount) => [
+          mount.target,
+          mount.snapshot?.key ?? '',
+          mount.driver,
+          mount.driver === 'fuse' ? String(mount.process.pid) : '',
+          mount.readOnly ? 'ro' : 'rw',
+          agoText(mount.since),
+          mount.state,
+        ]),
+      );
+    }),
+  );
+};
+
+/** The shape of a mount in JSON. */
+export function mountJson(mount: ListedMount): object {
+  const { target, snapshot, driver, transport, process, readOnly, since, state } = mount;
+  return {
+    target,
+    ...(snapshot === undefined ? {} : { key: snapshot.key }),
+    driver,
+    ...(transport === undefined ? {} : { transport }),
+    pid: process.pid,
+    readOnly,
+    since,
+    state,
+  };
+}
+
+export const declareMountAll: Declare = (command, act) => {
+  command.argument('<dir>', 'where; the mounts come as JSON on stdin').action(
+    act(async (context, dir: string) => {
+      const { mountAll } = await import('../mounts/mount-all.js');
+      const { folder } = await import('./plain-stack.js');
+      const target = folder(dir);
+      const chunks: Buffer[] = [];
+      for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
+      await mountAll(parseMounts(Buffer.concat(chunks).toString()), target);
+      if (context.output.json) context.output.document({ target });
+      else context.output.line(target);
+    }),
+  );
+};
+
+/** An array of mounts as `snapshot mounts --json` prints it. invalid-argument for anything else. */
+export function parseMounts(text: string): readonly Mount[] {
+  const wrong = (why: string) => new StoreError('invalid-argument', 'cannot read the mounts on stdin', why);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    if (error instanceof SyntaxError) throw wrong('it is not JSON');
+    throw error;
+  }
+  if (!Array.isArray(value)) throw wrong('it is not an array');
+  return value.map((one: unknown, at) => {
+    if (!isMount(one)) throw wrong(`entry ${at} has no type, source and options`);
+    return one;
+  });
+}
+
+function isMount(value: unknown): value is Mount {
+  if (typeof value !== 'object' || value === null) return false;
+  const { type, source, target, options } = value as Record<string, unknown>;
+  if (typeof type !== 'string' || typeof source !== 'string') return false;
+  if (target !== undefined && typeof target !== 'string') return false;
+  return Array.isArray(options) && options.every((option) => typeof option === 'string');
+}

@@ -1,0 +1,38 @@
+// Opens the tree of a snapshot for a command that only looks. One that is mounted is held by its server, so its
+// upper is read as one more lower then; everything else is opened whole, which also joins its hard links.
+
+import { openStack, type StackDescription, Union } from '../../fs/index.js';
+import { withUnion } from '../images/open-snapshot.js';
+import type { SnapshotInfo } from '../snapshots/snapshot.js';
+import type { Store } from '../store.js';
+import { mountOf } from './mounted.js';
+
+/** The layers of a snapshot, as a command may open them that changes nothing. */
+export async function stackToRead(store: Store, snapshot: SnapshotInfo): Promise<StackDescription> {
+  const stack = await store.snapshots.stack(snapshot.name);
+  return mountOf(store, snapshot) === undefined ? stack : withoutUpper(stack);
+}
+
+/** The same tree with its upper as one more lower: looking needs no hold on it. */
+export function withoutUpper(stack: StackDescription): StackDescription {
+  if (stack.upper === undefined) return stack;
+  const { path, id, dialect, marks } = stack.upper;
+  return { lowers: [{ path, id, dialect, marks }, ...stack.lowers] };
+}
+
+/** Runs `act` on the tree that a snapshot shows. */
+export async function withTree<T>(
+  store: Store,
+  snapshot: SnapshotInfo,
+  what: string,
+  act: (tree: Union) => Promise<T> | T,
+): Promise<T> {
+  return withUnion(await stackToRead(store, snapshot), what, act);
+}
+
+/** A union that is closed with the others in `opened`. */
+export function openUnion(stack: StackDescription, opened: { close(): void }[]): Union {
+  const union = new Union(openStack(stack));
+  opened.push({ close: () => union.destroy() });
+  return union;
+}

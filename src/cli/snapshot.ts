@@ -1,0 +1,234 @@
+// `mica snapshot`: the snapshotter, one word each.
+
+import { StoreError } from '../errors.js';
+import type { SnapshotInfo } from '../snapshots/snapshot.js';
+import type { Declare } from './commands.js';
+import type { Context } from './context.js';
+import { hinted } from './failure.js';
+import { labelText, parseLabels, several } from './labels.js';
+import { agoText, sizeText } from './output.js';
+
+interface NewWords {
+  readonly label?: readonly string[];
+  readonly quota?: string;
+}
+
+export const declareSnapshot: Declare = (command, act) => {
+  command
+    .command('ls')
+    .description('list snapshots')
+    .action(
+      act(async (context) => {
+        const { output } = context;
+        const all = await everything(context);
+        if (output.json)
+          return output.document(await Promise.all(all.map((info) => snapshotJson(context, info))));
+        if (output.quiet) {
+          for (const { name } of all) output.line(name);
+          return;
+        }
+        output.table(
+          ['NAME', 'KIND', 'PARENT', 'ID', 'UPDATED'],
+          all.map((info) => [info.name, info.kind, info.parent ?? '', info.id, agoText(info.updated)]),
+        );
+      }),
+    );
+
+  command
+    .command('tree')
+    .description('snapshots below their parents')
+    .action(
+      act(async (context) => {
+        const all = await everything(context);
+        if (context.output.json) return context.output.document(treeJson(all, undefined));
+        for (const line of treeLines(all, undefined, '')) context.output.line(line);
+      }),
+    );
+
+  command
+    .command('info')
+    .description('what is known of a snapshot')
+    .argument('<name>')
+    .action(
+      act(async (context, name: string) => {
+        const store = await context.store();
+        await showSnapshot(context, await store.snapshots.stat(name));
+      }),
+    );
+
+  for (const kind of ['prepare', 'view'] as const) {
+    const created = command
+      .command(kind)
+      .description(kind === 'prepare' ? 'a new active snapshot' : 'a new read-only view')
+      .argument('<key>')
+      .argument('[parent]', 'a committed snapshot; default: nothing below')
+      .option('--label <key=value>', 'may be given several times', several);
+    if (kind === 'prepare') created.option('--quota <size>', 'not available in this version');
+    created.action(
+      act(async (context, key: string, parent: string | undefined, words: NewWords) => {
+        if (words.quota !== undefined) {
+          throw new StoreError('invalid-argument', 'cannot use --quota', 'this version has no quotas');
+        }
+        const store = await context.store();
+        const labels = parseLabels(words.label ?? []).labels;
+        try {
+          await store.snapshots[kind](key, parent, { labels });
+        } catch (error) {
+          throw hinted(error, 'already-exists', `mica snapshot rm ${key}, or another key`);
+        }
+        if (context.output.json) await showSnapshot(context, await store.snapshots.stat(key));
+        else context.output.line(key);
+      }),
+    );
+  }
+
+  command
+    .command('commit')
+    .description('turn an active snapshot into a committed one')
+    .argument('<name>')
+    .argument('<key>')
+    .option('--label <key=value>', 'may be given several times', several)
+    .action(
+      act(async (context, name: string, key: string, words: NewWords) => {
+        const { commitKey } = await import('./commit-key.js');
+        const store = await context.store();
+        const info = await commitKey(store, key, name, parseLabels(words.label ?? []).labels);
+        if (context.output.json) await showSnapshot(context, info);
+        else context.output.line(name);
+      }),
+    );
+
+  command
+    .command('mounts')
+    .description('what to mount, as JSON or as mount(8) words')
+    .argument('<key>')
+    .action(
+      act(async (context, key: string) => {
+        const store = await context.store();
+        const mounts = await store.snapshots.mounts(key);
+        if (context.output.json) return context.output.document(mounts);
+        for (const { type, source, options } of mounts) {
+          const words = options.length === 0 ? '' : ` -o ${options.join(',')}`;
+          context.output.line(`mount -t ${type}${words} ${source} TARGET`);
+        }
+      }),
+    );
+
+  command
+    .command('usage')
+    .description('space of snapshots’ own changes')
+    .argument('[names...]', 'default: all')
+    .action(
+      act(async (context, names: readonly string[]) => {
+        const store = await context.store();
+        const wanted = names.length > 0 ? names : (await everything(context)).map(({ name }) => name);
+        const usages = [];
+        for (const name of wanted) usages.push({ name, ...(await store.snapshots.usage(name)) });
+        if (context.output.json) return context.output.document(usages);
+        context.output.table(
+          ['NAME', 'SIZE', 'INODES'],
+          usages.map(({ name, size, inodes }) => [name, sizeText(size), String(inodes)]),
+        );
+      }),
+    );
+
+  command
+    .command('label')
+    .description('set labels; KEY= takes one away')
+    .argument('<name>')
+    .argument('<labels...>', 'KEY=VALUE')
+    .action(
+      act(async (context, name: string, words: readonly string[]) => {
+        const store = await context.store();
+        const { labels, paths } = parseLabels(words);
+        const info = await store.snapshots.update(name, labels, paths);
+        if (context.output.json) await showSnapshot(context, info);
+        else context.output.line(labelText(info.labels));
+      }),
+    );
+
+  command
+    .command('rm')
+    .description('remove snapshots')
+    .argument('<names...>')
+    .action(
+      act(async (context, names: readonly string[]) => {
+        const { removeSnapshot } = await import('./commit-key.js');
+        const store = await context.store();
+        for (const name of names) {
+          await removeSnapshot(store, name);
+          if (!context.output.json) context.output.line(name);
+        }
+        if (context.output.json) context.output.document(names.map((name) => ({ name })));
+      }),
+    );
+
+  command
+    .command('cleanup')
+    .description('delete folders that no snapshot names')
+    .action(
+      act(async (context) => {
+        const store = await context.store();
+        const removed = await store.snapshots.cleanup();
+        if (context.output.json) context.output.document({ removed });
+        else context.output.line(`${removed} removed`);
+      }),
+    );
+};
+
+async function everything(context: Context): Promise<readonly SnapshotInfo[]> {
+  const store = await context.store();
+  const all: SnapshotInfo[] = [];
+  for await (const info of store.snapshots.walk()) all.push(info);
+  return all;
+}
+
+async function showSnapshot(context: Context, info: SnapshotInfo): Promise<void> {
+  const shown = await snapshotJson(context, info);
+  if (context.output.json) return context.output.document(shown);
+  for (const [field, value] of Object.entries(shown)) {
+    if (field === 'labels') {
+      for (const [key, label] of Object.entries(info.labels)) context.output.line(`label    ${key}=${label}`);
+    } else if (value !== undefined) context.output.line(`${field.padEnd(8)} ${String(value)}`);
+  }
+}
+
+/** The shape of a snapshot in JSON: an active one and a view have a `key`, a committed one a `name`. */
+async function snapshotJson(context: Context, info: SnapshotInfo): Promise<Record<string, unknown>> {
+  const store = await context.store();
+  const { name, id, parent, kind, form, created, updated, labels } = info;
+  const { size, inodes } = await store.snapshots.usage(name);
+  return {
+    [kind === 'committed' ? 'name' : 'key']: name,
+    id,
+    ...(parent === undefined ? {} : { parent }),
+    kind,
+    form,
+    created,
+    updated,
+    labels,
+    size,
+    inodes,
+  };
+}
+
+interface TreeNode {
+  readonly name: string;
+  readonly kind: string;
+  readonly children: readonly TreeNode[];
+}
+
+function treeJson(all: readonly SnapshotInfo[], parent: string | undefined): readonly TreeNode[] {
+  return all
+    .filter((info) => info.parent === parent)
+    .map(({ name, kind }) => ({ name, kind, children: treeJson(all, name) }));
+}
+
+function treeLines(all: readonly SnapshotInfo[], parent: string | undefined, indent: string): string[] {
+  return all
+    .filter((info) => info.parent === parent)
+    .flatMap(({ name, kind }) => [
+      `${indent}${name}${kind === 'committed' ? '' : `  (${kind})`}`,
+      ...treeLines(all, name, `${indent}  `),
+    ]);
+}

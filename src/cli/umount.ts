@@ -1,0 +1,87 @@
+// `mica umount`: ends mounts and keeps their snapshots.
+
+import { realpathSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { StoreError } from '../errors.js';
+import type { ListedMount, MountRow } from '../mounts/table.js';
+import type { Declare } from './commands.js';
+import type { Context } from './context.js';
+
+interface Words {
+  readonly all?: boolean;
+  readonly stale?: boolean;
+  readonly rm?: boolean;
+  readonly lazy?: boolean;
+}
+
+export const declareUmount: Declare = (command, act) => {
+  command
+    .argument('[dirs...]', 'mount points, or keys')
+    .option('--all', 'every mount of this program')
+    .option('--stale', 'those whose server has died')
+    .option('--rm', 'remove the snapshots as well')
+    .option('--lazy', 'out of sight at once, gone with the last user')
+    .action(
+      act(async (context, dirs: readonly string[], words: Words) => {
+        const { MountTable } = await import('../mounts/table.js');
+        const { unmountSnapshot } = await import('../mounts/mount-snapshot.js');
+        const { state } = context.settings;
+        const mounts = new MountTable(state).list();
+        const chosen = choose(mounts, dirs, words);
+        const ended: MountRow[] = [];
+        for (const target of chosen) {
+          const row = await unmountSnapshot(target, state, words.lazy === true);
+          ended.push(row);
+          if (words.rm === true) await removeSnapshotOf(context, row);
+          if (!context.output.json) context.output.line(row.snapshot?.key ?? row.target);
+        }
+        if (context.output.json) {
+          const { mountJson } = await import('./mounts.js');
+          context.output.document(ended.map((row) => mountJson({ ...row, state: 'dead' })));
+        }
+      }),
+    );
+};
+
+function choose(mounts: readonly ListedMount[], dirs: readonly string[], words: Words): readonly string[] {
+  if (words.all === true || words.stale === true) {
+    if (dirs.length > 0) throw wrong('--all and --stale take no folder');
+    const wanted = mounts.filter(({ state }) => words.all === true || state === 'dead');
+    // What lies in another mount goes first.
+    return wanted.map(({ target }) => target).reverse();
+  }
+  if (dirs.length === 0) throw wrong('a folder is missing');
+  return dirs.map((dir) => mounts.find(({ snapshot }) => snapshot?.key === dir)?.target ?? realOf(dir));
+}
+
+function wrong(why: string): StoreError {
+  return new StoreError('invalid-argument', 'cannot unmount', why, { hint: 'mica umount --help' });
+}
+
+/** A mount point without symlinks; one whose server died cannot be looked at and is taken as typed. */
+function realOf(dir: string): string {
+  const path = resolve(dir);
+  try {
+    return realpathSync(path);
+  } catch (error) {
+    if (error instanceof Error && 'code' in error) return path;
+    throw error;
+  }
+}
+
+async function removeSnapshotOf(context: Context, row: MountRow): Promise<void> {
+  const { snapshot } = row;
+  if (snapshot === undefined) return;
+  const store = await context.store();
+  if (snapshot.store !== store.folders.snapshots || snapshot.namespace !== store.namespace) {
+    throw new StoreError(
+      'failed-precondition',
+      `cannot remove snapshot ${snapshot.key}`,
+      'it is in another store',
+      {
+        hint: `mica --root … -n ${snapshot.namespace} snapshot rm ${snapshot.key}`,
+      },
+    );
+  }
+  await store.snapshots.remove(snapshot.key);
+}
