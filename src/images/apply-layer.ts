@@ -1,20 +1,29 @@
 // Applies one layer tar to the upper of an active snapshot, through an in-process union over its chain: whiteouts
 // and hard links follow the rules of the union, and decompressing, hashing and parsing are one pass.
 
-import type { StackDescription } from '../../fs/index.js';
+import { type StackDescription, Union } from '../../fs/index.js';
 import { apply } from '../diff/apply.js';
 import type { Digest } from '../digest.js';
+import type { SnapshotForm } from '../snapshots/snapshot.js';
 import { withUnion } from './open-snapshot.js';
+import { WholeTree } from './whole-tree.js';
 
-/** Returns the diff ID of what was applied, and has synced it. */
-export function applyTo(
+/** Returns the diff ID of what was applied, and has synced it. `form` is that of the snapshot. */
+export async function applyTo(
   stack: StackDescription,
+  form: SnapshotForm,
   layer: AsyncIterable<Uint8Array>,
   what: string,
 ): Promise<Digest> {
-  return withUnion(stack, what, async (union) => {
-    const { diffId } = await apply(layer, union);
-    union.sync();
-    return diffId;
-  });
+  const open = form === 'full' ? WholeTree : Union;
+  return withUnion(
+    stack,
+    what,
+    async (union) => {
+      const { diffId } = await apply(layer, union);
+      union.sync();
+      return diffId;
+    },
+    open,
+  );
 }

@@ -4,15 +4,16 @@ import { type Filesystem, FsError, openStack, type StackDescription, Union } fro
 import { StoreError } from '../errors.js';
 import type { Snapshotter } from '../snapshots/snapshot.js';
 
-/** Runs `act` on the union over a stack; the layers are closed afterwards, whatever happens. */
+/** Runs `act` on the union over a stack, of the class `kind`; the layers are closed afterwards, whatever happens. */
 export async function withUnion<T>(
   stack: StackDescription,
   what: string,
   act: (union: Union) => Promise<T> | T,
+  kind: typeof Union = Union,
 ): Promise<T> {
   let union: Union;
   try {
-    union = new Union(openStack(stack));
+    union = new kind(openStack(stack));
   } catch (error) {
     if (error instanceof FsError) throw new StoreError('failed', what, error.message, { cause: error });
     throw error;

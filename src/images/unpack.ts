@@ -98,10 +98,12 @@ export class UnpackRun {
 
   async #apply(key: string, layer: Layer, what: string): Promise<void> {
     const { descriptor, diffId } = layer;
-    const stack = await this.#store.snapshots.stack(key);
+    const { snapshots } = this.#store;
+    const { form } = await snapshots.stat(key);
+    const stack = await snapshots.stack(key);
     let actual: Digest;
     try {
-      actual = await applyTo(stack, this.#bytes(layer, what), what);
+      actual = await applyTo(stack, form, this.#bytes(layer, what), what);
     } catch (error) {
       throw about(`${what}: layer ${descriptor.digest}`, error);
     }

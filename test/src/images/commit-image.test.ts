@@ -45,7 +45,7 @@ async function* once(bytes: Uint8Array): AsyncIterable<Uint8Array> {
 /** A committed snapshot `name` with these changes on `parent`. */
 async function committed(name: string, parent: string | undefined, changes: LayerEntry[]): Promise<void> {
   await store.snapshots.prepare(`key-${name}`, parent);
-  await applyTo(await store.snapshots.stack(`key-${name}`), once(layerTar(changes)), 'test');
+  await applyTo(await store.snapshots.stack(`key-${name}`), 'diff', once(layerTar(changes)), 'test');
   await store.snapshots.commit(name, `key-${name}`);
 }
 

@@ -2,6 +2,7 @@ import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Filesystem } from '../../../fs/index.js';
+import { compare } from '../../../src/diff/compare.js';
 import { walkTree } from '../../../src/diff/tree-walk.js';
 import type { UnpackStore } from '../../../src/images/images.js';
 import { importImage } from '../../../src/images/import.js';
@@ -92,6 +93,52 @@ describe('unpacking', () => {
     });
     expect(new Set(seen)).toEqual(new Set([other.layers[1]!.digest]));
     expect(await snapshotNames()).toHaveLength(3);
+  });
+
+  it.each([
+    ['marks first', top],
+    [
+      'marks last',
+      layerTar([
+        file('etc/'),
+        file('etc/three', '3'),
+        file('etc/.wh.two'),
+        file('etc/.wh.three'),
+        file('old/y', 'y'),
+        file('old/.wh..wh..opq'),
+      ]),
+    ],
+    [
+      'links to what is deleted',
+      layerTar([
+        file('new/'),
+        file('new/link', '', { type: 'link', linkname: 'old/x' }),
+        file('.wh.old'),
+        file('.wh.new'),
+      ]),
+    ],
+    ['a folder replaced by a file', layerTar([file('.wh.old'), file('old', 'now a file')])],
+    [
+      'a folder with an entry and a mark of its own',
+      layerTar([file('old/', '', { mode: 0o700 }), file('.wh.old')]),
+    ],
+  ])('shows the same tree where each snapshot holds a whole one: %s', async (_name, upper) => {
+    const built = buildImage([base, upper]);
+    const native = folderStore(join(folder, 'native'), 'native');
+    try {
+      await importImage(store, layout(built));
+      await importImage(native, layout(built));
+      const name = built.chainIds[1]!;
+      const differences = await withSnapshot(native.snapshots, name, 'test', (whole) =>
+        withSnapshot(store.snapshots, name, 'test', (layered) => {
+          expect(paths(layered)).toContain('etc/one');
+          return [...compare(whole, layered)];
+        }),
+      );
+      expect(differences.filter(({ path, aspect }) => path !== '' || aspect !== 'mtime')).toEqual([]);
+    } finally {
+      await native.close();
+    }
   });
 
   it('can be done later for an image whose blobs are there', async () => {
