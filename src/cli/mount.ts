@@ -74,7 +74,10 @@ async function mounted(
   const { output } = context;
   if (output.json) output.document(mountJson({ ...row, state: 'live' }));
   else output.line(key ?? row.target);
-  if (words.foreground === true) await untilEnded(context, row.target);
+  if (words.foreground === true) {
+    const { untilEnded } = await import('./until-ended.js');
+    await untilEnded(row.target, context.settings.state, context.signal);
+  }
 }
 
 async function mountFolders(context: Context, dir: string, words: Words): Promise<MountRow> {
@@ -160,22 +163,5 @@ async function freeKey(word: string, stat: (name: string) => Promise<unknown>): 
       if (isKind(error, 'not-found')) return key;
       throw error;
     }
-  }
-}
-
-/** Waits for the end of the mount; a signal ends it. */
-async function untilEnded(context: Context, target: string): Promise<void> {
-  const { setTimeout: sleep } = await import('node:timers/promises');
-  const { MountTable } = await import('../mounts/table.js');
-  const { unmountSnapshot } = await import('../mounts/mount-snapshot.js');
-  const { state } = context.settings;
-  const table = new MountTable(state);
-  while (table.at(target) !== undefined) {
-    if (context.signal.aborted) {
-      await unmountSnapshot(target, state);
-      return;
-    }
-    // The table is a folder of notes about another process: there is nothing to wait on but time.
-    await sleep(200);
   }
 }

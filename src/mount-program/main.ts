@@ -1,0 +1,106 @@
+// `mica-overlayfs`: our union behind the command line of fuse-overlayfs, for `mount_program` of podman and buildah,
+// for mount.fuse3 and for mount(8). Exit code 0 means that the mount is live and that no daemon holds the
+// caller's stdout or stderr, because podman reads stderr to its end.
+
+import type { StackDescription } from '../../fs/index.js';
+import type { FuseOptions } from '../mounts/host-spec.js';
+import { parseWords, type Words } from './words.js';
+
+const USAGE = `usage: mica-overlayfs [-f] [-o OPTIONS] [SOURCE] DIR
+
+OPTIONS, separated by commas:
+  lowerdir=DIR:DIR    layers, topmost first; \\: is a colon in a name
+  upperdir=DIR        where changes go; without it the mount is read only
+  workdir=DIR         an empty folder on the filesystem of upperdir
+  ro                  nothing can be changed
+  dialect=overlay|wh  how the layers spell their marks; default wh: files .wh.* count as well
+Every other option is ignored with a line on stderr.
+
+  -f         stay in the foreground until the mount ends
+  -V         version
+  -h         this text
+`;
+
+/** Runs the program and sets `process.exitCode`: 0 when the mount is live, else 1 after one line on stderr. */
+export async function main(argv: readonly string[]): Promise<void> {
+  try {
+    const words = parseWords(argv);
+    if (words.help) process.stdout.write(USAGE);
+    else if (words.version) await printVersion();
+    else await run(words);
+  } catch (error) {
+    process.exitCode = 1;
+    const text = error instanceof Error ? error.message : String(error);
+    process.stderr.write(`mica-overlayfs: ${text.replace(/\s*\n\s*/g, ' ')}\n`);
+  }
+}
+
+async function printVersion(): Promise<void> {
+  const { version } = await import('../cli/version.js');
+  process.stdout.write(`mica-overlayfs: version ${version()}\n`);
+}
+
+async function run(words: Words): Promise<void> {
+  const { MountTable } = await import('../mounts/table.js');
+  const { mountStack } = await import('../mounts/mount-snapshot.js');
+  for (const word of words.ignored) process.stderr.write(`mica-overlayfs: ignoring ${word}\n`);
+  if (words.target === undefined) throw new Error('cannot mount: no mount point was given');
+  const stack = await stackOf(words);
+  const state = await stateFolder();
+  for (const line of new MountTable(state).sweep()) process.stderr.write(`mica-overlayfs: ${line}\n`);
+  const fuse: FuseOptions = { subtype: 'mica-overlayfs', fsname: words.source ?? 'mica-overlayfs' };
+  const { target } = await mountStack(stack, words.target, {
+    driver: 'fuse',
+    state,
+    transport: process.env['MICA_TRANSPORT'] ?? 'auto',
+    readOnly: words.readOnly,
+    fuse,
+  });
+  if (!words.foreground) return;
+  const { untilEnded } = await import('../cli/until-ended.js');
+  const ending = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => ending.abort());
+  await untilEnded(target, state, ending.signal);
+}
+
+async function stackOf(words: Words): Promise<StackDescription> {
+  const { resolve } = await import('node:path');
+  const { sys } = await import('../../fs/index.js');
+  const { folder } = await import('../cli/plain-stack.js');
+  if (words.lowers.length === 0) throw new Error('cannot mount: lowerdir is missing');
+  const dialect = words.dialect ?? 'wh';
+  const describe = (path: string) => ({ path: folder(path), id: resolve(path), dialect }) as const;
+  const lowers = words.lowers.map(describe);
+  if (words.upper === undefined) return { lowers };
+  if (words.work === undefined) throw new Error('cannot mount: upperdir needs a workdir');
+  const marks = sys.mayUseTrustedXattrs() ? 'trusted' : 'user';
+  return { lowers, upper: { ...describe(words.upper), marks, work: folder(words.work) } };
+}
+
+/**
+ * The folder of sockets and notes. Engines start this program inside user namespaces, where uid 0 is nobody
+ * special, so the usual place of root may be out of reach.
+ */
+async function stateFolder(): Promise<string> {
+  const { tmpdir } = await import('node:os');
+  const { join } = await import('node:path');
+  const { readSettings } = await import('../cli/settings.js');
+  const { ensureStateFolder } = await import('../root-folder.js');
+  const usual = readSettings({ root: '/' }).state;
+  const runtime = process.env['XDG_RUNTIME_DIR'];
+  const places = [
+    usual,
+    ...(runtime === undefined ? [] : [join(runtime, 'mica')]),
+    join(tmpdir(), `mica-${process.getuid?.() ?? 0}`),
+  ];
+  let failure: unknown;
+  for (const place of places) {
+    try {
+      ensureStateFolder(place);
+      return place;
+    } catch (error) {
+      failure ??= error;
+    }
+  }
+  throw failure;
+}
