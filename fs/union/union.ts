@@ -82,6 +82,11 @@ export class Union implements Filesystem {
     this.#stack.frozen = true;
   }
 
+  /** How many nodes are referred to: the root, what lookups count, what is open, and the folders above. */
+  get nodeCount(): number {
+    return this.#stack.table.size;
+  }
+
   /** The path of a node, as it was last found; undefined for a node that is not known. */
   pathOf(node: NodeId): ByteString | undefined {
     const inode = this.#stack.table.find(node);

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { EEXIST, ENOENT, EPERM } from '../../../fs/errno.js';
 import { Attr, Entry, O_EXCL, O_RDWR, ROOT_NODE, SYSTEM_CALLER } from '../../../fs/filesystem.js';
+import { S_IFIFO, S_IFLNK } from '../../../fs/mode.js';
 import { bytes, errnoOf } from '../../suites/paths.js';
 import { inUpper, rig } from './stacks.js';
 
@@ -132,4 +133,31 @@ test('a file without a name gets one by link, unless O_EXCL forbids it', () => {
   const exclusive = new Entry();
   union.tmpfile(ROOT_NODE, 0o644, O_RDWR | O_EXCL, SYSTEM_CALLER, exclusive);
   expect(errnoOf(() => union.link(exclusive.node, ROOT_NODE, 'other', linked))).toBe(ENOENT);
+});
+
+test('symlinks and fifos with several names stay one, too', () => {
+  const { paths, lowers, remount } = rig([{ d: {} }]);
+  const [lower] = lowers;
+  lower!.make('', 'p', { mode: S_IFIFO | 0o600, uid: 0, gid: 0 });
+  lower!.make('', 's', { mode: S_IFLNK | 0o777, uid: 0, gid: 0, target: 'x' });
+  for (const name of ['p', 's']) lower!.link(lower!.hold('', name), 'd', name, false);
+  for (const name of ['p', 's']) {
+    paths.setattr(name, { uid: 5 });
+    for (const seen of [paths, remount().paths]) {
+      expect(seen.stat(`d/${name}`)).toMatchObject({ uid: 5, nlink: 2, ino: seen.stat(name).ino });
+    }
+  }
+});
+
+test('a capability goes with a write that asks for it, lower or upper', () => {
+  const { paths, lowers, remount } = rig([{ f: 'f' }]);
+  lowers[0]!.hold('', 'f').setxattr('security.capability', bytes('cap'), 0);
+  const handle = paths.open('f', O_RDWR);
+  paths.fs.write(handle, 0, bytes('g'), false);
+  expect(paths.getxattr('f', 'security.capability')).toBe('cap');
+  paths.fs.write(handle, 0, bytes('h'), true);
+  expect(remount().paths.getxattr('f', 'security.capability')).toBeUndefined();
+  paths.setxattr('f', 'security.capability', 'again');
+  paths.fs.write(handle, 0, bytes('i'), true);
+  expect(paths.getxattr('f', 'security.capability')).toBeUndefined();
 });

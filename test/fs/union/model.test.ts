@@ -38,6 +38,7 @@ function check(history: readonly (readonly Operation[])[], marks: MarkPrefix, ca
       if (step.op === 'remount') stack = stack.remount();
       stack.paths.forgets = !cached;
       apply(stack.paths, model, step);
+      if (!cached) expect(stack.union.nodeCount).toBe(1);
     }
     const tree = model.tree();
     const numbers = numbersOf(stack.paths).sort();
