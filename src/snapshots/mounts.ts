@@ -67,14 +67,25 @@ export function mountsOf(chain: Chain, place: Place, words: MountWords): readonl
   const type = words.driver === 'fuse' ? `fuse3.${words.helper}` : 'overlay';
   const plan = planOverlay(stack, words.features, { redirects: 'follow' });
   if (plan.kind !== 'overlay') throw new Error('a stack of several layers was planned as a bind');
-  const options = overlayWords(plan);
+  // The helper takes any folder for a layer as a tar tool left it (`.wh.` files) unless told.
+  const options = [...(words.driver === 'fuse' ? [dialectWord(layers)] : []), ...overlayWords(plan)];
   return [{ type, source: 'overlay', options: stack.upper === undefined ? ['ro', ...options] : options }];
+}
+
+function dialectWord(layers: readonly LowerDescription[]): string {
+  return `dialect=${layers.some((layer) => layer.dialect === 'wh') ? 'wh' : 'overlay'}`;
 }
 
 /** The helper takes one folder, too: as the upper, or as the only lower. */
 function aloneWords(stack: StackDescription): readonly string[] {
   const { upper, lowers } = stack;
-  if (upper === undefined)
-    return ['ro', ...lowers.map((lower) => `lowerdir=${escapeOption(lower.path, true)}`)];
-  return [`workdir=${escapeOption(upper.work, false)}`, `upperdir=${escapeOption(upper.path, false)}`];
+  const dialect = dialectWord(upper === undefined ? lowers : [upper]);
+  if (upper === undefined) {
+    return ['ro', dialect, ...lowers.map((lower) => `lowerdir=${escapeOption(lower.path, true)}`)];
+  }
+  return [
+    dialect,
+    `workdir=${escapeOption(upper.work, false)}`,
+    `upperdir=${escapeOption(upper.path, false)}`,
+  ];
 }

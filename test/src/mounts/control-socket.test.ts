@@ -1,0 +1,72 @@
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { createConnection } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { connectControl, memoryControl, serveControl } from '../../../src/mounts/control-socket.js';
+import { controlSuite } from '../../suites/control.js';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'mica-control-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+controlSuite('in memory', async (handler) => ({
+  connect: async () => memoryControl(handler),
+  close: async () => undefined,
+}));
+
+controlSuite('unix socket', async (handler) => {
+  const path = join(folder, 'control');
+  const server = await serveControl(path, handler);
+  return { connect: () => connectControl(path), close: () => server.close() };
+});
+
+describe('a control socket', () => {
+  it('may have a path that is longer than a socket address', async () => {
+    const deep = join(folder, 'x'.repeat(100), 'y'.repeat(100));
+    mkdirSync(deep, { recursive: true });
+    const path = join(deep, 'control');
+    const server = await serveControl(path, async () => ({ settled: true }));
+    const client = await connectControl(path);
+    expect(await client.ask({ op: 'settle' })).toEqual({ settled: true });
+    client.close();
+    await server.close();
+    expect(existsSync(path)).toBe(false);
+  });
+
+  it('says that the server is gone, also to who is waiting for an answer', async () => {
+    const path = join(folder, 'control');
+    await expect(connectControl(path)).rejects.toMatchObject({ kind: 'failed-precondition' });
+    let heard: (() => void) | undefined;
+    const arrived = new Promise<void>((resolve) => {
+      heard = resolve;
+    });
+    const server = await serveControl(path, async () => {
+      heard?.();
+      return new Promise<object>(() => undefined);
+    });
+    const client = await connectControl(path);
+    const waiting = client.ask({ op: 'usage' });
+    await arrived;
+    await Promise.all([
+      expect(waiting).rejects.toMatchObject({ kind: 'failed-precondition' }),
+      server.close(),
+    ]);
+  });
+
+  it('answers lines that are no JSON', async () => {
+    const path = join(folder, 'control');
+    const server = await serveControl(path, async () => ({}));
+    const socket = createConnection(path);
+    socket.write('nonsense\n');
+    for await (const line of createInterface({ input: socket })) {
+      expect(JSON.parse(line)).toMatchObject({ error: { kind: 'invalid-argument', why: 'it is not JSON' } });
+      break;
+    }
+    socket.destroy();
+    await server.close();
+  });
+});

@@ -1,0 +1,93 @@
+// What every way to the server of a mount must do, whatever carries the questions.
+
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { EINVAL, FsError } from '../../fs/index.js';
+import { StoreError } from '../../src/errors.js';
+import type { ControlClient, ControlHandler } from '../../src/mounts/control.js';
+
+export interface ControlUnderTest {
+  /** A new asker of the handler that `open` was given. */
+  connect(): Promise<ControlClient>;
+  close(): Promise<void>;
+}
+
+export function controlSuite(
+  name: string,
+  open: (handler: ControlHandler) => Promise<ControlUnderTest>,
+): void {
+  describe(`control: ${name}`, () => {
+    let under: ControlUnderTest;
+    let asked: string[];
+    let release: (() => void) | undefined;
+    beforeEach(async () => {
+      asked = [];
+      under = await open(async (request) => {
+        asked.push(request.op);
+        if (request.op === 'usage') return { size: 4096, inodes: 1 };
+        if (request.op === 'events')
+          return { events: [{ path: 'caf\u00c3\u00a9', since: request.since }], lastSeq: 7 };
+        if (request.op === 'flush') await new Promise<void>((resolve) => (release = resolve));
+        if (request.op === 'settle') throw new FsError(EINVAL, 'settle');
+        if (request.op === 'stop') {
+          throw new StoreError('failed-precondition', 'cannot stop', 'it is busy', { hint: 'wait' });
+        }
+        return {};
+      });
+    });
+    afterEach(() => under.close());
+
+    it('brings a question there and its answer back', async () => {
+      const client = await under.connect();
+      expect(await client.ask({ op: 'usage' })).toEqual({ size: 4096, inodes: 1 });
+      expect(asked).toEqual(['usage']);
+      client.close();
+    });
+
+    it('keeps the bytes of paths', async () => {
+      const client = await under.connect();
+      const { events } = await client.ask({ op: 'events', since: 3 });
+      expect(events).toEqual([{ path: 'caf\u00c3\u00a9', since: 3 }]);
+      client.close();
+    });
+
+    it('brings failures back as what they were', async () => {
+      const client = await under.connect();
+      await expect(client.ask({ op: 'settle' })).rejects.toMatchObject({ name: 'FsError', errno: EINVAL });
+      await expect(client.ask({ op: 'stop' })).rejects.toMatchObject({
+        name: 'StoreError',
+        kind: 'failed-precondition',
+        why: 'it is busy',
+        hint: 'wait',
+      });
+      expect(await client.ask({ op: 'freeze' })).toEqual({});
+      client.close();
+    });
+
+    it('refuses what is no question, and goes on', async () => {
+      const client = await under.connect();
+      await expect(client.ask({ op: 'nonsense' } as unknown as { op: 'stop' })).rejects.toMatchObject({
+        kind: 'invalid-argument',
+      });
+      expect(await client.ask({ op: 'freeze' })).toEqual({});
+      expect(asked).toEqual(['freeze']);
+      client.close();
+    });
+
+    it('serves several askers at a time', async () => {
+      const [slow, quick] = [await under.connect(), await under.connect()];
+      const waiting = slow.ask({ op: 'flush' });
+      expect(await quick.ask({ op: 'usage' })).toMatchObject({ inodes: 1 });
+      await expect.poll(() => release).toBeDefined();
+      release?.();
+      expect(await waiting).toEqual({});
+      slow.close();
+      quick.close();
+    });
+
+    it('answers no more after close', async () => {
+      const client = await under.connect();
+      client.close();
+      await expect(client.ask({ op: 'usage' })).rejects.toMatchObject({ kind: 'failed-precondition' });
+    });
+  });
+}
