@@ -2,7 +2,7 @@
 // staged in the work folder. What a folder hands down (set-group-id bit, default ACL) is the union's affair, so
 // objects are made where nothing is handed down.
 
-import { EISDIR, EOPNOTSUPP, isErrno } from '../errno.js';
+import { EINVAL, EISDIR, EOPNOTSUPP, EPERM, isErrno } from '../errno.js';
 import { Attr } from '../filesystem.js';
 import {
   isFolder,
@@ -11,7 +11,6 @@ import {
   PERMISSION_BITS,
   S_IFBLK,
   S_IFCHR,
-  S_IFDIR,
   S_IFMT,
   S_IFREG,
   S_ISGID,
@@ -57,26 +56,23 @@ export class ObjectMaker {
     this.#places = places;
   }
 
+  /** An object without a name. What cannot be made or owned as it should is stood in for by a regular file. */
   stage(what: NewNode): DirStaged {
-    const owned = what.uid === this.#uid && what.gid === this.#gid;
-    if (!this.#rules.privileged && needsStandIn(what, owned)) return this.#stageStandIn(what);
-    const [fd, temp] = this.#create(what);
-    const staged = new DirStaged(fd, this.#rules, this.#places, temp);
     try {
-      if (!owned) staged.chown(what.uid, what.gid);
-      if (!isSymlink(what.mode) && this.#modeIsLeft(what)) staged.chmod(what.mode & PERMISSION_BITS);
+      return this.#stageReal(what);
     } catch (error) {
-      staged.discard();
-      throw error;
+      // EINVAL: an owner that this user namespace does not map. Regular files and folders carry their own mark.
+      const cannot = isErrno(error, EPERM) || isErrno(error, EINVAL);
+      if (this.#rules.privileged || !cannot || isRegular(what.mode) || isFolder(what.mode)) throw error;
+      return this.#stageStandIn(what);
     }
-    return staged;
   }
 
   /** True if `makeAt` and `makeFileAt` make the object complete in this folder; else it must be staged. */
   canMakeAt(dir: ByteString, to: number, what: NewNode): boolean {
     if (what.uid !== this.#uid || what.gid !== this.#gid) return false;
     if (!isSymlink(what.mode) && this.#modeIsLeft(what)) return false;
-    if (!this.#rules.privileged && needsStandIn(what, true)) return false;
+    if (!this.#rules.privileged && isDevice(what.mode)) return false;
     return this.#handsNothingDown(dir, to);
   }
 
@@ -142,6 +138,19 @@ export class ObjectMaker {
     return plain;
   }
 
+  #stageReal(what: NewNode): DirStaged {
+    const [fd, temp] = this.#create(what);
+    const staged = new DirStaged(fd, this.#rules, this.#places, temp);
+    try {
+      if (what.uid !== this.#uid || what.gid !== this.#gid) staged.chown(what.uid, what.gid);
+      if (!isSymlink(what.mode) && this.#modeIsLeft(what)) staged.chmod(what.mode & PERMISSION_BITS);
+    } catch (error) {
+      staged.discard();
+      throw error;
+    }
+    return staged;
+  }
+
   /** A regular file that carries in override_stat what it stands for; a symlink's content is its target. */
   #stageStandIn(what: NewNode): DirStaged {
     const [fd, temp] = this.#create({ mode: S_IFREG | 0o600, uid: this.#uid, gid: this.#gid });
@@ -163,9 +172,7 @@ export class ObjectMaker {
   }
 }
 
-/** What an ordinary user cannot make: devices at all, and objects of others that can carry no user.* attribute. */
-function needsStandIn(what: NewNode, owned: boolean): boolean {
-  const type = what.mode & S_IFMT;
-  if (type === S_IFCHR || type === S_IFBLK) return true;
-  return !owned && type !== S_IFREG && type !== S_IFDIR;
+function isDevice(mode: number): boolean {
+  const type = mode & S_IFMT;
+  return type === S_IFCHR || type === S_IFBLK;
 }

@@ -113,7 +113,7 @@ function hasOpaqueFile(fd: number, name: ByteString | undefined): boolean {
 
 /** True if xattr whiteouts lie inside the folder (opaque = "x"), so that its files must be looked at one by one. */
 export function hasXattrWhiteouts(rules: LayerRules, fd: number): boolean {
-  return listXattrs(fd).some(
+  return listXattrsAt(fd, '.').some(
     (stored) => markOf(rules.prefixes, stored) === OPAQUE && textOf(fd, undefined, stored) === 'x',
   );
 }

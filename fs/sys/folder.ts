@@ -163,7 +163,9 @@ function visitEntries(buffer: Buffer, length: number, visit: NameVisitor): boole
       buffer[start] === 0x2e &&
       (buffer[start + 1] === 0 || (buffer[start + 1] === 0x2e && buffer[start + 2] === 0));
     if (!isDots) {
-      const name = buffer.toString('latin1', start, buffer.indexOf(0, start));
+      let end = start + 1;
+      while (buffer[end] !== 0) end++;
+      const name = buffer.toString('latin1', start, end);
       const ino = buffer.readUInt32LE(at) + buffer.readUInt32LE(at + 4) * 4294967296;
       if (visit(name, buffer[at + 18] as number, ino) === true) return true;
     }

@@ -16,6 +16,7 @@ import {
   errno,
   fail,
   SYSCALLS,
+  syscallNumber,
 } from './libc.js';
 
 interface Calls {
@@ -40,7 +41,7 @@ function libc(): Calls {
     setxattr: declare('int', 'setxattr', ['void *', 'void *', 'void *', 'size_t', 'int']),
     removexattr: declare('int', 'removexattr', ['void *', 'void *']),
     getxattrat: declareSyscall(SYSCALLS.getxattrat, ['long', 'void *', 'long', 'void *', 'void *', 'long']),
-    listxattrat: declareSyscall(SYSCALLS.listxattrat, ['long', 'void *', 'long', 'void *', 'long']),
+    listxattrat: declare('long', 'syscall', ['long', 'long', 'void *', 'long', 'void *', 'long']),
   };
   return calls;
 }
@@ -92,10 +93,13 @@ function names(length: number, from: Buffer): readonly ByteString[] {
 
 /** undefined until the first call has shown whether the kernel, and whatever filters its calls, knows *xattrat. */
 let hasXattrAt: boolean | undefined;
+let listxattratNumber = 0;
 
 function knowsXattrAt(dir: number): boolean {
   if (hasXattrAt === undefined) {
-    const result = libc().listxattrat(dir, cPath('.'), AT_SYMLINK_NOFOLLOW, new Uint8Array(0), 0);
+    listxattratNumber = syscallNumber(SYSCALLS.listxattrat);
+    const nothing = new Uint8Array(0);
+    const result = libc().listxattrat(listxattratNumber, dir, cPath('.'), AT_SYMLINK_NOFOLLOW, nothing, 0);
     hasXattrAt = result >= 0 || (errno() !== ENOSYS && errno() !== EPERM);
   }
   return hasXattrAt;
@@ -133,16 +137,20 @@ export function listXattrs(fd: number): readonly ByteString[] {
 /** As `listXattrs` for a name in a folder; a symlink itself. */
 export function listXattrsAt(dir: number, file: ByteString): readonly ByteString[] {
   const c = libc();
-  if (knowsXattrAt(dir)) {
+  if (!knowsXattrAt(dir)) {
     return withScratch(
-      (into) => c.listxattrat(dir, cPath(file), AT_SYMLINK_NOFOLLOW, into.bytes, into.bytes.length),
+      (into) => c.llistxattr(cPath(`${fdPath(dir)}/${file}`), into.bytes, into.bytes.length),
       names,
     );
   }
-  return withScratch(
-    (into) => c.llistxattr(cPath(`${fdPath(dir)}/${file}`), into.bytes, into.bytes.length),
-    names,
-  );
+  // On the way of every lookup, and nearly always empty: no closure is made for that.
+  usual ??= makeScratch(USUAL);
+  const length = c.listxattrat(listxattratNumber, dir, cPath(file), AT_SYMLINK_NOFOLLOW, usual.bytes, USUAL);
+  if (length === 0) return NOTHING;
+  if (length > 0 || errno() !== ERANGE) return names(length, usual.bytes);
+  largest ??= makeScratch(LARGEST);
+  const all = c.listxattrat(listxattratNumber, dir, cPath(file), AT_SYMLINK_NOFOLLOW, largest.bytes, LARGEST);
+  return names(all, largest.bytes);
 }
 
 /** `flags`: XATTR_CREATE (EEXIST), XATTR_REPLACE (ENODATA), 0 for either. */
