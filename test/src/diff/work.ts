@@ -13,6 +13,8 @@ export class Work {
   readonly upper = memLayer('upper');
   readonly union: Union;
   readonly #out = new Entry();
+  /** For calls that fill one. */
+  readonly attr = this.#out.attr;
 
   private constructor(lowers: Awaited<ReturnType<typeof chainOf>>) {
     this.lowers = lowers;
