@@ -15,7 +15,7 @@ function tell(message: FromServer): void {
 }
 
 function run(served: ServedUnion, device: number, wake: number): void {
-  const dispatcher = new Dispatcher(served.union, ({ operation, error }) => {
+  const dispatcher = new Dispatcher(served.filesystem, ({ operation, error }) => {
     const { message, stack } = toPlainError(error);
     tell({ type: 'fault', fault: { operation, message, ...(stack === undefined ? {} : { stack }) } });
   });

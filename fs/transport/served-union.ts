@@ -3,9 +3,11 @@
 
 import { Buffer } from 'node:buffer';
 import { EINVAL, FsError } from '../errno.js';
+import type { Filesystem } from '../filesystem.js';
 import { openStack } from '../layer/open-stack.js';
 import { type ByteString, fromBytes } from '../name.js';
 import { EventStream } from '../union/event.js';
+import { traced } from '../union/trace.js';
 import { Union } from '../union/union.js';
 import type { ServerStart } from './messages.js';
 
@@ -19,6 +21,8 @@ interface Counting {
 
 export class ServedUnion {
   readonly union: Union;
+  /** The union as requests should reach it: watched, while somebody asks for their events. */
+  readonly filesystem: Filesystem;
   readonly #events = new EventStream(EVENTS_KEPT);
   readonly #start: ServerStart;
   #frozen = false;
@@ -37,6 +41,7 @@ export class ServedUnion {
       close();
       throw error;
     }
+    this.filesystem = traced(this.union, this.#events);
   }
 
   /** Answers a control request: `{op, ...}`. EINVAL for one that nobody knows. */
