@@ -29,30 +29,27 @@ export class Conversation {
   minor = 0;
   /** Bytes of fuse_setxattr_in: longer where SETXATTR_EXT was agreed on. */
   setxattrBytes: number = fuse_setxattr_in.compat_size;
-  /**
-   * OPEN and OPENDIR are refused with ENOSYS, so that the kernel opens without asking and sends file handle 0.
-   * Only where nothing changes: a shared listing or handle could not follow changes in between.
-   */
+  /** OPEN and OPENDIR are answered ENOSYS: the kernel opens without asking, and sends file handle 0. */
   opensUnasked = false;
-  readonly #implicit: ImplicitHandles;
+  readonly implicit: ImplicitHandles;
 
   constructor(filesystem: Filesystem) {
     this.filesystem = filesystem;
-    this.#implicit = new ImplicitHandles(filesystem);
+    this.implicit = new ImplicitHandles(filesystem);
   }
 
-  /** The handle that a request on an open file means: fh at `at`, or the node's own where opens are not asked for. */
-  fileHandle(at: number): Handle {
-    return this.opensUnasked ? this.#implicit.file(this.request.node) : this.request.u64(at);
+  /** The handle that a request reads from: fh at `at`, or the node's own where opens are not asked for. */
+  reader(at: number): Handle {
+    return this.opensUnasked ? this.implicit.reader(this.request.node) : this.request.u64(at);
   }
 
-  folderHandle(at: number): Handle {
-    return this.opensUnasked ? this.#implicit.folder(this.request.node) : this.request.u64(at);
+  writer(at: number): Handle {
+    return this.opensUnasked ? this.implicit.writer(this.request.node) : this.request.u64(at);
   }
 
   /** Gives lookups back. */
   forget(node: NodeId, count: number): void {
-    if (this.opensUnasked) this.#implicit.drop(node);
+    if (this.opensUnasked) this.implicit.drop(node);
     this.filesystem.forget(node, count);
   }
 }

@@ -112,7 +112,10 @@ export class Dispatcher {
     switch (this.#lastOpcode) {
       case abi.FUSE_CREATE:
       case abi.FUSE_TMPFILE:
-        filesystem.release(reply.readU64(abi.fuse_entry_out.size + abi.fuse_open_out.fh));
+        // Where opens are not asked for, the handle is the node's, and goes with it.
+        if (!talk.opensUnasked) {
+          filesystem.release(reply.readU64(abi.fuse_entry_out.size + abi.fuse_open_out.fh));
+        }
         this.#forgetEntry();
         break;
       case abi.FUSE_LOOKUP:

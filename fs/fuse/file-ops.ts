@@ -1,7 +1,7 @@
 // Requests on regular files and their data.
 
 import { EINVAL, ENOSYS, FsError } from '../errno.js';
-import { O_ACCMODE, O_EXCL, O_TRUNC } from '../filesystem.js';
+import { O_ACCMODE, O_EXCL, O_RDWR, O_TRUNC } from '../filesystem.js';
 import {
   FOPEN_KEEP_CACHE,
   FUSE_FSYNC_FDATASYNC,
@@ -49,40 +49,53 @@ export function openOut(reply: Reply, at: number, handle: number, flags: number)
   reply.u32(at + fuse_open_out.backing_id, 0);
 }
 
-export function create({ filesystem, request, reply, entry }: Conversation): Outcome {
+export function create(talk: Conversation): Outcome {
+  const { filesystem, request, entry } = talk;
   const name = request.name(fuse_create_in.size);
   const mode = request.u32(fuse_create_in.mode);
-  const flags = request.u32(fuse_create_in.flags) & OPEN_FLAGS;
+  const flags = createFlags(talk);
   const caller = request.caller(request.u32(fuse_create_in.umask));
   const handle = filesystem.create(request.node, name, mode, flags, caller, entry);
-  reply.entry(0, entry);
-  openOut(reply, fuse_entry_out.size, handle, FOPEN_KEEP_CACHE);
-  return fuse_entry_out.size + fuse_open_out.size;
+  return createOut(talk, handle);
+}
+
+/** A handle that stands for all later opens of the node is good for both ways. */
+function createFlags({ request, opensUnasked }: Conversation): number {
+  const flags = request.u32(fuse_create_in.flags) & OPEN_FLAGS;
+  return opensUnasked ? (flags & ~O_ACCMODE) | O_RDWR : flags;
 }
 
 /** Laid out as CREATE; the name is always '/', and there is none. */
-export function tmpfile({ filesystem, request, reply, entry }: Conversation): Outcome {
+export function tmpfile(talk: Conversation): Outcome {
+  const { filesystem, request, entry } = talk;
   const mode = request.u32(fuse_create_in.mode);
-  const flags = request.u32(fuse_create_in.flags) & OPEN_FLAGS;
+  const flags = createFlags(talk);
   const caller = request.caller(request.u32(fuse_create_in.umask));
   const handle = filesystem.tmpfile(request.node, mode, flags, caller, entry);
+  return createOut(talk, handle);
+}
+
+/** fuse_entry_out and fuse_open_out of a file that was just made; the kernel releases it only if it asks for opens. */
+function createOut({ reply, entry, implicit, opensUnasked }: Conversation, handle: number): Outcome {
+  if (opensUnasked) implicit.adopt(entry.node, handle);
   reply.entry(0, entry);
-  openOut(reply, fuse_entry_out.size, handle, FOPEN_KEEP_CACHE);
+  openOut(reply, fuse_entry_out.size, opensUnasked ? 0 : handle, FOPEN_KEEP_CACHE);
   return fuse_entry_out.size + fuse_open_out.size;
 }
 
 export function read(talk: Conversation): Outcome {
   const { request, reply } = talk;
-  const handle = talk.fileHandle(fuse_read_in.fh);
+  const handle = talk.reader(fuse_read_in.fh);
   const into = reply.space(request.u32(fuse_read_in.bytes));
   return talk.filesystem.read(handle, request.u64(fuse_read_in.offset), into);
 }
 
-export function write({ filesystem, request, reply }: Conversation): Outcome {
+export function write(talk: Conversation): Outcome {
+  const { filesystem, request, reply } = talk;
   const data = request.data(fuse_write_in.size, request.u32(fuse_write_in.bytes));
   const kill = (request.u32(fuse_write_in.write_flags) & FUSE_WRITE_KILL_SUIDGID) !== 0;
   const offset = request.u64(fuse_write_in.offset);
-  const count = filesystem.write(request.u64(fuse_write_in.fh), offset, data, kill);
+  const count = filesystem.write(talk.writer(fuse_write_in.fh), offset, data, kill);
   return countOut(reply, count);
 }
 
@@ -101,29 +114,30 @@ export function flush(): Outcome {
   return -ENOSYS;
 }
 
-export function release({ filesystem, request }: Conversation): Outcome {
-  filesystem.release(request.u64(fuse_release_in.fh));
+export function release({ filesystem, request, opensUnasked }: Conversation): Outcome {
+  if (!opensUnasked) filesystem.release(request.u64(fuse_release_in.fh));
   return 0;
 }
 
 export function fsync(talk: Conversation): Outcome {
   const { filesystem, request } = talk;
   const dataOnly = (request.u32(fuse_fsync_in.fsync_flags) & FUSE_FSYNC_FDATASYNC) !== 0;
-  filesystem.fsync(talk.fileHandle(fuse_fsync_in.fh), dataOnly);
+  filesystem.fsync(talk.reader(fuse_fsync_in.fh), dataOnly);
   return 0;
 }
 
 export function lseek(talk: Conversation): Outcome {
   const { filesystem, request, reply } = talk;
-  const handle = talk.fileHandle(fuse_lseek_in.fh);
+  const handle = talk.reader(fuse_lseek_in.fh);
   const whence = request.u32(fuse_lseek_in.whence);
   reply.u64(0, filesystem.lseek(handle, request.u64(fuse_lseek_in.offset), whence));
   return 8;
 }
 
-export function fallocate({ filesystem, request }: Conversation): Outcome {
+export function fallocate(talk: Conversation): Outcome {
+  const { filesystem, request } = talk;
   filesystem.fallocate(
-    request.u64(fuse_fallocate_in.fh),
+    talk.writer(fuse_fallocate_in.fh),
     request.u32(fuse_fallocate_in.mode),
     request.u64(fuse_fallocate_in.offset),
     request.u64(fuse_fallocate_in.length),
@@ -143,12 +157,17 @@ export function copyFileRange64(talk: Conversation): Outcome {
   return 8;
 }
 
-function copy({ filesystem, request }: Conversation): number {
+function copy(talk: Conversation): number {
+  const { filesystem, request, implicit, opensUnasked } = talk;
   if (request.u32(fuse_copy_file_range_in.flags) !== 0) throw new FsError(EINVAL, 'copy_file_range flags');
+  // The target first: where it is the same file, opening it for writing replaces the handle for reading.
+  const to = opensUnasked
+    ? implicit.writer(request.u64(fuse_copy_file_range_in.nodeid_out))
+    : request.u64(fuse_copy_file_range_in.fh_out);
   return filesystem.copyFileRange(
-    request.u64(fuse_copy_file_range_in.fh_in),
+    talk.reader(fuse_copy_file_range_in.fh_in),
     request.u64(fuse_copy_file_range_in.off_in),
-    request.u64(fuse_copy_file_range_in.fh_out),
+    to,
     request.u64(fuse_copy_file_range_in.off_out),
     Math.min(request.length64(fuse_copy_file_range_in.len), MAX_COPY),
   );

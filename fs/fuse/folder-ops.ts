@@ -1,7 +1,6 @@
 // Requests on open folders.
 
 import { ENOSYS } from '../errno.js';
-import type { DirVisitor } from '../filesystem.js';
 import {
   FOPEN_CACHE_DIR,
   FOPEN_KEEP_CACHE,
@@ -13,6 +12,7 @@ import {
 } from './abi.js';
 import type { Conversation, Outcome } from './conversation.js';
 import { openOut } from './file-ops.js';
+import type { Place } from './implicit-handles.js';
 
 /** The kernel keeps the listing and drops it when a request of its own changes the folder. */
 export function opendir(talk: Conversation): Outcome {
@@ -23,19 +23,16 @@ export function opendir(talk: Conversation): Outcome {
 }
 
 export function readdir(talk: Conversation): Outcome {
-  const { filesystem, request, reply } = talk;
-  reply.beginListing(request.u32(fuse_read_in.bytes));
-  const handle = talk.folderHandle(fuse_read_in.fh);
-  const visit: DirVisitor = reply.dirent;
-  filesystem.readdir(handle, request.u64(fuse_read_in.offset), visit);
-  return reply.listed;
+  const { handle, from, base } = placeOf(talk);
+  talk.reply.beginListing(talk.request.u32(fuse_read_in.bytes), base);
+  talk.filesystem.readdir(handle, from, talk.reply.dirent);
+  return talk.reply.listed;
 }
 
 export function readdirPlus(talk: Conversation): Outcome {
   const { filesystem, request, reply, entry } = talk;
-  reply.beginListing(request.u32(fuse_read_in.bytes));
-  const handle = talk.folderHandle(fuse_read_in.fh);
-  const from = request.u64(fuse_read_in.offset);
+  const { handle, from, base } = placeOf(talk);
+  reply.beginListing(request.u32(fuse_read_in.bytes), base);
   try {
     filesystem.readdirPlus(handle, from, entry, talk.visitPlus);
   } catch (error) {
@@ -46,14 +43,20 @@ export function readdirPlus(talk: Conversation): Outcome {
   return reply.listed;
 }
 
-export function releasedir({ filesystem, request }: Conversation): Outcome {
-  filesystem.releasedir(request.u64(fuse_release_in.fh));
+function placeOf({ request, implicit, opensUnasked }: Conversation): Place {
+  const cookie = request.u64(fuse_read_in.offset);
+  if (opensUnasked) return implicit.listing(request.node, cookie);
+  return { handle: request.u64(fuse_read_in.fh), from: cookie, base: 0 };
+}
+
+export function releasedir({ filesystem, request, opensUnasked }: Conversation): Outcome {
+  if (!opensUnasked) filesystem.releasedir(request.u64(fuse_release_in.fh));
   return 0;
 }
 
-export function fsyncdir(talk: Conversation): Outcome {
-  const { filesystem, request } = talk;
+export function fsyncdir({ filesystem, request, implicit, opensUnasked }: Conversation): Outcome {
   const dataOnly = (request.u32(fuse_fsync_in.fsync_flags) & FUSE_FSYNC_FDATASYNC) !== 0;
-  filesystem.fsyncdir(talk.folderHandle(fuse_fsync_in.fh), dataOnly);
+  const handle = opensUnasked ? implicit.listing(request.node, 0).handle : request.u64(fuse_fsync_in.fh);
+  filesystem.fsyncdir(handle, dataOnly);
   return 0;
 }

@@ -1,39 +1,78 @@
-// Handles for a mount whose files are opened by the kernel without asking (OPEN answered ENOSYS): the first
-// read of a node opens it here, and the handles used longest ago are closed when there are too many.
+// Handles for a mount whose files and folders the kernel opens without asking (OPEN and OPENDIR answered
+// ENOSYS), which saves two requests with every open. The node of a request stands for its file: the first read
+// opens it for reading, the first write for writing, and only that copies a lower file up. A node lives as long
+// as the kernel knows it, so a handle may be closed at any time; those used longest ago are, when there are many.
+//
+// A listing has to stay the same for its reader while others begin new ones of the same folder. So each reading
+// from the beginning takes a listing of its own, whose number is part of the cookies it gives out.
 
-import type { Filesystem, Handle, NodeId } from '../filesystem.js';
+import { type Filesystem, type Handle, type NodeId, O_RDWR } from '../filesystem.js';
 
 const MAX_FILES = 256;
-const MAX_FOLDERS = 64;
+const MAX_LISTINGS = 64;
+/** Cookies of one listing; below 2^53 that leaves room for 2^29 listings, and no folder is so large. */
+const COOKIES = 2 ** 24;
+
+interface OpenNode {
+  readonly handle: Handle;
+  readonly writable: boolean;
+}
+
+interface Listing {
+  readonly node: NodeId;
+  readonly handle: Handle;
+}
+
+/** Where to go on reading: the handle, its own cookie, and what to add to the cookies it gives out. */
+export interface Place {
+  handle: Handle;
+  from: number;
+  base: number;
+}
 
 export class ImplicitHandles {
   readonly #filesystem: Filesystem;
   /** In the order of use, oldest first. */
-  readonly #files = new Map<NodeId, Handle>();
-  readonly #folders = new Map<NodeId, Handle>();
+  readonly #files = new Map<NodeId, OpenNode>();
+  /** By number; oldest first. */
+  readonly #listings = new Map<number, Listing>();
+  #lastListing = 0;
+  readonly #place: Place = { handle: 0, from: 0, base: 0 };
 
   constructor(filesystem: Filesystem) {
     this.#filesystem = filesystem;
   }
 
-  file(node: NodeId): Handle {
-    const known = touch(this.#files, node);
-    if (known !== undefined) return known;
-    const handle = this.#filesystem.open(node, 0);
-    this.#files.set(node, handle);
-    const oldest = surplus(this.#files, MAX_FILES);
-    if (oldest !== undefined) this.#filesystem.release(oldest);
-    return handle;
+  reader(node: NodeId): Handle {
+    return this.#touch(node)?.handle ?? this.#keep(node, this.#filesystem.open(node, 0), false);
   }
 
-  folder(node: NodeId): Handle {
-    const known = touch(this.#folders, node);
-    if (known !== undefined) return known;
-    const handle = this.#filesystem.opendir(node);
-    this.#folders.set(node, handle);
-    const oldest = surplus(this.#folders, MAX_FOLDERS);
-    if (oldest !== undefined) this.#filesystem.releasedir(oldest);
-    return handle;
+  writer(node: NodeId): Handle {
+    const known = this.#touch(node);
+    if (known?.writable === true) return known.handle;
+    const handle = this.#filesystem.open(node, O_RDWR);
+    if (known !== undefined) this.#filesystem.release(known.handle);
+    return this.#keep(node, handle, true);
+  }
+
+  /** Takes over the handle of a file that was just made. */
+  adopt(node: NodeId, handle: Handle): void {
+    const known = this.#files.get(node);
+    if (known !== undefined) this.#filesystem.release(known.handle);
+    this.#keep(node, handle, true);
+  }
+
+  /** The place in a folder that a reader means by `cookie`; filled anew by the next call. */
+  listing(node: NodeId, cookie: number): Place {
+    const place = this.#place;
+    const number = Math.floor(cookie / COOKIES);
+    const known = cookie === 0 ? undefined : this.#listings.get(number);
+    // A listing that was closed since is taken again: whoever reads on so late may miss what changed meanwhile.
+    const current = known?.node === node ? number : this.#takeListing(node);
+    place.handle = this.#listings.get(current)!.handle;
+    place.from = cookie % COOKIES;
+    place.base = current * COOKIES;
+    return place;
   }
 
   /** Closes what is open of a node that the kernel forgets. */
@@ -41,31 +80,49 @@ export class ImplicitHandles {
     const file = this.#files.get(node);
     if (file !== undefined) {
       this.#files.delete(node);
-      this.#filesystem.release(file);
+      this.#filesystem.release(file.handle);
     }
-    const folder = this.#folders.get(node);
-    if (folder !== undefined) {
-      this.#folders.delete(node);
-      this.#filesystem.releasedir(folder);
+    for (const [number, listing] of this.#listings) {
+      if (listing.node === node) this.#closeListing(number, listing);
     }
   }
-}
 
-/** The value of `node`, which becomes the one used last. */
-function touch(handles: Map<NodeId, Handle>, node: NodeId): Handle | undefined {
-  const handle = handles.get(node);
-  if (handle === undefined) return undefined;
-  handles.delete(node);
-  handles.set(node, handle);
-  return handle;
-}
+  /** The open file of `node`, which becomes the one used last. */
+  #touch(node: NodeId): OpenNode | undefined {
+    const known = this.#files.get(node);
+    if (known !== undefined) {
+      this.#files.delete(node);
+      this.#files.set(node, known);
+    }
+    return known;
+  }
 
-/** Takes out the handle used longest ago if there are more than `limit`. */
-function surplus(handles: Map<NodeId, Handle>, limit: number): Handle | undefined {
-  if (handles.size <= limit) return undefined;
-  for (const [node, handle] of handles) {
-    handles.delete(node);
+  #keep(node: NodeId, handle: Handle, writable: boolean): Handle {
+    this.#files.set(node, { handle, writable });
+    if (this.#files.size > MAX_FILES) {
+      for (const [oldest, file] of this.#files) {
+        this.#files.delete(oldest);
+        this.#filesystem.release(file.handle);
+        break;
+      }
+    }
     return handle;
   }
-  return undefined;
+
+  #takeListing(node: NodeId): number {
+    const number = ++this.#lastListing;
+    this.#listings.set(number, { node, handle: this.#filesystem.opendir(node) });
+    if (this.#listings.size > MAX_LISTINGS) {
+      for (const [oldest, listing] of this.#listings) {
+        this.#closeListing(oldest, listing);
+        break;
+      }
+    }
+    return number;
+  }
+
+  #closeListing(number: number, { handle }: Listing): void {
+    this.#listings.delete(number);
+    this.#filesystem.releasedir(handle);
+  }
 }

@@ -51,6 +51,8 @@ const WANTED =
   FUSE_ABORT_ERROR |
   FUSE_INIT_EXT;
 
+const ZERO_MESSAGE_OPENS = FUSE_NO_OPEN_SUPPORT | FUSE_NO_OPENDIR_SUPPORT;
+
 /** Requests that may wait in the kernel's queue, and from how many on it holds writers back. */
 const MAX_BACKGROUND = 64;
 const CONGESTION_THRESHOLD = 48;
@@ -73,11 +75,11 @@ export function init(talk: Conversation): Outcome {
   if (major < FUSE_KERNEL_VERSION || minor < FUSE_OLDEST_MINOR) return -EPROTO;
 
   const offered = request.u32(fuse_init_in.flags);
-  const agreed = offered & WANTED;
+  talk.opensUnasked = (offered & ZERO_MESSAGE_OPENS) === ZERO_MESSAGE_OPENS;
+  // O_TRUNC of an open that is not asked for comes as SETATTR, which is one request as well.
+  const agreed = offered & WANTED & ~(talk.opensUnasked ? FUSE_ATOMIC_O_TRUNC : 0);
   talk.minor = Math.min(minor, FUSE_KERNEL_MINOR_VERSION);
   if ((agreed & FUSE_SETXATTR_EXT) !== 0) talk.setxattrBytes = fuse_setxattr_in.size;
-  const zeroMessage = FUSE_NO_OPEN_SUPPORT | FUSE_NO_OPENDIR_SUPPORT;
-  talk.opensUnasked = talk.filesystem.readOnly && (offered & zeroMessage) === zeroMessage;
 
   reply.u32(fuse_init_out.minor, talk.minor);
   reply.u32(fuse_init_out.max_readahead, request.u32(fuse_init_in.max_readahead));

@@ -59,9 +59,11 @@ export function statx({ filesystem, request, reply, entry }: Conversation): Outc
   return fuse_statx_out.size;
 }
 
-export function setattr({ filesystem, request, reply, entry }: Conversation): Outcome {
+export function setattr(talk: Conversation): Outcome {
+  const { filesystem, request, reply, entry, opensUnasked } = talk;
   const valid = request.u32(fuse_setattr_in.valid);
-  const handle = (valid & FATTR_FH) !== 0 ? request.u64(fuse_setattr_in.fh) : undefined;
+  const named = (valid & FATTR_FH) !== 0 && !opensUnasked;
+  const handle = named ? request.u64(fuse_setattr_in.fh) : undefined;
   const change = changeOf(request, valid);
   filesystem.setattr(request.node, change, request.caller(0), entry.attr, handle);
   reply.attrOut(entry.attr);

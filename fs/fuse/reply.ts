@@ -35,9 +35,10 @@ export class Reply {
   readonly capacity: number;
   readonly #buffer: Buffer;
   readonly #words: Uint32Array;
-  /** Listings: bytes written so far, and the size that the caller asked for. */
+  /** Listings: bytes written so far, the size that the caller asked for, and what is added to cookies. */
   #used = 0;
   #limit = 0;
+  #base = 0;
 
   constructor(capacity: number) {
     this.capacity = (capacity + 7) & ~7;
@@ -159,9 +160,10 @@ export class Reply {
     this.u32(fuse_statx_out.rdev_minor, devMinor(attr.rdev));
   }
 
-  /** Begins a listing of at most `size` bytes. */
-  beginListing(size: number): void {
+  /** Begins a listing of at most `size` bytes, to whose cookies `base` is added. */
+  beginListing(size: number, base: number): void {
     this.#used = 0;
+    this.#base = base;
     this.#limit = Math.min(size, this.capacity);
   }
 
@@ -207,7 +209,7 @@ export class Reply {
 
   #putDirent(at: number, end: number, name: ByteString, ino: number, type: number, next: number): void {
     this.u64(at + fuse_dirent.ino, ino);
-    this.u64(at + fuse_dirent.off, next);
+    this.u64(at + fuse_dirent.off, this.#base + next);
     this.u32(at + fuse_dirent.namelen, name.length);
     this.u32(at + fuse_dirent.type, type);
     const tail = at + fuse_dirent.name + this.text(at + fuse_dirent.name, name);

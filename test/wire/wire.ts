@@ -38,27 +38,33 @@ export function request(opcode: number, node: number, body: string, uid = 1000):
     ${body}`);
 }
 
+function initOf(flags: string): Uint8Array {
+  return request(
+    26,
+    0,
+    `
+    07000000 2d000000    # 7.45
+    00000200             # max_readahead 128 KiB
+    ${flags}             # flags
+    fd050000             # flags2
+    ${'00000000'.repeat(11)}`,
+  );
+}
+
 /** The INIT of Linux 6.18: 7.45 with all it offers. */
-export const INIT = request(
-  26,
-  0,
-  `
-  07000000 2d000000    # 7.45
-  00000200             # max_readahead 128 KiB
-  fbffff73             # flags
-  fd050000             # flags2
-  ${'00000000'.repeat(11)}`,
-);
+export const INIT = initOf('fbffff73');
+/** The same without NO_OPEN_SUPPORT and NO_OPENDIR_SUPPORT: the kernel asks for every open. */
+export const INIT_ASKING = initOf('fbfffd72');
 
 export class Wire {
   readonly filesystem: RecordingFilesystem;
   readonly faults: Fault[] = [];
   readonly dispatcher: Dispatcher;
 
-  constructor(options: { readonly readOnly?: boolean; readonly init?: Uint8Array } = {}) {
-    this.filesystem = new RecordingFilesystem(options.readOnly ?? false);
+  constructor(options: { readonly init?: Uint8Array } = {}) {
+    this.filesystem = new RecordingFilesystem();
     this.dispatcher = new Dispatcher(this.filesystem, (fault) => this.faults.push(fault));
-    this.send(options.init ?? INIT);
+    this.send(options.init ?? INIT_ASKING);
     this.filesystem.calls.length = 0;
   }
 

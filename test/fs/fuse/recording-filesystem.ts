@@ -32,17 +32,13 @@ export function fillAttr(attr: Attr): void {
 }
 
 export class RecordingFilesystem implements Filesystem {
-  readonly readOnly: boolean;
+  readonly readOnly = false;
   readonly calls: string[] = [];
   /** Thrown by the next call. */
   failure: unknown = undefined;
   names = new Map<string, number>([['file', 7]]);
   xattrs = new Map<string, Uint8Array>([['user.a', Uint8Array.of(1, 2, 3)]]);
   target = 'there';
-
-  constructor(readOnly = false) {
-    this.readOnly = readOnly;
-  }
 
   #did(...what: unknown[]): void {
     const words = what.map((word) =>
