@@ -31,6 +31,12 @@ const PARTS = 'The parts';
 
 export const COMMANDS: readonly CommandEntry[] = [
   {
+    name: 'demo',
+    group: HERE,
+    summary: 'the whole program on real input, end to end, in a scratch store',
+    load: async () => (await import('./demo/command.js')).declareDemo,
+  },
+  {
     name: 'doctor',
     group: HERE,
     summary: 'which drivers, transports and features work here, and what to do about the rest',

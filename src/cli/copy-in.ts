@@ -2,7 +2,7 @@
 // copy-up are what a mount would have made of it. Symlinks are copied, never followed.
 
 import { closeSync, lstatSync, openSync, readdirSync, readlinkSync, readSync, type Stats } from 'node:fs';
-import { join, basename as pathBasename, resolve } from 'node:path';
+import { basename as pathBasename, resolve } from 'node:path';
 import {
   Attr,
   type ByteString,
