@@ -17,6 +17,7 @@ import {
 } from '../mode.js';
 import { type ByteString, toBytes } from '../name.js';
 import {
+  currentUmask,
   effectiveGid,
   effectiveUid,
   listXattrsAt,
@@ -44,7 +45,7 @@ export class ObjectMaker {
   readonly #places: StagePlaces;
   readonly #uid = effectiveUid();
   readonly #gid = effectiveGid();
-  readonly #umask = process.umask();
+  readonly #umask = currentUmask();
   readonly #attr = new Attr();
   #canTmpfile = true;
   /** Whether folders hand nothing down to new entries, by path; good while `rules.inheritance` is what was seen. */

@@ -45,6 +45,14 @@ export class DirStaged extends UpperNode implements Staged {
     this.release();
   }
 
+  /** For a regular file: as `publish` at a free name, and the descriptor, open for reading and writing, lives on. */
+  publishOpen(dir: ByteString, name: ByteString): number {
+    const to = this.#places.folder(dir);
+    this.#places.claim(to, name, false);
+    this.#place(to, name);
+    return this.fd;
+  }
+
   publishIndexed(key: string, dir: ByteString, name: ByteString, replace: boolean): void {
     const index = this.#places.index;
     index.add(key, this.fd, this.#temp);

@@ -14,10 +14,8 @@ import {
   mayUseTrustedXattrs,
   O_DIRECTORY,
   O_RDONLY,
-  O_RDWR,
   openAt,
   renameAt,
-  reopen,
   statAt,
   syncFilesystem,
   unlinkAtIfAny,
@@ -133,14 +131,12 @@ export class UpperDir extends DirLayer implements WriteLayer {
     if (this.#maker.canMakeAt(dir, to, what))
       return new DirFile(this.#maker.makeFileAt(to, name, what), this.rules);
     const staged = this.#maker.stage(what);
-    const fd = reopen(staged.fd, O_RDWR);
     try {
-      this.#publishNew(staged, dir, name);
+      return new DirFile(staged.publishOpen(dir, name), this.rules);
     } catch (error) {
-      closeFd(fd);
+      staged.discard();
       throw error;
     }
-    return new DirFile(fd, this.rules);
   }
 
   stage(what: NewNode): Staged {

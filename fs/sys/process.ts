@@ -48,6 +48,12 @@ export function hasCapability(bit: number): boolean {
   return ((BigInt(`0x${line[1]}`) >> BigInt(bit)) & 1n) === 1n;
 }
 
+/** The umask, read without setting it for a moment, which other threads would notice (Linux 4.7). */
+export function currentUmask(): number {
+  const line = /^Umask:\s*([0-7]+)$/m.exec(readFileSync('/proc/thread-self/status', 'utf8'));
+  return line?.[1] === undefined ? 0o777 : Number.parseInt(line[1], 8);
+}
+
 /** True in the first user namespace, where capabilities count for the whole machine. */
 export function inFirstUserNamespace(): boolean {
   const map = readFileSync('/proc/self/uid_map', 'utf8').trim().split(/\s+/);

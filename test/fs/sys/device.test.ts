@@ -33,6 +33,7 @@ describe('the process', () => {
   it('knows its user and raises its limit of open files', () => {
     expect(sys.effectiveUid()).toBe(process.geteuid?.());
     expect(sys.effectiveGid()).toBe(process.getegid?.());
+    expect(sys.currentUmask()).toBe(process.umask());
     expect(sys.raiseOpenFiles()).toBeGreaterThanOrEqual(256);
     expect(sys.mayUseTrustedXattrs()).toBe(
       sys.inFirstUserNamespace() && sys.hasCapability(sys.CAP_SYS_ADMIN),
