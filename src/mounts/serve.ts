@@ -2,7 +2,7 @@
 // the control socket, and notes the mount down as long as it is there. It must never touch the mount itself.
 
 import { statSync } from 'node:fs';
-import { deviceTransport, type RunningMount, type Transport } from '../../fs/index.js';
+import { deviceTransport, fuseNativeTransport, type RunningMount, type Transport } from '../../fs/index.js';
 import { StoreError } from '../errors.js';
 import { timeNow } from '../time.js';
 import type { ControlRequest } from './control.js';
@@ -102,8 +102,10 @@ async function started(spec: HostSpec): Promise<RunningMount> {
 }
 
 function transportOf(name: string): Transport {
-  if (name === 'auto' || name === 'device') return deviceTransport;
-  throw new StoreError('unsupported', `cannot mount with the transport ${name}`, 'it is not available here', {
-    hint: 'mica doctor',
+  if (name === 'fuse-native') return fuseNativeTransport;
+  if (process.platform === 'linux' && (name === 'auto' || name === 'device')) return deviceTransport;
+  const what = `cannot mount with the transport ${name}`;
+  throw new StoreError('unsupported', what, `there is none of it for ${process.platform}`, {
+    hint: 'mica doctor says what works here; mica unpack, ls, cat and export need no mount',
   });
 }

@@ -82,7 +82,7 @@ export class FolderSnapshotter implements Snapshotter {
   async usage(name: string): Promise<SnapshotUsage> {
     const row = this.#row(name, 'cannot measure snapshot');
     if (row.size !== undefined && row.inodes !== undefined) return { size: row.size, inodes: row.inodes };
-    return withFolder(this.#folders.fs(row.id), measureTree);
+    return said(`cannot measure snapshot ${name}`, () => withFolder(this.#folders.fs(row.id), measureTree));
   }
 
   async mounts(key: string): Promise<readonly Mount[]> {
@@ -115,11 +115,13 @@ export class FolderSnapshotter implements Snapshotter {
     const labels = options.labels ?? {};
     const active = this.#metadata.read((tx) => checkCommit(this.#rowsRead(tx), name, key, labels));
     await this.#quiesce(active);
-    const usage = withFolder(this.#folders.fs(active.id), (fd) => {
-      const measured = measureTree(fd);
-      sys.syncFilesystem(fd);
-      return measured;
-    });
+    const usage = said(`cannot commit snapshot ${key}`, () =>
+      withFolder(this.#folders.fs(active.id), (fd) => {
+        const measured = measureTree(fd);
+        sys.syncFilesystem(fd);
+        return measured;
+      }),
+    );
     const row = await this.#metadata.write((tx) => {
       const rows = this.#rows(tx);
       const now = existing(rows, key, 'cannot commit snapshot');
@@ -188,19 +190,20 @@ export class FolderSnapshotter implements Snapshotter {
     const wanted = { key, kind, parent, labels: options.labels ?? {}, own };
     const below = this.#metadata.read((tx) => checkNew(this.#rowsRead(tx), wanted));
     if (below !== undefined) assertReadable(below, `cannot use snapshot ${below.name} as a parent`);
-    const folder = this.#folders.create(kind === 'active');
+    const what = `cannot ${kind === 'view' ? 'view' : 'prepare'} snapshot ${key}`;
+    const folder = said(what, () => this.#folders.create(kind === 'active'));
     try {
       if (below !== undefined) this.#fill(folder, below, kind);
       await this.#metadata.write((tx) => {
         const row = addNew(this.#rows(tx), wanted);
         if (parent !== undefined && getSnapshot(tx, this.#options.namespace, parent)?.id !== below?.id) {
-          throw changed(`cannot prepare snapshot ${key}`);
+          throw changed(what);
         }
         folder.publish(row.id);
       });
     } catch (error) {
       folder.discard();
-      throw error;
+      throw asFailure(what, error);
     } finally {
       folder.release();
     }
@@ -310,6 +313,20 @@ function changed(what: string): StoreError {
   return new StoreError('failed-precondition', what, 'another process changed it meanwhile', {
     hint: 'try again',
   });
+}
+
+/** What a system call said about `what`, as the store's own failure; anything else stays what it is. */
+function asFailure(what: string, error: unknown): unknown {
+  if (error instanceof StoreError || typeof (error as NodeJS.ErrnoException).code !== 'string') return error;
+  return new StoreError('failed', what, (error as Error).message, { cause: error });
+}
+
+function said<T>(what: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw asFailure(what, error);
+  }
 }
 
 function withFolder<T>(path: string, use: (fd: number) => T): T {

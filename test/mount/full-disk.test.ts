@@ -1,0 +1,43 @@
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { mountAll, unmountAll } from '../../dist/src/mounts/mount-all.js';
+import { Store } from '../../dist/src/store.js';
+import { describeWith } from '../requires.js';
+
+describeWith(['root'], 'on a full disk', () => {
+  let root: string;
+  let store: Store;
+  beforeEach(async () => {
+    root = mkdtempSync(join(tmpdir(), 'mica-full-'));
+    mkdirSync(join(root, 'root/snapshots'), { recursive: true });
+    const tmpfs = { type: 'tmpfs', source: 'tmpfs', options: ['size=4m'] };
+    await mountAll([tmpfs], join(root, 'root/snapshots'));
+    store = await Store.open(join(root, 'root'), {
+      state: join(root, 'state'),
+      driver: 'native',
+      durable: false,
+    });
+  });
+  afterEach(async () => {
+    await store.close();
+    unmountAll(root, true);
+    rmSync(root, { recursive: true });
+  });
+
+  it('a whole tree that does not fit is one line of error, and nothing of it stays', async () => {
+    await store.snapshots.prepare('key', undefined);
+    const { upper } = await store.snapshots.stack('key');
+    writeFileSync(join(upper?.path ?? '', 'big'), Buffer.alloc(2_500_000, 1));
+    await store.snapshots.commit('base', 'key');
+    const folder = store.folders.snapshots;
+    const before = [readdirSync(folder), statfsSync(folder).bfree];
+    await expect(store.snapshots.prepare('next', 'base')).rejects.toMatchObject({
+      kind: 'failed',
+      message: expect.stringMatching(/^cannot prepare snapshot next: .*no space left/),
+    });
+    expect([readdirSync(folder), statfsSync(folder).bfree]).toEqual(before);
+    await expect(store.snapshots.stat('next')).rejects.toMatchObject({ kind: 'not-found' });
+  });
+});
