@@ -2,6 +2,7 @@
 
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { asStoreError, hasCode } from '../content/system-error.js';
 import { changesBetween } from '../diff/changes.js';
 import { decompress, sniff } from '../diff/compression.js';
 import { writeLayerTar } from '../diff/layer-tar.js';
@@ -62,14 +63,12 @@ export async function createImage(
 
 async function isFolder(from: string, what: string): Promise<boolean> {
   if (from === '-') return false;
-  const found = await stat(from).catch((error: NodeJS.ErrnoException) => error);
-  if (!(found instanceof Error)) return found.isDirectory();
-  const missing = found.code === 'ENOENT' || found.code === 'ENOTDIR';
-  throw new StoreError(
-    missing ? 'not-found' : 'failed',
-    what,
-    missing ? `no such file or folder: ${from}` : found.message,
-  );
+  try {
+    return (await stat(from)).isDirectory();
+  } catch (error) {
+    if (!hasCode(error, 'ENOENT') && !hasCode(error, 'ENOTDIR')) throw asStoreError(error, what);
+    throw new StoreError('not-found', what, `no such file or folder: ${from}`, { cause: error });
+  }
 }
 
 function folderLayer(

@@ -6,7 +6,8 @@ import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { Writable } from 'node:stream';
 import { type ArchiveMember, packTar } from '../archive/pack.js';
-import { isKind, StoreError } from '../errors.js';
+import { asStoreError, hasCode } from '../content/system-error.js';
+import { StoreError } from '../errors.js';
 import type { ImageRow, Platform } from '../metadata/rows.js';
 import { exportedFiles } from './exported-files.js';
 import { assertGoesOn } from './failure.js';
@@ -44,7 +45,9 @@ export async function exportImage(
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { recursive: true, force: true });
-    throw asFailure(error, what);
+    throw hasCode(error, 'ENOENT')
+      ? new StoreError('not-found', what, `the folder ${dirname(path)} does not exist`, { cause: error })
+      : asStoreError(error, what);
   }
 }
 
@@ -58,7 +61,9 @@ export async function exportImageTo(
   const what = `cannot export image ${row.name}`;
   const members = await exportedFiles(store.content, row, options, what);
   for await (const chunk of packTar(watched(members, what, options))) {
-    await new Promise<void>((done, fail) => out.write(chunk, (error) => (error ? fail(error) : done())));
+    await new Promise<void>((done, fail) =>
+      out.write(chunk, (error) => (error ? fail(asStoreError(error, what)) : done())),
+    );
   }
 }
 
@@ -133,15 +138,8 @@ async function isFolder(path: string, what: string): Promise<boolean> {
     const names = await readdir(path);
     if (names.length === 0) return true;
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
-    if (code === 'ENOENT' || code === 'ENOTDIR') return false;
-    throw asFailure(error, what);
+    if (hasCode(error, 'ENOENT') || hasCode(error, 'ENOTDIR')) return false;
+    throw asStoreError(error, what);
   }
   throw new StoreError('already-exists', what, `${path} is a folder that is not empty`);
-}
-
-function asFailure(error: unknown, what: string): unknown {
-  if (isKind(error, 'canceled') || error instanceof StoreError || !(error instanceof Error)) return error;
-  const missing = 'code' in error && error.code === 'ENOENT';
-  return new StoreError(missing ? 'not-found' : 'failed', what, error.message, { cause: error });
 }

@@ -15,6 +15,7 @@ import { JSON_LIMIT } from './oci.js';
 import { assertImageName } from './reference.js';
 import { type BlobLookup, type SelectedImage, selectImage } from './select.js';
 import { type ImageSource, openImageSource, type SourceEntry } from './source.js';
+import { blobsOf, neededBlobs } from './stored.js';
 import { UnpackRun } from './unpack.js';
 
 export interface ImportOptions extends OpenOptions {
@@ -57,6 +58,7 @@ export async function importImage(
     }
     const result: ImportedImage[] = [];
     for (const { names, target, image } of imported) {
+      await assertWhole(store, image, what);
       await labelContents(store.content, image);
       if (options.unpack !== false) await labelUnpacked(store.content, image);
       for (const name of names) {
@@ -68,10 +70,18 @@ export async function importImage(
     return result;
   } catch (error) {
     await unpack.undo();
-    await ingest.undo();
+    await ingest.undo(await neededBlobs(store));
     throw error;
   } finally {
     await from.close();
+  }
+}
+
+/** Another import that failed may have taken out a blob that this one found there and left to it. */
+async function assertWhole({ content }: UnpackStore, image: SelectedImage, what: string): Promise<void> {
+  for (const digest of blobsOf(image)) {
+    if (await content.has(digest)) continue;
+    throw new StoreError('failed', what, `${digest} was removed meanwhile`, { hint: 'import it again' });
   }
 }
 

@@ -62,10 +62,10 @@ export class Ingest {
     }
   }
 
-  /** Removes what was added, newest first. */
-  async undo(): Promise<void> {
+  /** Removes what was added, newest first, but for what others need by now. */
+  async undo(needed: ReadonlySet<Digest>): Promise<void> {
     for (const digest of this.#added.reverse()) {
-      await this.#content.delete(digest).catch(ignoreKind('not-found'));
+      if (!needed.has(digest)) await this.#content.delete(digest).catch(ignoreKind('not-found'));
     }
     this.#added.length = 0;
   }

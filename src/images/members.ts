@@ -7,6 +7,7 @@ import { constants, createReadStream } from 'node:fs';
 import { type FileHandle, mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { asStoreError, hasCode } from '../content/system-error.js';
 import { compressionOf, decompress } from '../diff/compression.js';
 import { StoreError } from '../errors.js';
 import { about, assertGoesOn } from './failure.js';
@@ -46,7 +47,7 @@ export async function openMembers(source: string, what: string, options: OpenOpt
     return new TarMembers(file, members);
   } catch (error) {
     await file.close();
-    throw about(what, error);
+    throw about(what, asStoreError(error, what));
   }
 }
 
@@ -124,13 +125,10 @@ async function openSource(source: string, what: string): Promise<FileHandle> {
   try {
     return await open(source, constants.O_RDONLY);
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
-    if (code === 'ENOENT' || code === 'ENOTDIR') {
+    if (hasCode(error, 'ENOENT') || hasCode(error, 'ENOTDIR')) {
       throw new StoreError('not-found', what, 'no such file or folder', { cause: error });
     }
-    throw new StoreError('failed', what, error instanceof Error ? error.message : String(error), {
-      cause: error,
-    });
+    throw asStoreError(error, what);
   }
 }
 
@@ -160,7 +158,7 @@ async function spool(
     return new TarMembers(file, members);
   } catch (error) {
     await file.close();
-    throw about(what, error);
+    throw about(what, asStoreError(error, what));
   }
 }
 
@@ -184,7 +182,6 @@ async function isCompressed(file: FileHandle): Promise<boolean> {
 }
 
 function absent(error: unknown): undefined {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+  if (hasCode(error, 'ENOENT') || hasCode(error, 'ENOTDIR')) return undefined;
   throw error;
 }

@@ -1,6 +1,7 @@
 // Images that are in the store: from a row to manifest, config and layers, and what `mica images` shows of them.
 
 import type { Digest } from '../digest.js';
+import { StoreError } from '../errors.js';
 import type { Descriptor, ImageRow, Platform } from '../metadata/rows.js';
 import type { ImageStore } from './images.js';
 import { JSON_LIMIT } from './oci.js';
@@ -65,6 +66,24 @@ export async function imageInfo(store: Pick<ImageStore, 'content'>, row: ImageRo
 /** The name of the snapshot that shows an image; undefined if it has no layers. It exists once it was unpacked. */
 export function topSnapshot(image: SelectedImage): Digest | undefined {
   return image.layers.at(-1)?.chainId;
+}
+
+/** All blobs that make up an image. */
+export function blobsOf({ indexes, manifest, config, layers }: SelectedImage): readonly Digest[] {
+  return [...indexes, manifest, config, ...layers].map((part) => part.descriptor.digest);
+}
+
+/** The blobs of all images that have a name; of one that is damaged nothing is known. */
+export async function neededBlobs(store: ImageStore): Promise<ReadonlySet<Digest>> {
+  const needed = new Set<Digest>();
+  for (const row of store.images.list()) {
+    try {
+      for (const digest of blobsOf(await openImage(store, row, 'cannot read image'))) needed.add(digest);
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+    }
+  }
+  return needed;
 }
 
 /** The content store as what the walk from a target to its image reads. */

@@ -2,6 +2,7 @@
 
 import { mkdir, readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { asStoreError, hasCode } from '../content/system-error.js';
 import { StoreError } from '../errors.js';
 import { removeTree } from '../snapshots/folders.js';
 import { type CopiedTree, copyTree } from './copy-tree.js';
@@ -44,10 +45,9 @@ async function isEmptyFolder(path: string, what: string): Promise<boolean> {
   try {
     names = await readdir(path);
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
-    if (code === 'ENOENT') return false;
-    if (code === 'ENOTDIR') throw new StoreError('invalid-argument', what, `${path} is not a folder`);
-    throw error;
+    if (hasCode(error, 'ENOENT')) return false;
+    if (hasCode(error, 'ENOTDIR')) throw new StoreError('invalid-argument', what, `${path} is not a folder`);
+    throw asStoreError(error, what);
   }
   if (names.length === 0) return true;
   throw new StoreError('already-exists', what, `${path} is a folder that is not empty`);

@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { digestOf } from '../../../src/digest.js';
 import { importImage } from '../../../src/images/import.js';
+import { Ingest } from '../../../src/images/ingest.js';
+import { neededBlobs } from '../../../src/images/stored.js';
 import {
   blobOf,
   blobPath,
@@ -258,6 +260,36 @@ describe('an import that fails leaves the store as it was', () => {
       importImage(store, layout(without(good(), image.layers[1]!.digest)), blobsOnly),
     ).rejects.toThrow();
     expect(await stateOf(store)).toEqual(before);
+  });
+});
+
+describe('an import beside others', () => {
+  it('that fails leaves blobs that an image has come to need', async () => {
+    const failing = new Ingest(store.content, 'cannot import');
+    for (const [digest, bytes] of image.blobs) {
+      await failing.put({ mediaType: '', digest, size: bytes.length }, bytes);
+    }
+    const other = buildImage([layers[0]!]);
+    await failing.put(other.config, blobOf(other, other.config.digest));
+    await importImage(store, layout(layoutFiles([{ name: 'foo', image }])), blobsOnly);
+    await failing.undo(await neededBlobs(store));
+    for (const digest of image.blobs.keys()) expect(await store.content.has(digest)).toBe(true);
+    expect(await store.content.has(other.config.digest)).toBe(false);
+  });
+
+  it('does not name an image of which a blob was taken away', async () => {
+    const path = layout(layoutFiles([{ name: 'foo', image }]));
+    const content = store.content;
+    await importImage(store, path, { ...blobsOnly, name: 'before' });
+    await store.images.remove('before');
+    const taking = importImage(store, path, {
+      ...blobsOnly,
+      onProgress: ({ phase, id }) => {
+        if (phase === 'skip' && id === image.layers[1]!.digest) void content.delete(image.layers[0]!.digest);
+      },
+    });
+    await expect(taking).rejects.toMatchObject({ kind: 'failed', hint: 'import it again' });
+    expect(store.images.list()).toEqual([]);
   });
 });
 
