@@ -4,35 +4,17 @@
 //
 // Data is handed out as slices of the chunk that was pushed, valid only until the callback returns.
 
-import { type ByteString, fromBytes, PERMISSION_BITS, type Timestamp } from '../../fs/index.js';
-import { StoreError } from '../errors.js';
-import type { Extent, TarEntry, TarType } from './tar-entry.js';
-import {
-  BLOCK,
-  corruptTar,
-  FIELD,
-  type Field,
-  headerSums,
-  isZeroBlock,
-  paddingOf,
-  readNumber,
-  TYPE,
-} from './tar-format.js';
-import {
-  PAX_LIMIT,
-  type PaxRecord,
-  parsePaxInteger,
-  parsePaxRecords,
-  parsePaxTime,
-  xattrsOf,
-} from './tar-pax.js';
+import { fromBytes } from '../../fs/index.js';
+import type { Extent, TarEntry } from './tar-entry.js';
+import { BLOCK, corruptTar, FIELD, isZeroBlock, paddingOf, TYPE } from './tar-format.js';
+import { assertChecksum, type Extension, flagOf, NO_EXTENSION, readHeader, sizeOf } from './tar-header.js';
+import { PAX_LIMIT, parsePaxRecords } from './tar-pax.js';
 import {
   GNU_BLOCK_EXTENDED,
   GNU_BLOCK_PAIRS,
   GNU_HEADER_PAIRS,
   isSoundMap,
   MapReader,
-  paxSparseOf,
   readGnuPairs,
   SPARSE_MAP_LIMIT,
 } from './tar-sparse.js';
@@ -44,23 +26,6 @@ export interface TarVisitor {
   /** The data of the last entry is complete. Called for every entry. */
   end(): void;
 }
-
-/** What a typeflag makes; absent ones are refused or steer the reader. */
-const TYPES: Readonly<Record<string, TarType>> = {
-  '\0': 'file',
-  [TYPE.file]: 'file',
-  [TYPE.contiguous]: 'file',
-  [TYPE.gnuSparse]: 'file',
-  [TYPE.link]: 'link',
-  [TYPE.symlink]: 'symlink',
-  [TYPE.char]: 'char',
-  [TYPE.block]: 'block',
-  [TYPE.folder]: 'folder',
-  [TYPE.gnuDumpdir]: 'folder',
-  [TYPE.fifo]: 'fifo',
-};
-
-const NO_XATTRS: ReadonlyMap<ByteString, Uint8Array> = new Map();
 
 /** What the next bytes of the stream are. */
 type State = 'header' | 'meta' | 'gnu-map' | 'pax-map' | 'data' | 'padding' | 'done';
@@ -93,9 +58,8 @@ export class LayerTarReader {
 
   #metaType = '';
   #meta = new Uint8Array(0);
-  #pax: readonly PaxRecord[] = [];
-  #longName: ByteString | undefined;
-  #longLink: ByteString | undefined;
+  /** What headers before the next entry's own said of it. */
+  #extension: Extension = NO_EXTENSION;
   #pending: Pending | undefined;
   #mapReader = new MapReader();
 
@@ -128,7 +92,7 @@ export class LayerTarReader {
   finish(): void {
     if (this.#state === 'done') return;
     const between = this.#state === 'header' && this.#filled === 0;
-    if (!between || this.#pax.length > 0 || this.#longName !== undefined || this.#longLink !== undefined) {
+    if (!between || this.#extension !== NO_EXTENSION) {
       throw corruptTar('the archive is cut short', this.#base);
     }
     this.#state = 'done';
@@ -175,13 +139,13 @@ export class LayerTarReader {
     if (type === TYPE.gnuLongName || type === TYPE.gnuLongLink) {
       const nul = this.#meta.indexOf(0);
       const text = fromBytes(this.#meta, 0, nul < 0 ? this.#meta.length : nul);
-      if (type === TYPE.gnuLongName) this.#longName = text;
-      else this.#longLink = text;
+      const key = type === TYPE.gnuLongName ? 'longName' : 'longLink';
+      this.#extension = { ...this.#extension, [key]: text };
     } else {
       const records = parsePaxRecords(this.#meta);
       if (records === undefined) throw corruptTar('the extended header is malformed', offset);
       // Global records would change what a layer's entries say by what came before them: not used in layers.
-      if (type !== TYPE.paxGlobal) this.#pax = records;
+      if (type !== TYPE.paxGlobal) this.#extension = { ...this.#extension, pax: records };
     }
     this.#left = this.#padding;
     this.#state = this.#left > 0 ? 'padding' : 'header';
@@ -216,91 +180,20 @@ export class LayerTarReader {
       return;
     }
     if (this.#zeroBlock) throw corruptTar('an entry follows a block of zeros', offset);
-    const number = (field: Field, what: string): number => {
-      const value = readNumber(bytes, at + field[0], field[1]);
-      if (value === undefined) throw corruptTar(`the ${what} is not a number`, offset);
-      return value;
-    };
-    const sums = headerSums(bytes, at);
-    const checksum = readNumber(bytes, at + FIELD.checksum[0], FIELD.checksum[1]);
-    if (checksum === undefined || (checksum !== sums.unsigned && checksum !== sums.signed)) {
-      throw corruptTar('the checksum of a header does not match', offset);
-    }
+    assertChecksum(bytes, at, offset);
+    const flag = flagOf(bytes, at);
+    if (this.#beginMeta(flag, sizeOf(bytes, at, offset), offset)) return;
 
-    const flag = String.fromCharCode(bytes[at + FIELD.type[0]]!);
-    const size = number(FIELD.size, 'size');
-    if (size < 0) throw corruptTar('the size is negative', offset);
-    if (this.#beginMeta(flag, size, offset)) return;
-
-    const pax = this.#takePax();
-    const text = (key: string) => {
-      const value = pax?.get(key);
-      // An empty value takes the record back (POSIX pax).
-      return value === undefined || value.length === 0 ? undefined : fromBytes(value);
-    };
-    const integer = (key: string, field: Field): number => {
-      const value = text(key);
-      if (value === undefined) return number(field, key);
-      const parsed = parsePaxInteger(value);
-      if (parsed === undefined) throw corruptTar(`the ${key} is not a number`, offset);
-      return parsed;
-    };
-    const time = (key: string): Timestamp | undefined => {
-      const value = text(key);
-      if (value === undefined) return undefined;
-      const parsed = parsePaxTime(value);
-      if (parsed === undefined) throw corruptTar(`the ${key} is not a time`, offset);
-      return parsed;
-    };
-
-    const sparse = pax === undefined ? undefined : paxSparseOf(this.#pax);
-    if (sparse === 'malformed') throw corruptTar('the map of a sparse file is malformed', offset);
-    const header = fieldText(bytes, at, FIELD.name);
-    const name = sparse?.name ?? this.#longName ?? text('path') ?? prefixed(bytes, at, header);
-    if (name === '' || name.includes('\0')) throw corruptTar('an entry has no usable name', offset);
-    let type = TYPES[flag];
-    if (type === undefined) {
-      const why = `entry type ${JSON.stringify(flag)} of ${JSON.stringify(name)} is unknown`;
-      throw new StoreError('unsupported', 'cannot read layer tar', why);
-    }
-    if (type === 'file' && name.endsWith('/')) type = 'folder';
-    const linkname = this.#longLink ?? text('linkpath') ?? fieldText(bytes, at, FIELD.linkname);
-    if (linkname.includes('\0')) throw corruptTar('a link target holds a NUL', offset);
-    const uid = integer('uid', FIELD.uid);
-    const gid = integer('gid', FIELD.gid);
-    if (uid < 0 || gid < 0) throw corruptTar('an owner is negative', offset);
-    const device = type === 'char' || type === 'block';
-    const atime = time('atime');
-    // Links and folders of some writers name a size but have no data.
-    const stored = type === 'file' ? (pax?.has('size') ? integer('size', FIELD.size) : size) : 0;
-    if (stored < 0) throw corruptTar('the size is negative', offset);
-    const entry = {
-      path: name.replace(/\/+$/, '') || '/',
-      type,
-      mode: number(FIELD.mode, 'mode') & PERMISSION_BITS,
-      uid,
-      gid,
-      size: stored,
-      mtime: time('mtime') ?? { sec: number(FIELD.mtime, 'mtime'), nsec: 0 },
-      ...(atime === undefined ? {} : { atime }),
-      linkname: type === 'link' || type === 'symlink' ? linkname : '',
-      devmajor: device ? number(FIELD.devmajor, 'device number') : 0,
-      devminor: device ? number(FIELD.devminor, 'device number') : 0,
-      xattrs: pax === undefined ? NO_XATTRS : xattrsOf(this.#pax),
-    };
-    this.#pax = [];
-    this.#longName = undefined;
-    this.#longLink = undefined;
-
+    const { entry, stored, sparse } = readHeader(bytes, at, offset, this.#extension);
+    this.#extension = NO_EXTENSION;
     if (flag === TYPE.gnuSparse) {
-      const realSize = number(FIELD.gnuRealSize, 'size');
       const map = readGnuPairs(bytes, at + FIELD.gnuSparse[0], GNU_HEADER_PAIRS, []);
       if (map === undefined) throw corruptTar('the map of a sparse file is malformed', offset);
-      this.#pending = { entry: { ...entry, size: realSize }, stored, map };
+      this.#pending = { entry, stored, map };
       if (bytes[at + FIELD.gnuExtended[0]] !== 0) this.#state = 'gnu-map';
       else this.#beginSparse(this.#pending, map, stored, offset);
-    } else if (type === 'file' && sparse !== undefined) {
-      this.#pending = { entry: { ...entry, size: sparse.size }, stored, map: [] };
+    } else if (sparse !== undefined) {
+      this.#pending = { entry, stored, map: [] };
       if (sparse.map !== undefined) this.#beginSparse(this.#pending, sparse.map, stored, offset);
       else {
         this.#mapReader = new MapReader();
@@ -333,12 +226,6 @@ export class LayerTarReader {
     this.#state = 'meta';
     if (size === 0) this.#endMeta(offset);
     return true;
-  }
-
-  /** The last value of each key, or undefined without records. */
-  #takePax(): Map<ByteString, Uint8Array> | undefined {
-    if (this.#pax.length === 0) return undefined;
-    return new Map(this.#pax.map(({ key, value }) => [key, value]));
   }
 
   #gnuMapBlock(bytes: Buffer, at: number, offset: number): void {
@@ -380,22 +267,4 @@ export class LayerTarReader {
     this.#visitor.entry(entry);
     if (data === 0) this.#endEntry();
   }
-}
-
-/** A text field up to its first NUL. */
-function fieldText(bytes: Buffer, base: number, [at, length]: Field): ByteString {
-  const start = base + at;
-  let end = start;
-  while (end < start + length && bytes[end] !== 0) end++;
-  return bytes.toString('latin1', start, end);
-}
-
-/** The name with its prefix, where the header has that field: POSIX writes 'ustar' and NUL, GNU a blank. */
-function prefixed(bytes: Buffer, at: number, name: ByteString): ByteString {
-  const magic = at + FIELD.magic[0];
-  if (bytes[magic + 5] !== 0 || bytes.toString('latin1', magic, magic + 5) !== 'ustar') return name;
-  const [trailer] = FIELD.starTrailer;
-  const star = bytes.toString('latin1', at + trailer, at + trailer + 4) === 'tar\0';
-  const prefix = fieldText(bytes, at, star ? [FIELD.prefix[0], 131] : FIELD.prefix);
-  return prefix === '' ? name : `${prefix}/${name}`;
 }

@@ -22,7 +22,7 @@ import type { Change } from './change.js';
 import { WHITEOUT_PREFIX } from './layer-path.js';
 import { TAR_END, tarHeader, tarPadding } from './layer-tar-writer.js';
 import type { TarEntry } from './tar-entry.js';
-import { nodeAt, type Visited } from './tree-walk.js';
+import { PathFinder, type Visited } from './tree-walk.js';
 
 /** About how many bytes are handed out at a time. */
 const CHUNK = 256 << 10;
@@ -55,17 +55,23 @@ export async function* writeLayerTar(
   ordered.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
   for (const { change } of ordered) assertSayable(change.path);
   const links = new Map<number, ByteString>();
+  const finder = new PathFinder(tree);
   let parts: Uint8Array[] = [];
   let length = 0;
-  for (const { change } of ordered) {
-    for (const part of change.op === 'D' ? [whiteout(change.path)] : entryParts(tree, change.path, links)) {
-      parts.push(part);
-      length += part.length;
-      if (length < CHUNK) continue;
-      yield parts.length === 1 ? part : Buffer.concat(parts);
-      parts = [];
-      length = 0;
+  try {
+    for (const { change } of ordered) {
+      const { op, path } = change;
+      for (const part of op === 'D' ? [whiteout(path)] : entryParts(tree, finder, path, links)) {
+        parts.push(part);
+        length += part.length;
+        if (length < CHUNK) continue;
+        yield parts.length === 1 ? part : Buffer.concat(parts);
+        parts = [];
+        length = 0;
+      }
     }
+  } finally {
+    finder.close();
   }
   yield Buffer.concat([...parts, TAR_END]);
 }
@@ -87,10 +93,11 @@ function whiteout(path: ByteString): Uint8Array {
 
 function* entryParts(
   tree: Filesystem,
+  finder: PathFinder,
   path: ByteString,
   links: Map<number, ByteString>,
 ): Generator<Uint8Array, void> {
-  const found = nodeAt(tree, path);
+  const found = finder.at(path);
   if (found === undefined) throw changed(path);
   try {
     const entry = entryOf(tree, { path, node: found.node, attr: found.attr }, links);

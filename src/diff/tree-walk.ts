@@ -4,6 +4,8 @@
 import {
   Attr,
   type ByteString,
+  basename,
+  dirname,
   Entry,
   type Filesystem,
   isFolder,
@@ -80,4 +82,39 @@ export function nodeAt(fs: Filesystem, path: ByteString): Entry | undefined {
     if (!found) return undefined;
   }
   return entry;
+}
+
+/** `nodeAt` for many paths in the order of a listing: the folder of the last one is kept, held by one lookup. */
+export class PathFinder {
+  readonly #fs: Filesystem;
+  #dir: ByteString = '';
+  #folder: NodeId = ROOT_NODE;
+
+  constructor(fs: Filesystem) {
+    this.#fs = fs;
+  }
+
+  /** Counts one lookup, but for the root. */
+  at(path: ByteString): Entry | undefined {
+    if (path === '') return nodeAt(this.#fs, '');
+    const dir = dirname(path);
+    if (dir !== this.#dir) {
+      this.close();
+      const folder = nodeAt(this.#fs, dir);
+      if (folder === undefined) return undefined;
+      if (!isFolder(folder.attr.mode)) {
+        this.#fs.forget(folder.node, 1);
+        return undefined;
+      }
+      this.#dir = dir;
+      this.#folder = folder.node;
+    }
+    return lookUp(this.#fs, this.#folder, basename(path));
+  }
+
+  close(): void {
+    if (this.#folder !== ROOT_NODE) this.#fs.forget(this.#folder, 1);
+    this.#dir = '';
+    this.#folder = ROOT_NODE;
+  }
 }
