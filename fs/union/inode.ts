@@ -152,7 +152,8 @@ export class InodeTable {
       if (old !== undefined) this.unpin(old);
     }
     inode.name = name;
-    if (inode.isFolder) this.#pathEpoch++;
+    // Whose path was never asked for has nobody below whose path could be stale.
+    if (inode.pathEpoch >= 0) this.#pathEpoch++;
   }
 
   /** The path from the root, as parent and name say. */

@@ -91,7 +91,7 @@ function move(
   const dir = stack.table.path(parent);
   upper.rename(dir, name, stack.table.path(newParent), newName, leaveWhiteout);
   if (leaveWhiteout) stack.emit('whiteout', joinPath(dir, name));
-  if (target !== undefined && lost !== undefined) nameIsGone(stack, target.inode, lost);
+  if (target !== undefined && lost !== undefined) nameIsGone(stack, target.inode, lost, target.nlink);
   arrived(stack, inode, newParent, newName);
 }
 

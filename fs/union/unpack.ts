@@ -33,7 +33,7 @@ export function hideBelow(stack: Stack, parent: Inode, name: ByteString): void {
     ensureUpper(stack, parent);
     upper.whiteout(dir, name);
     stack.emit('whiteout', joinPath(dir, name));
-    if (inode.indexKey !== undefined) nameIsGone(stack, inode, where);
+    if (inode.indexKey !== undefined) nameIsGone(stack, inode, where, entry.attr.nlink);
     else if (onlyName) stack.table.orphan(inode);
   } finally {
     stack.table.unpin(inode);

@@ -30,11 +30,12 @@ function remove(stack: Stack, parent: Inode, name: ByteString, check: (inode: In
   assertLiveFolder(parent);
   const inode = child(stack, parent, name);
   if (inode === undefined) throw new FsError(ENOENT, 'remove');
-  const { where, entry } = stack.found;
+  const { where } = stack.found;
+  const { nlink } = stack.found.entry.attr;
   inode.pins++;
   try {
     check(inode);
-    const left = prepareToLose(stack, inode, where, entry.attr.nlink);
+    const left = prepareToLose(stack, inode, where, nlink);
     const dir = stack.table.path(parent);
     if (left === LOWER || lowerHas(stack, parent, name)) {
       ensureUpper(stack, parent);
@@ -42,7 +43,7 @@ function remove(stack: Stack, parent: Inode, name: ByteString, check: (inode: In
       stack.emit('whiteout', joinPath(dir, name));
     } else if (inode.isFolder) upper.rmdir(dir, name);
     else upper.unlink(dir, name);
-    nameIsGone(stack, inode, left);
+    nameIsGone(stack, inode, left, nlink);
   } finally {
     stack.table.unpin(inode);
   }
@@ -64,8 +65,8 @@ export function prepareToLose(stack: Stack, inode: Inode, where: Where, nlink: n
   return now;
 }
 
-/** To be called after a name of the inode, which was in `where`, is gone. */
-export function nameIsGone(stack: Stack, inode: Inode, where: Where): void {
+/** To be called after a name of the inode, one of `nlink` that was in `where`, is gone. */
+export function nameIsGone(stack: Stack, inode: Inode, where: Where, nlink: number): void {
   const { upper, table, scratch } = stack;
   if (inode.indexKey !== undefined && upper !== undefined) {
     if (where === LOWER) upper.setIndexNames(inode.indexKey, upper.indexNames(inode.indexKey) - 1);
@@ -74,7 +75,7 @@ export function nameIsGone(stack: Stack, inode: Inode, where: Where): void {
     upper.unindex(inode.indexKey);
     inode.indexKey = undefined;
     table.orphan(inode);
-  } else if (inode.isFolder || inode.held === undefined) {
+  } else if (inode.isFolder || nlink === 1 || inode.held === undefined) {
     table.orphan(inode);
   } else {
     inode.held.stat(scratch);
