@@ -243,6 +243,32 @@ describeWith(['root', 'fuse', 'overlay'], 'mounted snapshots', () => {
     }
   });
 
+  it('are shown by the mount program where the mounts are those of FUSE', async () => {
+    await base('base', fillTree);
+    await store.snapshots.prepare('key', 'base');
+    const mounts = await store.snapshots.mounts('key');
+    expect(mounts).toMatchObject([{ type: expect.stringMatching(/^fuse3\.\/.*\/bin\/mica-overlayfs$/) }]);
+    await mountSnapshot(store, 'key', merged);
+    rmSync(join(merged, 'gone'));
+    writeFileSync(join(merged, '.wh.name'), 'an ordinary name');
+    const first = treeOf(merged);
+    await unmountSnapshot(merged, store.state);
+    // The helper has a table of its own: its state folder is that of the user.
+    process.env['MICA_STATE'] = store.state;
+    try {
+      await withTempMount(mounts, async (folder) => {
+        expect(treeOf(folder)).toBe(first);
+        await expect(mountSnapshot(store, 'key', merged)).rejects.toMatchObject({
+          kind: 'failed-precondition',
+        });
+      });
+    } finally {
+      delete process.env['MICA_STATE'];
+    }
+    await mountSnapshot(store, 'key', merged);
+    expect(treeOf(merged)).toBe(first);
+  });
+
   it('are refused a second time, naming who has them and where', async () => {
     await store.snapshots.prepare('key', undefined);
     const row = await mountSnapshot(store, 'key', merged);
