@@ -13,6 +13,7 @@ OPTIONS, separated by commas:
   upperdir=DIR        where changes go; without it the mount is read only
   workdir=DIR         an empty folder on the filesystem of upperdir
   ro                  nothing can be changed
+  userxattr           the marks are user.overlay.* xattrs, even for root
   dialect=overlay|wh  how the layers spell their marks; default wh: files .wh.* count as well
 Every other option is ignored with a line on stderr.
 
@@ -67,13 +68,15 @@ async function stackOf(words: Words): Promise<StackDescription> {
   const { resolve } = await import('node:path');
   const { sys } = await import('../../fs/index.js');
   const { folder } = await import('../cli/plain-stack.js');
-  if (words.lowers.length === 0) throw new Error('cannot mount: lowerdir is missing');
+  if (words.lowers.length === 0 && words.upper === undefined)
+    throw new Error('cannot mount: lowerdir is missing');
   const dialect = words.dialect ?? 'wh';
-  const describe = (path: string) => ({ path: folder(path), id: resolve(path), dialect }) as const;
+  const told = words.userXattr ? ({ marks: 'user' } as const) : {};
+  const describe = (path: string) => ({ path: folder(path), id: resolve(path), dialect, ...told }) as const;
   const lowers = words.lowers.map(describe);
   if (words.upper === undefined) return { lowers };
   if (words.work === undefined) throw new Error('cannot mount: upperdir needs a workdir');
-  const marks = sys.mayUseTrustedXattrs() ? 'trusted' : 'user';
+  const marks = !words.userXattr && sys.mayUseTrustedXattrs() ? 'trusted' : 'user';
   return { lowers, upper: { ...describe(words.upper), marks, work: folder(words.work) } };
 }
 

@@ -16,6 +16,8 @@ export interface Words {
   readonly readOnly: boolean;
   readonly dialect: 'overlay' | 'wh' | undefined;
   readonly settle: boolean;
+  /** The marks of the layers are spelled `user.overlay.`, as the kernel's option of this name has it. */
+  readonly userXattr: boolean;
   /** What stands in /proc/mounts as the source. */
   readonly source: string | undefined;
   /** The mount point; undefined if none was typed. */
@@ -38,6 +40,7 @@ const SILENT = new Set([
   'default_permissions',
   'allow_other',
   'redirect_dir=off',
+  'index=off',
   'volatile',
 ]);
 
@@ -48,6 +51,7 @@ interface Parsed {
   readOnly: boolean;
   dialect: 'overlay' | 'wh' | undefined;
   settle: boolean;
+  userXattr: boolean;
 }
 
 /** Takes the words apart. invalid-argument for an option whose value is missing or wrong. */
@@ -59,6 +63,7 @@ export function parseWords(argv: readonly string[]): Words {
     readOnly: false,
     dialect: undefined,
     settle: false,
+    userXattr: false,
   };
   const flags = new Set<string>();
   const ignored: string[] = [];
@@ -114,6 +119,9 @@ function takeOption(option: string, options: Parsed, ignored: string[]): void {
       return;
     case 'settle':
       options.settle = true;
+      return;
+    case 'userxattr':
+      options.userXattr = true;
       return;
     case 'dialect':
       if (value !== 'overlay' && value !== 'wh') throw wrong(option, 'a dialect is overlay or wh');

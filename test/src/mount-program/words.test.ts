@@ -30,6 +30,15 @@ describe('the command line of fuse-overlayfs', () => {
     });
   });
 
+  it('takes one folder alone, with the marks of an ordinary user', () => {
+    expect(parseWords(['-o', 'userxattr,index=off,upperdir=/u,workdir=/w', '/m'])).toMatchObject({
+      userXattr: true,
+      upper: '/u',
+      lowers: [],
+      ignored: [],
+    });
+  });
+
   it('takes -o without a blank before its value', () => {
     expect(parseWords(['-olowerdir=/a', '/m']).lowers).toEqual(['/a']);
   });
