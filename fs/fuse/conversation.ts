@@ -19,7 +19,8 @@ export type Outcome = number;
 export const NO_REPLY = -4096;
 
 export class Conversation {
-  readonly filesystem: Filesystem;
+  /** Who answers; may be changed between two requests for one that shows the same nodes and handles. */
+  filesystem: Filesystem;
   readonly request = new Request(MAX_WRITE + HEADROOM);
   readonly reply = new Reply(MAX_WRITE + HEADROOM);
   /** Filled anew by each handler that needs one. */

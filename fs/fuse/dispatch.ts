@@ -32,6 +32,11 @@ export class Dispatcher {
     this.#onFault = onFault;
   }
 
+  /** From now on `filesystem` answers: the same one, watched or no longer. */
+  serveFrom(filesystem: Filesystem): void {
+    this.#talk.filesystem = filesystem;
+  }
+
   /** Where a request is to be read to. */
   get requestBytes(): Uint8Array {
     return this.#talk.request.bytes;

@@ -22,6 +22,7 @@ function run(served: ServedUnion, device: number, wake: number): void {
   const answer = (id: number, request: object) => {
     try {
       tell({ type: 'reply', id, reply: served.control(request, dispatcher) });
+      dispatcher.serveFrom(served.filesystem);
     } catch (error) {
       tell({ type: 'refusal', id, error: toPlainError(error) });
     }

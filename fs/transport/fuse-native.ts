@@ -91,17 +91,13 @@ class NativeMount implements RunningMount {
       more.push(request.dev === false ? 'nodev' : 'dev', request.suid === false ? 'nosuid' : 'suid');
     if (request.exec === false) more.push('noexec');
     const subtype = [request.subtype ?? 'mica', ...more].join(',');
-    this.#mount = new binding(
-      this.mountPoint,
-      operationsOf(served.filesystem, this.#counter, request.onFault),
-      {
-        timeout: false,
-        defaultPermissions: true,
-        allowOther: request.allowOther ?? asRoot,
-        fsname: request.fsname ?? 'mica',
-        subtype,
-      },
-    );
+    this.#mount = new binding(this.mountPoint, operationsOf(served.watched, this.#counter, request.onFault), {
+      timeout: false,
+      defaultPermissions: true,
+      allowOther: request.allowOther ?? asRoot,
+      fsname: request.fsname ?? 'mica',
+      subtype,
+    });
     this.live = new Promise((resolve, reject) => {
       this.#mount.mount((error) => {
         if (error !== null) {

@@ -21,8 +21,8 @@ interface Counting {
 
 export class ServedUnion {
   readonly union: Union;
-  /** The union as requests should reach it: watched, while somebody asks for their events. */
-  readonly filesystem: Filesystem;
+  /** The same, with an event for each request while somebody asks for them. */
+  readonly watched: Filesystem;
   readonly #events = new EventStream(EVENTS_KEPT);
   readonly #start: ServerStart;
   #frozen = false;
@@ -41,7 +41,12 @@ export class ServedUnion {
       close();
       throw error;
     }
-    this.filesystem = traced(this.union, this.#events);
+    this.watched = traced(this.union, this.#events);
+  }
+
+  /** Who is to answer the next request: watching takes time, so it is left out while nobody looks. */
+  get filesystem(): Filesystem {
+    return this.#events.requests ? this.watched : this.union;
   }
 
   /** Answers a control request: `{op, ...}`. EINVAL for one that nobody knows. */

@@ -5,15 +5,18 @@ import {
   appendFileSync,
   closeSync,
   existsSync,
+  fstatSync,
   lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
+  readSync,
   renameSync,
   rmSync,
   statSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { describeWith } from '../requires.js';
@@ -101,6 +104,61 @@ describeWith(['root', 'fuse'], 'a mount over /dev/fuse', () => {
     const explained = await mount.ask({ op: 'explain', pathBase64: Buffer.from('file').toString('base64') });
     expect(explained).toMatchObject({ result: 'absent' });
     expect(await mount.ask({ op: 'none' })).toMatchObject({ error: { errno: 22 } });
+  });
+
+  it('tells of every request while it is asked to', async () => {
+    const mount = await serve();
+    readFileSync(`${mnt}/file`);
+    const { events, lastSeq } = await mount.ask({ op: 'events', since: 0, requests: true });
+    expect(events).toEqual([]);
+    readFileSync(`${mnt}/folder/inner`);
+    const told = (await mount.ask({ op: 'events', since: lastSeq, requests: false }))['events'];
+    expect(told).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({ kind: 'request', operation: 'lookup', path: 'folder/inner' }),
+        expect.objectContaining({ kind: 'request', operation: 'read', path: 'folder/inner' }),
+      ]),
+    );
+    const { lastSeq: before } = await mount.ask({ op: 'events', since: 0 });
+    statSync(`${mnt}/folder`);
+    expect(await mount.ask({ op: 'events', since: before })).toEqual({ events: [], lastSeq: before });
+  });
+
+  it('keeps files that were removed while open, however many others are opened', async () => {
+    scratch.sh('for i in $(seq 300); do echo $i > lower/f$i; done');
+    await serve();
+    const reading = openSync(`${mnt}/file`, 'r');
+    const changing = openSync(`${mnt}/folder/inner`, 'r+');
+    const made = openSync(`${mnt}/made`, 'w+');
+    writeSync(made, 'made');
+    for (const name of ['file', 'folder/inner', 'made']) rmSync(`${mnt}/${name}`);
+    scratch.sh('cat mnt/f[0-9]* > /dev/null; ls mnt > /dev/null');
+    writeSync(changing, 'INNER', 0);
+    writeSync(made, '!', 4);
+    const read = (fd: number) => {
+      const bytes = Buffer.alloc(20);
+      return bytes.toString('utf8', 0, readSync(fd, bytes, 0, 20, 0));
+    };
+    expect([read(reading), read(changing), read(made)]).toEqual(['lower\n', 'INNER\n', 'made!']);
+    expect(fstatSync(changing).nlink).toBe(0);
+    for (const fd of [reading, changing, made]) closeSync(fd);
+    expect(readdirSync(`${mnt}/folder`)).toEqual([]);
+    expect(existsSync(`${mnt}/made`)).toBe(false);
+  });
+
+  it('lets a folder be emptied while others list it', async () => {
+    scratch.sh('for i in $(seq 2000); do : > lower/folder/f$i; done');
+    await serve();
+    const others = spawn('sh', ['-c', `while ls -f ${mnt}/folder > /dev/null; do :; done`], {
+      stdio: 'ignore',
+    });
+    try {
+      scratch.sh('rm -r mnt/folder');
+    } finally {
+      others.kill('SIGKILL');
+    }
+    expect(existsSync(`${mnt}/folder`)).toBe(false);
+    expect(lstatSync(scratch.at('upper/folder')).isCharacterDevice()).toBe(true);
   });
 
   it('that was frozen refuses changes and goes on reading', async () => {
