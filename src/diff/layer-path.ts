@@ -8,11 +8,19 @@ export const WHITEOUT_PREFIX = '.wh.';
 const META_PREFIX = '.wh..wh.';
 export const OPAQUE_NAME = '.wh..wh..opq';
 
+/** PATH_MAX without its NUL: a tree that is deeper could be neither made nor read by a path. */
+const PATH_LIMIT = 4095;
+
 /**
  * A path of an archive without '.', empty names and inner '..'; '' is the root. A leading slash means the root
- * of the layer. Throws StoreError 'corrupt' for a path that leads out of it, which no honest archive holds.
+ * of the layer. Throws StoreError 'corrupt' for a path that leads out of it or is too long, which no honest archive
+ * holds.
  */
 export function cleanPath(path: ByteString): ByteString {
+  if (path.length > PATH_LIMIT) {
+    const why = `a path of ${path.length} bytes is too long`;
+    throw new StoreError('corrupt', 'cannot unpack layer', why);
+  }
   // Nearly every path is clean already, but for './' in front.
   const plain = path.startsWith('./') ? path.slice(2) : path;
   if (!/(?:^|\/)(?:\.{0,2})(?:\/|$)/.test(plain)) return plain;

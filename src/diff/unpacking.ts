@@ -42,6 +42,7 @@ export interface ApplyTarget extends Filesystem {
 }
 
 const DEFAULT_ACL = 'system.posix_acl_default';
+const ID_MAX = 2 ** 32 - 1;
 const EPOCH: Timestamp = { sec: 0, nsec: 0 };
 
 export class Unpacking implements TarVisitor {
@@ -141,6 +142,7 @@ export class Unpacking implements TarVisitor {
   }
 
   #begin(entry: TarEntry): void {
+    assertNumbers(entry);
     const path = cleanPath(entry.path);
     if (path === '') {
       if (entry.type !== 'folder') throw corrupt(entry, 'the root of a layer is a folder');
@@ -183,7 +185,8 @@ export class Unpacking implements TarVisitor {
     // Folder over folder changes attributes only.
     if (target.lookup(parent.node, name, out)) {
       const { node } = out;
-      const both = entry.type === 'folder' && isFolder(out.attr.mode);
+      const wasFolder = isFolder(out.attr.mode);
+      const both = entry.type === 'folder' && wasFolder;
       if (both) this.#setFolder({ node, path }, entry);
       target.forget(node, 1);
       if (both || source?.node === node) {
@@ -193,6 +196,7 @@ export class Unpacking implements TarVisitor {
       }
       this.#keepTimes(parent);
       this.#remove(parent, name, path);
+      if (wasFolder) this.#dropTimes(path);
     } else this.#keepTimes(parent);
     if (source !== undefined) {
       target.link(source.node, parent.node, name, out);
@@ -265,6 +269,10 @@ export class Unpacking implements TarVisitor {
     this.#borrowed.returnFiles(path);
     target.hideBelow(parent.node, name);
     this.#removeTree(parent.node, name);
+  }
+
+  /** Forgets the times of folders that are gone. */
+  #dropTimes(path: ByteString): void {
     for (const folder of this.#folderTimes.keys()) {
       if (folder === path || folder.startsWith(`${path}/`)) this.#folderTimes.delete(folder);
     }
@@ -320,6 +328,19 @@ export class Unpacking implements TarVisitor {
       atime: { sec: attr.atimeSec, nsec: attr.atimeNsec },
       mtime: { sec: attr.mtimeSec, nsec: attr.mtimeNsec },
     });
+  }
+}
+
+/** Refuses numbers that the kernel would cut off or take for something else. */
+function assertNumbers(entry: TarEntry): void {
+  // 2^32 - 1 tells chown(2) to leave an owner as it is.
+  if (entry.uid >= ID_MAX || entry.gid >= ID_MAX)
+    throw corrupt(entry, 'an owner has a number beyond 32 bits');
+  if (entry.type !== 'char' && entry.type !== 'block') return;
+  const { devmajor, devminor } = entry;
+  if (devmajor > 0xfff || devminor > 0xfffff) throw corrupt(entry, 'a device has a number beyond 32 bits');
+  if (entry.type === 'char' && devmajor === 0 && devminor === 0) {
+    throw corrupt(entry, 'a device 0:0 is a mark of overlayfs, and no layer holds one');
   }
 }
 

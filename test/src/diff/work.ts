@@ -96,8 +96,13 @@ export class Work {
 
   /** Unpacks the layer's tar over the same lowers and says in what the result differs. */
   async roundTrip(): Promise<string[]> {
+    return this.differencesTo(await this.tar());
+  }
+
+  /** In what this tree differs from `tar` over the same lowers. */
+  async differencesTo(tar: Uint8Array): Promise<string[]> {
     const again = memLayer('again');
-    await unpackTar(await this.tar(), this.lowers, again);
+    await unpackTar(tar, this.lowers, again);
     const differences = compare(this.union, unionOf([again, ...this.lowers]));
     // The root's time is in no layer.
     return [...differences]
