@@ -9,21 +9,25 @@ interface ModelFile {
   content: string;
   mode: number;
   names: number;
+  /** How often the content was changed, which is what the mtime tells. */
+  touches: number;
 }
 interface ModelFolder {
   readonly kind: 'folder';
   readonly entries: Map<string, ModelNode>;
   mode: number;
+  touches: number;
 }
-type ModelNode = ModelFile | ModelFolder;
+export type ModelNode = ModelFile | ModelFolder;
 
 export class Model {
-  readonly root: ModelFolder = { kind: 'folder', entries: new Map(), mode: 0o755 };
+  readonly root: ModelFolder = { kind: 'folder', entries: new Map(), mode: 0o755, touches: 0 };
 
   mkdir(path: string): void {
     const { folder, name } = this.#place(path);
     if (folder.entries.has(name)) throw new FsError(EEXIST);
-    folder.entries.set(name, { kind: 'folder', entries: new Map(), mode: 0o755 });
+    folder.entries.set(name, { kind: 'folder', entries: new Map(), mode: 0o755, touches: 0 });
+    folder.touches++;
   }
 
   /** As open with O_CREAT | O_TRUNC. */
@@ -31,14 +35,20 @@ export class Model {
     const { folder, name } = this.#place(path);
     const known = folder.entries.get(name);
     if (known?.kind === 'folder') throw new FsError(EISDIR);
-    if (known !== undefined) known.content = content;
-    else folder.entries.set(name, { kind: 'file', content, mode: 0o644, names: 1 });
+    if (known !== undefined) {
+      known.content = content;
+      known.touches++;
+      return;
+    }
+    folder.entries.set(name, { kind: 'file', content, mode: 0o644, names: 1, touches: 0 });
+    folder.touches++;
   }
 
   append(path: string, content: string): void {
     const node = this.node(path);
     if (node.kind === 'folder') throw new FsError(EISDIR);
     node.content += content;
+    if (content !== '') node.touches++;
   }
 
   chmod(path: string, mode: number): void {
@@ -51,6 +61,7 @@ export class Model {
     if (node.kind === 'folder') throw new FsError(EPERM);
     if (folder.entries.has(name)) throw new FsError(EEXIST);
     folder.entries.set(name, node);
+    folder.touches++;
     node.names++;
   }
 
@@ -60,6 +71,7 @@ export class Model {
     if (node === undefined) throw new FsError(ENOENT);
     if (node.kind === 'folder') throw new FsError(EISDIR);
     folder.entries.delete(name);
+    folder.touches++;
     node.names--;
   }
 
@@ -70,6 +82,7 @@ export class Model {
     if (node.kind !== 'folder') throw new FsError(ENOTDIR);
     if (node.entries.size > 0) throw new FsError(ENOTEMPTY);
     folder.entries.delete(name);
+    folder.touches++;
   }
 
   rename(from: string, to: string, flags: number): void {
@@ -83,12 +96,14 @@ export class Model {
     if (to.startsWith(`${from}/`)) throw new FsError(EINVAL);
     if (from.startsWith(`${to}/`)) throw new FsError(flags === RENAME_EXCHANGE ? EINVAL : ENOTEMPTY);
     if (old === node) return;
+    if (old !== undefined && flags !== RENAME_EXCHANGE) assertReplaceable(node, old);
+    source.folder.touches++;
+    target.folder.touches++;
     if (flags === RENAME_EXCHANGE && old !== undefined) {
       source.folder.entries.set(source.name, old);
       target.folder.entries.set(target.name, node);
       return;
     }
-    if (old !== undefined) assertReplaceable(node, old);
     if (old?.kind === 'file') old.names--;
     source.folder.entries.delete(source.name);
     target.folder.entries.set(target.name, node);
@@ -102,6 +117,14 @@ export class Model {
       if (node.kind === 'file') return [line(path, node.mode, node.names, node.content)];
       return [line(path, node.mode, 1), ...this.tree(node, `${path}/`)];
     });
+  }
+
+  /** Every path and what it leads to. */
+  *nodes(folder = this.root, prefix = ''): Generator<[path: string, node: ModelNode]> {
+    for (const [name, node] of folder.entries) {
+      yield [`${prefix}${name}`, node];
+      if (node.kind === 'folder') yield* this.nodes(node, `${prefix}${name}/`);
+    }
   }
 
   /** True if the folder that a path names an entry of exists; how a walk fails is not the filesystem's affair. */

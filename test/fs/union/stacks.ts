@@ -55,15 +55,16 @@ export interface Rig {
 }
 
 export function rig(descriptions: readonly Description[], options: MemLayerOptions = {}): Rig {
-  const numbers = { last: 0 };
+  const { now } = options;
+  const common = { device: 'disk', numbers: { last: 0 }, ...(now && { now }) };
   const lowers = descriptions.map((description, i) =>
-    fillLayer(new MemLayer({ id: `lower${i}`, device: 'disk', numbers }), description),
+    fillLayer(new MemLayer({ id: `lower${i}`, ...common }), description),
   );
-  const upper = new MemLayer({ id: 'upper', device: 'disk', numbers, ...options });
-  return over(lowers, upper, numbers);
+  return over(lowers, new MemLayer({ id: 'upper', ...common, ...options }), common);
 }
 
-export function over(lowers: readonly MemLayer[], upper: MemLayer, numbers: { last: number }): Rig {
+/** `common`: what layers that are added later share with those that are there. */
+export function over(lowers: readonly MemLayer[], upper: MemLayer, common: MemLayerOptions): Rig {
   const stream = new EventStream();
   const events: UnionEvent[] = [];
   stream.listen((event) => events.push(event));
@@ -74,10 +75,10 @@ export function over(lowers: readonly MemLayer[], upper: MemLayer, numbers: { la
     union,
     paths: new Paths(union),
     events,
-    remount: () => over(lowers, upper, numbers),
+    remount: () => over(lowers, upper, common),
     committed: (marks = 'trusted') => {
-      const next = new MemLayer({ id: `upper${lowers.length}`, device: 'disk', numbers, marks });
-      return over([upper, ...lowers], next, numbers);
+      const next = new MemLayer({ id: `upper${lowers.length}`, ...common, marks });
+      return over([upper, ...lowers], next, common);
     },
   };
 }
