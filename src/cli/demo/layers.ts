@@ -2,7 +2,7 @@
 // folder, with whiteouts and opaque marks as the OCI layer specification spells them (layer.md, "Whiteouts").
 
 import { createHash } from 'node:crypto';
-import { createReadStream, createWriteStream, lstatSync, readlinkSync } from 'node:fs';
+import { createWriteStream, lstatSync, readFileSync, readlinkSync } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import {
@@ -76,15 +76,17 @@ async function* tarOf(source: string, content: LayerContent): AsyncGenerator<Uin
     ...(content.opaque ?? []).map((path) => joinPath(path, '.wh..wh..opq')),
   ];
   const firstNames = new Map<string, ByteString>();
+  const isMark = new Set(marks);
   for (const path of [...content.present, ...marks].sort()) {
-    if (marks.includes(path)) {
+    if (isMark.has(path)) {
       yield tarHeader(markEntry(path));
       continue;
     }
+    // Small files: one read each is several times faster than a stream each.
     const entry = entryOf(source, path, firstNames, content.links);
     yield tarHeader(entry);
     if (entry.type !== 'file') continue;
-    yield* createReadStream(placeOf(source, path), { highWaterMark: 1024 * 1024 });
+    yield readFileSync(placeOf(source, path));
     yield tarPadding(entry.size);
   }
   yield TAR_END;

@@ -1,19 +1,31 @@
 // Chooses the files and folders that the demo works on, from a tree that it has never seen. No two of them lie
 // within one another, so that each step shows its own mark and no other.
 
-import { type ByteString, basename } from '../../../fs/index.js';
+import { type ByteString, basename, dirname } from '../../../fs/index.js';
 import { StoreError } from '../../errors.js';
 import type { Tree, TreeEntry } from './tree.js';
 
 export class Places {
   readonly #tree: Tree;
   readonly #taken = new Set<ByteString>();
-  readonly #below: ReadonlyMap<ByteString, number>;
+  /** How many entries lie below each folder. */
+  readonly #below = new Map<ByteString, number>();
+  /** Folders that have folders in them. */
+  readonly #withFolders = new Set<ByteString>();
+  /** Folders with a folder below that this user may not change. */
+  readonly #foreignBelow = new Set<ByteString>();
   readonly #uid = process.getuid?.() ?? 0;
 
   constructor(tree: Tree) {
     this.#tree = tree;
-    this.#below = countBelow(tree);
+    for (const [path, entry] of tree) {
+      const isFolder = entry.kind === 'folder';
+      for (const folder of foldersAbove(path)) {
+        this.#below.set(folder, (this.#below.get(folder) ?? 0) + 1);
+        if (isFolder) this.#withFolders.add(folder);
+        if (isFolder && !this.#isOwn(entry)) this.#foreignBelow.add(folder);
+      }
+    }
   }
 
   /** Keeps a path, with all above and below it, from being chosen. */
@@ -53,7 +65,7 @@ export class Places {
         entry.kind === 'folder' && path.includes('/') && below >= 2 && below <= 200 && this.#mayWrite(path)
       );
     };
-    return this.#choose('folder', fits, (path) => this.#hasFolders(path) === deep);
+    return this.#choose('folder', fits, (path) => this.#withFolders.has(path) === deep);
   }
 
   #choose(
@@ -85,13 +97,6 @@ export class Places {
     return path;
   }
 
-  #hasFolders(path: ByteString): boolean {
-    for (const [other, entry] of this.#tree) {
-      if (entry.kind === 'folder' && other.startsWith(`${path}/`)) return true;
-    }
-    return false;
-  }
-
   #isFree(path: ByteString): boolean {
     for (const taken of this.#taken) {
       if (path === taken || path.startsWith(`${taken}/`) || taken.startsWith(`${path}/`)) return false;
@@ -102,25 +107,16 @@ export class Places {
   /** Whether this user may change an entry, its folder and all that is below it. */
   #mayWrite(path: ByteString): boolean {
     if (this.#uid === 0) return true;
-    const own = (entry: TreeEntry | undefined) => entry?.uid === this.#uid && (entry.mode & 0o200) !== 0;
-    const above = path.lastIndexOf('/');
-    if (!own(this.#tree.get(path)) || !own(this.#tree.get(above < 0 ? '' : path.slice(0, above))))
-      return false;
-    for (const [other, entry] of this.#tree) {
-      if (entry.kind === 'folder' && other.startsWith(`${path}/`) && !own(entry)) return false;
-    }
-    return true;
+    if (this.#foreignBelow.has(path)) return false;
+    return this.#isOwn(this.#tree.get(path)) && this.#isOwn(this.#tree.get(dirname(path)));
+  }
+
+  #isOwn(entry: TreeEntry | undefined): boolean {
+    return entry?.uid === this.#uid && (entry.mode & 0o200) !== 0;
   }
 }
 
-/** How many entries lie below each folder. */
-function countBelow(tree: Tree): ReadonlyMap<ByteString, number> {
-  const counts = new Map<ByteString, number>();
-  for (const path of tree.keys()) {
-    for (let slash = path.lastIndexOf('/'); slash > 0; slash = path.lastIndexOf('/', slash - 1)) {
-      const folder = path.slice(0, slash);
-      counts.set(folder, (counts.get(folder) ?? 0) + 1);
-    }
-  }
-  return counts;
+/** The folders above a path, nearest first, without the root. */
+function* foldersAbove(path: ByteString): Generator<ByteString> {
+  for (let folder = dirname(path); folder !== ''; folder = dirname(folder)) yield folder;
 }
