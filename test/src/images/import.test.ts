@@ -184,6 +184,23 @@ describe('an import that fails leaves the store as it was', () => {
       () => good().set(blobPath(image.config.digest), Buffer.alloc(image.config.size, 0x20)),
     ],
     [
+      'a config that says something else than its digest',
+      'corrupt',
+      () => {
+        const text = Buffer.from(blobOf(image, image.config.digest)).toString();
+        return good().set(blobPath(image.config.digest), Buffer.from(text.replace('amd64', 'amd65')));
+      },
+    ],
+    [
+      'a manifest that says something else than its digest',
+      'corrupt',
+      () => {
+        const text = Buffer.from(blobOf(image, image.descriptor.digest)).toString();
+        const other = text.replace(image.layers[1]!.digest, image.layers[0]!.digest);
+        return good().set(blobPath(image.descriptor.digest), Buffer.from(other));
+      },
+    ],
+    [
       'fewer diff IDs than layers',
       'corrupt',
       () => {
