@@ -4,7 +4,7 @@
 
 import { existsSync, readFileSync } from 'node:fs';
 import { release } from 'node:os';
-import { ENOSYS, FsError, sys } from '../fs/index.js';
+import { ENOSYS, FsError, FUSE_FEATURES, sys } from '../fs/index.js';
 
 interface Probed {
   /** The oldest Linux that has it. */
@@ -58,7 +58,8 @@ const TABLE = {
 export type FeatureName = keyof typeof TABLE;
 
 export interface Feature {
-  readonly name: FeatureName;
+  /** A FeatureName, or the name of a feature of the FUSE protocol. */
+  readonly name: string;
   readonly since: string;
   readonly gives: string;
   readonly probedBy: string;
@@ -77,22 +78,26 @@ export function switchedOff(list: string | undefined = process.env['MICA_WITHOUT
   return new Set((list ?? '').split(',').map((name) => name.trim()));
 }
 
-/** The whole table, probed now. */
+/** The whole table, probed now. What FUSE has is agreed on when a mount begins; here the kernel's release answers. */
 export function probeFeatures(without: ReadonlySet<string> = switchedOff()): readonly Feature[] {
-  return (Object.keys(TABLE) as FeatureName[]).map((name) => {
-    const { since, gives, probedBy, missing }: Probed = TABLE[name];
+  const overlay = Object.entries<Probed>(TABLE).map(([name, probed]) => ({ name, ...probed }));
+  const fuse = FUSE_FEATURES.map(({ name, since, gives }) => ({
+    name,
+    since,
+    gives,
+    probedBy: 'INIT of each mount; here the release of the kernel',
+    missing: () => (kernelAtLeast(since) ? undefined : `Linux ${release()} is older than ${since}`),
+  }));
+  return [...overlay, ...fuse].map(({ name, since, gives, probedBy, missing }) => {
     const why = without.has(name) ? 'switched off by MICA_WITHOUT' : missing();
     return { name, since, gives, probedBy, ok: why === undefined, why: why ?? '' };
   });
 }
 
-/** The features that are there now. */
-export function featureSet(without?: ReadonlySet<string>): FeatureSet {
-  return new Set(
-    probeFeatures(without)
-      .filter((feature) => feature.ok)
-      .map((feature) => feature.name),
-  );
+/** What overlay mounts may make use of now. */
+export function featureSet(without: ReadonlySet<string> = switchedOff()): FeatureSet {
+  const names = Object.keys(TABLE) as FeatureName[];
+  return new Set(names.filter((name) => !without.has(name) && TABLE[name].missing() === undefined));
 }
 
 /**

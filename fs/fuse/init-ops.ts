@@ -28,6 +28,7 @@ import {
   fuse_setxattr_in,
 } from './abi.js';
 import { type Conversation, MAX_PAGES, MAX_WRITE, type Outcome } from './conversation.js';
+import { flagsWithout } from './features.js';
 
 const WANTED =
   // Readahead in parallel; large writes (without it every write is one page, even at minor 45); large requests.
@@ -74,7 +75,7 @@ export function init(talk: Conversation): Outcome {
   if (major > FUSE_KERNEL_VERSION) return fuse_init_out.size;
   if (major < FUSE_KERNEL_VERSION || minor < FUSE_OLDEST_MINOR) return -EPROTO;
 
-  const offered = request.u32(fuse_init_in.flags);
+  const offered = request.u32(fuse_init_in.flags) & ~flagsWithout();
   talk.opensUnasked = (offered & ZERO_MESSAGE_OPENS) === ZERO_MESSAGE_OPENS;
   // O_TRUNC of an open that is not asked for comes as SETATTR, which is one request as well.
   const agreed = offered & WANTED & ~(talk.opensUnasked ? FUSE_ATOMIC_O_TRUNC : 0);

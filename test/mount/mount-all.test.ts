@@ -44,7 +44,7 @@ describeWith(['root', 'overlay'], 'mounts that came as data', () => {
   });
 
   it('are an overlay with more words than a page holds', async () => {
-    const lowers = Array.from({ length: 100 }, (_, n) => join(root, `layer-${n}`.padEnd(60, '-')));
+    const lowers = Array.from({ length: 100 }, (_, n) => join(root, `layer-${n}`.padEnd(25, '-')));
     for (const [n, path] of lowers.entries()) {
       mkdirSync(path);
       writeFileSync(join(path, `${n}`), '');
