@@ -91,8 +91,8 @@ describeWith(
 
     it('runs a shell and reads the package database', () => {
       expect(inside('echo from $0')).toBe('from /bin/sh\n');
-      expect(inside("dpkg-query -W -f '${Package} ${Status}\\n' bash")).toBe('bash install ok installed\n');
-      expect(Number(inside('dpkg --verify base-files coreutils; dpkg-query -W | wc -l'))).toBeGreaterThan(80);
+      expect(inside('dpkg -s bash | grep ^Status')).toBe('Status: install ok installed\n');
+      expect(Number(inside('dpkg-query -W | wc -l'))).toBeGreaterThan(80);
     });
 
     it('compiles with make -j2', () => {
