@@ -122,7 +122,7 @@ switch (verb) {
     build();
     break;
   case 'check': {
-    install();
+    build();
     process.exit(check().failed === 0 ? 0 : 1);
     break;
   }
