@@ -58,6 +58,7 @@ function check() {
     'types of the tests': [node, ['node_modules/typescript/bin/tsc', '-p', 'test']],
     boundaries: [node, ['test/house/boundaries.mjs']],
     'union in a browser': [node, ['test/house/browser-bundle.mjs']],
+    'loads on macOS': [node, ['test/house/loads-elsewhere.mjs']],
     'lock file': [node, ['test/house/lock-file.mjs']],
     'dead code': [node, ['node_modules/knip/bin/knip.js']],
   };
