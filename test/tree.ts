@@ -60,7 +60,7 @@ export interface TreeOptions {
 export function listTree(root: string, options: TreeOptions = {}): Map<string, string> {
   const attributes = xattrs(root);
   const entries = new Map<string, string>();
-  const groups = new Map<string, string>();
+  const groups = new Map<string, string[]>();
   const walk = (dir: string): void => {
     const at = Buffer.concat([Buffer.from(root), Buffer.from(`/${dir}`, 'latin1')]);
     const names = readdirSync(at, { encoding: 'buffer' }).map((name) => name.toString('latin1'));
@@ -77,8 +77,7 @@ export function listTree(root: string, options: TreeOptions = {}): Map<string, s
       if (stat.isFile()) words.push(`size=${stat.size}`, `content=${contentDigest(full)}`);
       if (!stat.isDirectory() && stat.nlink > 1n) {
         const key = `${stat.dev}:${stat.ino}`;
-        if (!groups.has(key)) groups.set(key, path);
-        words.push(`links=${stat.nlink}`, `group=${groups.get(key)}`);
+        groups.set(key, [...(groups.get(key) ?? []), path]);
       }
       const extra = attributes.get(path) ?? attributes.get(`./${path}`);
       if (extra) words.push(`xattrs=${extra}`);
@@ -87,6 +86,12 @@ export function listTree(root: string, options: TreeOptions = {}): Map<string, s
     }
   };
   walk('');
+  // Names that are one file. Not st_nlink: in a union it also counts names of a lower layer that upper layers hide,
+  // as the kernel's overlayfs does.
+  for (const names of groups.values()) {
+    if (names.length > 1)
+      for (const name of names) entries.set(name, `${entries.get(name)} one-with=${names[0]}`);
+  }
   return entries;
 }
 
