@@ -17,7 +17,7 @@ function makeRoot(scratch: Scratch): { tar: string; folder: string } {
       writeFileSync(join(folder, `d${d}`, `f${n}`), `content ${d} ${n}\n`.repeat(50));
   }
   const tar = scratch.path('root.tar');
-  execFileSync('tar', ['-C', folder, '-cf', tar, '.']);
+  execFileSync('tar', ['-C', folder, '--format=pax', '-cf', tar, '.']);
   return { tar, folder };
 }
 
