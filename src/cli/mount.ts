@@ -24,8 +24,8 @@ interface Words {
 
 export const declareMount: Declare = (command, act) => {
   command
-    .argument('[word]', 'an image, a snapshot or an active key; none with --lower')
-    .argument('<dir>', 'an existing folder')
+    .argument('<word>', 'an image, a snapshot or an active key; with --lower the folder, alone')
+    .argument('[dir]', 'an existing folder')
     .option('--key <key>', 'name of the new active snapshot or view; default: made up')
     .option('--read-only', 'a view: nothing can be changed')
     .option('--settle', 'make the upper plain at the unmount', notYet)
