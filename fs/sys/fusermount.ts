@@ -43,11 +43,17 @@ export function mountWithHelper(target: ByteString, options: ByteString): number
   if (libc().socketpair(AF_UNIX, SOCK_STREAM_CLOEXEC, 0, new Uint8Array(pair.buffer)) < 0) fail('socketpair');
   const [ours, theirs] = pair as unknown as [number, number];
   try {
-    const text = runHelper(['-o', toText(options), '--', toText(target)], theirs);
-    libc().close(theirs);
+    let text: string;
+    try {
+      text = runHelper(['-o', toText(options), '--', toText(target)], theirs);
+    } finally {
+      // Before receiving: with our own copy open the stream would never end.
+      libc().close(theirs);
+    }
     const fd = receiveDescriptor(ours);
-    if (fd === undefined)
+    if (fd === undefined) {
       throw new FsError(EPERM, `mount ${toText(target)}: ${text || 'fusermount3 sent no descriptor'}`);
+    }
     return fd;
   } finally {
     libc().close(ours);

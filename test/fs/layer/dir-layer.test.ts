@@ -12,6 +12,7 @@ describe.runIf(root)('as root', () => {
     uid: 1234,
     gid: 5678,
     trusted: true,
+    persistent: true,
   });
 });
 
@@ -19,4 +20,5 @@ describeLayer('a real folder with user marks', () => makeRealLayer('user'), {
   uid: process.getuid?.() ?? 0,
   gid: process.getgid?.() ?? 0,
   trusted: root,
+  persistent: true,
 });

@@ -33,8 +33,16 @@ afterAll(() => {
 
 const make = (): RealLayer => makeRealLayer('user');
 
-describeLayer("an ordinary user's folder, objects of his own", make, { ...own, trusted: false });
-describeLayer("an ordinary user's folder, objects of others", make, { ...other, trusted: false });
+describeLayer("an ordinary user's folder, objects of his own", make, {
+  ...own,
+  trusted: false,
+  persistent: true,
+});
+describeLayer("an ordinary user's folder, objects of others", make, {
+  ...other,
+  trusted: false,
+  persistent: true,
+});
 
 describe('stand-ins', () => {
   let test: RealLayer;
