@@ -35,6 +35,11 @@ const NEEDS = {
     const known = spawnSync('grep', ['-qw', 'overlay', '/proc/filesystems']).status === 0;
     return known || spawnSync('modprobe', ['overlay']).status === 0 ? undefined : 'no overlay in this kernel';
   },
+  /** The reference for archives; what macOS calls tar is another. */
+  'gnu tar': () =>
+    spawnSync('tar', ['--version'], { encoding: 'utf8' }).stdout?.includes('GNU') === true
+      ? undefined
+      : 'tar is not GNU tar',
 } as const;
 
 export type Need = keyof typeof NEEDS | `program:${string}`;

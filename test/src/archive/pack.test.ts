@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { type ArchiveMember, packTar } from '../../../src/archive/pack.js';
+import { describeWith } from '../../requires.js';
 import { gnuTar, readTar } from '../diff/tar-tools.js';
 
 const file = (path: string, content: string | Uint8Array, size = content.length): ArchiveMember => ({
@@ -46,9 +47,6 @@ test('members come in order, with no owner and no time', async () => {
     ['blobs/sha256/empty', 'file', 0, 0o644, 0, 0, 0],
   ]);
   expect(entries[2]!.content.equals(Buffer.alloc(1_000_001, 'b'))).toBe(true);
-  expect(gnuTar(['-tf', '-'], tar).toString()).toBe(
-    'oci-layout\nblobs/sha256/\nblobs/sha256/big\nblobs/sha256/empty\n',
-  );
 });
 
 test('the same members are the same bytes', async () => {
@@ -93,4 +91,12 @@ test('a reader that stops early stops the members', async () => {
   for await (const chunk of packTar([endless])) if (chunk.length > 512) break;
   for (let turns = 0; ended === 0 && turns < 1000; turns++) await setImmediate();
   expect(ended).toBe(1);
+});
+
+describeWith(['gnu tar'], 'GNU tar', () => {
+  test('lists the members', async () => {
+    expect(gnuTar(['-tf', '-'], await packed(MEMBERS)).toString()).toBe(
+      'oci-layout\nblobs/sha256/\nblobs/sha256/big\nblobs/sha256/empty\n',
+    );
+  });
 });

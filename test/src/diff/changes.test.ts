@@ -4,7 +4,7 @@ import { changesBetween } from '../../../src/diff/changes.js';
 import { compare } from '../../../src/diff/compare.js';
 import { nodeAt } from '../../../src/diff/tree-walk.js';
 import { StoreError } from '../../../src/errors.js';
-import { type Draft, gnuTar, readTar } from './tar-tools.js';
+import { type Draft, readTar } from './tar-tools.js';
 import { chainOf, memLayer, unionOf, unpackTar } from './trees.js';
 import { Work } from './work.js';
 
@@ -166,8 +166,6 @@ describe('the tar', () => {
     const tar = await work.tar();
     expect(readTar(tar).map(({ path }) => path)).toEqual(['d', 'd-later', 'd/.wh.b', 'd/0', 'new', 'new/x']);
     expect((await work.tar()).equals(tar)).toBe(true);
-    const listed = gnuTar(['-tf', '-'], tar).toString().trim().split('\n');
-    expect(listed).toEqual(['d/', 'd-later', 'd/.wh.b', 'd/0', 'new/', 'new/x']);
   });
 
   test('leaves out sockets', async () => {

@@ -1,10 +1,11 @@
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { gunzipSync, gzipSync } from 'node:zlib';
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { type Bytes, compress, compressionOf, decompress } from '../../../src/diff/compression.js';
 import { ZSTD_READERS } from '../../../src/diff/zstd.js';
 import { StoreError } from '../../../src/errors.js';
+import { describeWith } from '../../requires.js';
 
 async function* pieces(bytes: Uint8Array, step: number): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += step) yield bytes.subarray(at, at + step);
@@ -77,9 +78,7 @@ test('gzip output names no time, file or system, and is the same each time', asy
   expect(gunzipSync(first).equals(both)).toBe(true);
 });
 
-const hasProgram = spawnSync('zstd', ['--version']).status === 0;
-
-describe.runIf(hasProgram)('zstd', () => {
+describeWith(['program:zstd'], 'zstd', () => {
   const frame = (bytes: Uint8Array, ...args: string[]) => {
     return spawnSync('zstd', ['-cq', ...args], { input: bytes, maxBuffer: 1 << 26 }).stdout;
   };

@@ -63,3 +63,10 @@ export function gnuTar(args: readonly string[], input?: Uint8Array): Buffer {
     env: { ...process.env, LC_ALL: 'C.UTF-8' },
   });
 }
+
+/** Makes the checksum of the header at `at` right again. */
+export function fixChecksum(tar: Buffer, at: number): void {
+  tar.fill(0x20, at + 148, at + 156);
+  const sum = tar.subarray(at, at + 512).reduce((total, byte) => total + byte, 0);
+  tar.write(`${sum.toString(8).padStart(6, '0')}\0 `, at + 148, 'latin1');
+}
