@@ -137,6 +137,11 @@ export class Model {
     return folder.kind === 'folder';
   }
 
+  find(path: string): ModelNode | undefined {
+    const { folder, name } = this.#place(path);
+    return folder.entries.get(name);
+  }
+
   node(path: string): ModelNode {
     const { folder, name } = this.#place(path);
     const node = folder.entries.get(name);

@@ -1,5 +1,5 @@
 // Random operations, and their application to a filesystem and the model at once. They meet often, because all
-// names are made of three letters.
+// names are made of four letters.
 
 import fc from 'fast-check';
 import { expect } from 'vitest';
@@ -9,18 +9,25 @@ import { Model } from './model.js';
 import type { Description } from './stacks.js';
 
 export type Operation =
-  | { readonly op: 'mkdir' | 'unlink' | 'rmdir' | 'remount' | 'chmod'; readonly path: string }
+  | { readonly op: 'mkdir' | 'unlink' | 'rmdir' | 'rmtree' | 'remount' | 'chmod'; readonly path: string }
   | { readonly op: 'write' | 'append'; readonly path: string; readonly content: string }
   | { readonly op: 'link'; readonly path: string; readonly to: string }
   | { readonly op: 'rename'; readonly path: string; readonly to: string; readonly flags: number };
 
-const name = fc.constantFrom('a', 'b', 'c');
-const path = fc.array(name, { minLength: 1, maxLength: 3 }).map((names) => names.join('/'));
+const name = fc.constantFrom('a', 'b', 'c', 'd');
+const path = fc
+  .oneof(
+    { weight: 4, arbitrary: fc.tuple(name) },
+    { weight: 3, arbitrary: fc.tuple(name, name) },
+    { weight: 1, arbitrary: fc.tuple(name, name, name) },
+  )
+  .map((names) => names.join('/'));
 const content = fc.string({ unit: 'grapheme-ascii', maxLength: 4 });
 export const operation: fc.Arbitrary<Operation> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ op: fc.constant('mkdir' as const), path }) },
   { weight: 3, arbitrary: fc.record({ op: fc.constant('unlink' as const), path }) },
   { weight: 2, arbitrary: fc.record({ op: fc.constant('rmdir' as const), path }) },
+  { weight: 2, arbitrary: fc.record({ op: fc.constant('rmtree' as const), path }) },
   { weight: 1, arbitrary: fc.record({ op: fc.constant('remount' as const), path }) },
   { weight: 1, arbitrary: fc.record({ op: fc.constant('chmod' as const), path }) },
   {
@@ -40,7 +47,10 @@ export const operation: fc.Arbitrary<Operation> = fc.oneof(
 );
 
 /** A layer is what random operations leave in the upper of the layers below it: whiteouts, marks and all. */
-export const layers = fc.array(fc.array(operation, { maxLength: 12 }), { minLength: 1, maxLength: 3 });
+export const layers = fc.array(fc.array(operation, { maxLength: 20, size: 'max' }), {
+  minLength: 1,
+  maxLength: 3,
+});
 
 /** Does one step to both, which must agree on how it ends. A step below a missing folder is left out. */
 export function apply(paths: Paths, model: Model, step: Operation): void {
@@ -73,9 +83,23 @@ export function apply(paths: Paths, model: Model, step: Operation): void {
     case 'rename':
       both((one) => one.rename(step.path, step.to, step.flags));
       break;
+    case 'rmtree':
+      removeTree(paths, model, step.path);
+      break;
     case 'remount':
       break;
   }
+}
+
+function removeTree(paths: Paths, model: Model, at: string): void {
+  const node = model.find(at);
+  if (node === undefined) return;
+  if (node.kind === 'file') {
+    apply(paths, model, { op: 'unlink', path: at });
+    return;
+  }
+  for (const name of [...node.entries.keys()]) removeTree(paths, model, `${at}/${name}`);
+  apply(paths, model, { op: 'rmdir', path: at });
 }
 
 function append(paths: Paths, at: string, data: string): void {
