@@ -12,7 +12,7 @@ import type { Driver } from './mount.js';
 import { unmountPlace } from './mount-all.js';
 import { mountFailure } from './mount-failure.js';
 import { checkMountPoint } from './mount-point.js';
-import { bootId, markOf } from './process-life.js';
+import { bootId, markOf, mountNamespace } from './process-life.js';
 import { settleForKernel } from './settle.js';
 import { startHost } from './start.js';
 import { type MountedSnapshot, type MountRow, MountTable } from './table.js';
@@ -126,6 +126,7 @@ function mountHeld(stack: StackDescription, target: string, readOnly: boolean): 
       since: timeNow(),
       ...(found === undefined || readOnly ? {} : { upper: { device: found.dev, inode: found.ino } }),
       boot: bootId(),
+      mountNamespace: mountNamespace(),
     };
   } catch (error) {
     throw mountFailure(`cannot mount at ${target}`, error);

@@ -1,6 +1,6 @@
 // Whether a process that was written down is still the one it was: a number alone may have gone to another.
 
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 export interface ProcessMark {
   readonly pid: number;
@@ -47,4 +47,23 @@ export function bootId(): string {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
     throw error;
   }
+}
+
+/** Names the mount namespace of a process (namespaces(7)); '' where it is not known. */
+export function mountNamespace(pid: number | 'self' = 'self'): string {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/mnt`);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    // Ended, or another user's, or a system without /proc.
+    if (code === 'ENOENT' || code === 'ESRCH' || code === 'EACCES' || code === 'EPERM') return '';
+    throw error;
+  }
+}
+
+/** A process that lives in a mount namespace; undefined if the namespace has gone, or is not this user's to see. */
+export function processIn(namespace: string): number | undefined {
+  return readdirSync('/proc')
+    .map(Number)
+    .find((pid) => pid > 0 && mountNamespace(pid) === namespace);
 }

@@ -9,7 +9,7 @@ import type { ControlRequest } from './control.js';
 import { serveControl } from './control-socket.js';
 import type { HostSpec } from './host-spec.js';
 import { mountFailure } from './mount-failure.js';
-import { bootId, markOf } from './process-life.js';
+import { bootId, markOf, mountNamespace } from './process-life.js';
 import { type MountRow, MountTable } from './table.js';
 
 export interface ServedMount {
@@ -83,6 +83,7 @@ function rowOf(
     ...(spec.log === undefined ? {} : { log: spec.log }),
     ...(found === undefined ? {} : { upper: { device: found.dev, inode: found.ino } }),
     boot: bootId(),
+    mountNamespace: mountNamespace(),
   };
 }
 

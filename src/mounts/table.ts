@@ -10,7 +10,7 @@ import { FsError, fromText, sys } from '../../fs/index.js';
 import { StoreError } from '../errors.js';
 import type { Driver } from './mount.js';
 import { type MountPoint, mountAt, readMounts } from './mountinfo.js';
-import { bootId, isAlive, type ProcessMark } from './process-life.js';
+import { bootId, isAlive, mountNamespace, type ProcessMark, processIn } from './process-life.js';
 
 export type MountState = 'live' | 'dead';
 
@@ -43,6 +43,8 @@ export interface MountRow {
   /** The folder that is written: found by these, however it is reached. */
   readonly upper?: { readonly device: number; readonly inode: number };
   readonly boot: string;
+  /** The mount namespace in which the mount was made; '' where it is not known. */
+  readonly mountNamespace: string;
 }
 
 export interface ListedMount extends MountRow {
@@ -190,11 +192,21 @@ function stateOf(row: MountRow, here: readonly MountPoint[]): MountState | undef
   if (row.boot !== bootId()) return undefined;
   const served = row.driver === 'fuse';
   const alive = served && isAlive(row.process);
-  // A server's mount is looked for where the server lives: it may be in a mount namespace of its own.
-  const mounts = alive ? (readMounts(row.process.pid) ?? here) : here;
-  const mount = mountAt(row.target, mounts);
-  if (process.platform === 'linux' && (mount === undefined || !fits(row, mount))) return undefined;
+  if (process.platform === 'linux') {
+    const mount = mountAt(row.target, mountsWhere(row, alive) ?? here);
+    if (mount === undefined || !fits(row, mount)) return undefined;
+  }
   return served && !alive ? 'dead' : 'live';
+}
+
+/**
+ * The mounts of the namespace that a row's mount was made in, seen through its server, or through any process
+ * there. A namespace in which nobody lives any more has taken its mounts along. undefined: it is our own.
+ */
+function mountsWhere(row: MountRow, alive: boolean): readonly MountPoint[] | undefined {
+  if (row.mountNamespace === '' || row.mountNamespace === mountNamespace()) return undefined;
+  const pid = alive ? row.process.pid : processIn(row.mountNamespace);
+  return pid === undefined ? [] : readMounts(pid);
 }
 
 function fits(row: MountRow, mount: MountPoint): boolean {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { mountAt, parseMountinfo, readMounts } from '../../../src/mounts/mountinfo.js';
-import { bootId, isAlive, markOf } from '../../../src/mounts/process-life.js';
+import { bootId, isAlive, markOf, mountNamespace } from '../../../src/mounts/process-life.js';
 import { type MountRow, MountTable } from '../../../src/mounts/table.js';
 
 let state: string;
@@ -25,6 +25,7 @@ function row(more: Partial<MountRow> = {}): MountRow {
     readOnly: false,
     since: '2024-01-01T00:00:00.000000000Z',
     boot: bootId(),
+    mountNamespace: mountNamespace(),
     ...more,
   };
 }
@@ -53,6 +54,12 @@ describe('the mount table', () => {
     expect(table.list()).toEqual([]);
     expect(table.sweep()).toHaveLength(1);
     expect(readdirSync(table.folder)).toEqual([]);
+  });
+
+  it('forgets the mounts of a namespace in which nobody lives any more', () => {
+    table.put(row({ mountNamespace: 'mnt:[1]' }));
+    expect(table.list()).toEqual([]);
+    expect(table.sweep()).toHaveLength(1);
   });
 
   it('says that the work in an active snapshot is kept', () => {
