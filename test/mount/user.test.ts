@@ -47,7 +47,7 @@ describeWith(['fuse', 'program:fusermount3', 'program:unshare'], 'an ordinary us
     const make =
       'mkdir low/d low/e && echo lower > low/f && echo in > low/d/in && echo x > low/e/x && ln low/f low/g';
     execFileSync('sh', ['-c', make], { cwd: base });
-    if (asRoot) execFileSync('chown', ['-R', 'nobody', base]);
+    if (asRoot) execFileSync('chown', ['-R', 'nobody:nogroup', base]);
   });
 
   afterEach(() => {
