@@ -76,7 +76,12 @@ export function openUpperDir(
     const marks = options.marks ?? (mayUseTrustedXattrs() ? 'trusted' : 'user');
     const dialect = options.dialect ?? 'overlay';
     const id = options.id ?? toText(upperPath);
-    return new UpperDir(root, id, upperRules(root, marks, dialect), work);
+    return new UpperDir(
+      root,
+      id,
+      upperRules(root, marks, dialect, () => work.markStandIns()),
+      work,
+    );
   } catch (error) {
     closeFd(root);
     throw error;

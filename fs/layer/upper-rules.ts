@@ -44,8 +44,13 @@ export function hasOverrides(root: number): boolean {
   return OVERRIDE_NAMES.some((name) => getXattr(root, name) !== undefined);
 }
 
-/** The rules of the upper whose root is open as `root`. */
-export function upperRules(root: number, marks: MarkPrefix, dialect: Dialect): UpperRules {
+/** The rules of the upper whose root is open as `root`; `markStandIns` is called before the first stand-in is made. */
+export function upperRules(
+  root: number,
+  marks: MarkPrefix,
+  dialect: Dialect,
+  markStandIns: () => void,
+): UpperRules {
   const privileged =
     inFirstUserNamespace() && [CAP_CHOWN, CAP_FOWNER, CAP_MKNOD].every((bit) => hasCapability(bit));
   const rules = {
@@ -59,6 +64,7 @@ export function upperRules(root: number, marks: MarkPrefix, dialect: Dialect): U
     inheritance: 0,
     enableOverrides(): void {
       if (rules.overrides) return;
+      markStandIns();
       // Readers believe override_stat of single files only where the root of the layer has it.
       const attr = new Attr();
       statFd(root, attr);

@@ -2,7 +2,7 @@
 // is emptied at open, `index/` joins hard links, `work/incompat/` names what other readers cannot understand.
 // Whoever has the flock on the work folder is the upper's one writer; the kernel frees it when that process ends.
 
-import { EBUSY, EINVAL, EMLINK, EXDEV, FsError, isErrno } from '../errno.js';
+import { EBUSY, EINVAL, EMLINK, ENOTEMPTY, EXDEV, FsError, isErrno } from '../errno.js';
 import { Attr } from '../filesystem.js';
 import { isFolder, S_IFCHR } from '../mode.js';
 import { type ByteString, toText } from '../name.js';
@@ -45,6 +45,8 @@ const HOLDER_FILE = 'holder.json';
 const INCOMPAT = 'incompat';
 /** Our own entry in `work/incompat`: the upper is not plain. */
 const GUARD = 'mica';
+/** Owners or types stand in override_stat, which no settling changes. */
+const STAND_INS = 'mica-stand-ins';
 const LOCK_STEP_MS = 50;
 
 export class WorkFolder {
@@ -127,15 +129,13 @@ export class WorkFolder {
 
   setGuard(on: boolean): void {
     if (on === this.#guarded) return;
-    const incompat = openPrivateFolder(this.fd, INCOMPAT);
-    try {
-      if (on) makeFolderAt(incompat, GUARD, 0o700);
-      else removeFolderAt(incompat, GUARD);
-    } finally {
-      closeFd(incompat);
-    }
-    if (!on) removeFolderAt(this.fd, INCOMPAT);
+    this.#setIncompat(GUARD, on);
     this.#guarded = on;
+  }
+
+  /** From now on the kernel refuses this upper, because it would show other owners and types than we do. */
+  markStandIns(): void {
+    this.#setIncompat(STAND_INS, true);
   }
 
   close(): void {
@@ -181,6 +181,18 @@ export class WorkFolder {
     }
   }
 
+  #setIncompat(name: ByteString, on: boolean): void {
+    const incompat = openPrivateFolder(this.fd, INCOMPAT);
+    try {
+      if (!on) removeFolderAt(incompat, name);
+      else if (!statAt(incompat, name, new Attr())) makeFolderAt(incompat, name, 0o700);
+    } finally {
+      closeFd(incompat);
+    }
+    const failure = on ? 0 : removeFolderErrno(this.fd, INCOMPAT);
+    if (failure !== 0 && failure !== ENOTEMPTY) throw new FsError(failure, 'guard');
+  }
+
   /** True if our guard stands. Any other entry is a feature that is not understood here (ovl_workdir_cleanup). */
   #readIncompat(): boolean {
     if (!statAt(this.fd, INCOMPAT, new Attr())) return false;
@@ -189,7 +201,8 @@ export class WorkFolder {
     try {
       listFolder(incompat, (name) => {
         if (name === GUARD) guarded = true;
-        else throw new FsError(EINVAL, `upper with incompatible feature '${toText(name)}' (work/incompat)`);
+        else if (name !== STAND_INS)
+          throw new FsError(EINVAL, `upper with incompatible feature '${toText(name)}' (work/incompat)`);
         return undefined;
       });
     } finally {

@@ -1,7 +1,7 @@
 // An upper that an ordinary user writes: what such a user cannot store on an object stands in override_stat, and
 // the layer shows it as if it had been stored. Started as root, this file gives root up while it runs.
 
-import { lstatSync, readFileSync } from 'node:fs';
+import { lstatSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Attr } from '../../../fs/filesystem.js';
@@ -103,6 +103,18 @@ describe('stand-ins', () => {
     expect(readFileSync(real('l'), 'latin1')).toBe('to/\xff');
     expect(test.layer.standIns).toBe(true);
     expect(stored('.', 'user.containers.override_stat')).toMatch(/^\d+:\d+:0755:dir$/);
+  });
+
+  it('keep other programs out, whether the upper is settled or not', () => {
+    const entries = (): string[] => readdirSync(join(test.base, 'work/work/incompat')).sort();
+    layer.make('', 'f', at(S_IFREG | 0o644, other));
+    expect([layer.guarded, entries()]).toEqual([false, ['mica-stand-ins']]);
+    layer.setGuard(true);
+    expect(entries()).toEqual(['mica', 'mica-stand-ins']);
+    layer.setGuard(false);
+    layer = test.reopen?.() ?? layer;
+    expect([layer.guarded, entries()]).toEqual([false, ['mica-stand-ins']]);
+    expect(look('f').attr).toMatchObject(other);
   });
 
   it('keep owner and mode through changes of one of them', () => {
