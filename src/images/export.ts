@@ -2,7 +2,7 @@
 // with a manifest.json beside it. Blobs go out as they are, so every digest stays; the same image always gives
 // the same archive. It is written under a temporary name and renamed when it is whole.
 
-import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { Writable } from 'node:stream';
 import { type ArchiveMember, packTar } from '../archive/pack.js';
@@ -26,7 +26,7 @@ export interface ExportOptions {
 
 /**
  * Writes the image to `out`: a file, or a folder if `out` is one that is empty or ends in a slash. Replaces a file
- * that was there. corrupt if a part of the image is missing; nothing is left at `out` then.
+ * that was there; a device or a pipe is written to. corrupt if a part of the image is missing; nothing is left at `out` then.
  */
 export async function exportImage(
   store: Pick<ImageStore, 'content'>,
@@ -37,11 +37,15 @@ export async function exportImage(
   const what = `cannot export image ${row.name}`;
   const members = await exportedFiles(store.content, row, options, what);
   const path = resolve(out);
-  const asFolder = out.endsWith('/') || (await isFolder(path, what));
+  const place = out.endsWith('/') ? 'folder' : await kindOfPlace(path, what);
   const temporary = join(dirname(path), `.mica-export-${process.pid}-${Date.now().toString(36)}`);
   try {
-    if (asFolder) await writeFolder(members, temporary, what, options);
-    else await writeTar(members, temporary, what, options);
+    if (place === 'device') {
+      await writeTar(members, path, 'w', what, options);
+      return;
+    }
+    if (place === 'folder') await writeFolder(members, temporary, what, options);
+    else await writeTar(members, temporary, 'wx', what, options);
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { recursive: true, force: true });
@@ -70,13 +74,14 @@ export async function exportImageTo(
 async function writeTar(
   members: readonly ArchiveMember[],
   path: string,
+  flags: 'w' | 'wx',
   what: string,
   options: ExportOptions,
 ): Promise<void> {
-  const file = await open(path, 'wx', 0o644);
+  const file = await open(path, flags, 0o644);
   try {
     for await (const chunk of packTar(watched(members, what, options))) await file.writeFile(chunk);
-    await file.sync();
+    if (flags === 'wx') await file.sync();
   } finally {
     await file.close();
   }
@@ -132,13 +137,14 @@ function* watched(
   }
 }
 
-/** True for a folder that may be replaced by a layout: an empty one. already-exists for one that holds something. */
-async function isFolder(path: string, what: string): Promise<boolean> {
+/** What is written at `path`. A device or a pipe (`/dev/null`) is written to, never replaced. */
+async function kindOfPlace(path: string, what: string): Promise<'file' | 'folder' | 'device'> {
   try {
-    const names = await readdir(path);
-    if (names.length === 0) return true;
+    const found = await stat(path);
+    if (!found.isDirectory()) return found.isFile() ? 'file' : 'device';
+    if ((await readdir(path)).length === 0) return 'folder';
   } catch (error) {
-    if (hasCode(error, 'ENOENT') || hasCode(error, 'ENOTDIR')) return false;
+    if (hasCode(error, 'ENOENT') || hasCode(error, 'ENOTDIR')) return 'file';
     throw asStoreError(error, what);
   }
   throw new StoreError('already-exists', what, `${path} is a folder that is not empty`);

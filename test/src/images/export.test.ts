@@ -1,10 +1,19 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  createReadStream,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { exportImage, exportImageTo } from '../../../src/images/export.js';
 import { importImage } from '../../../src/images/import.js';
+import { gather } from '../../../src/images/member-bytes.js';
 import { requireImage } from '../../../src/images/names.js';
 import {
   type BuiltImage,
@@ -105,6 +114,17 @@ describe('export', () => {
       kind: 'corrupt',
     });
     expect(readdirSync(folder)).toEqual(before);
+  });
+
+  it('writes to a pipe instead of replacing it', async () => {
+    await imported('foo');
+    const pipe = join(folder, 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    const reading = gather(createReadStream(pipe), 1e6, 'test');
+    await exportImage(store, row('foo'), pipe);
+    await exportImage(store, row('foo'), join(folder, 'out.tar'));
+    expect(Buffer.from(await reading).equals(readFileSync(join(folder, 'out.tar')))).toBe(true);
+    expect(lstatSync(pipe).isFIFO()).toBe(true);
   });
 
   it('leaves an old file alone when it is called off', async () => {
