@@ -28,7 +28,7 @@ export const declareMount: Declare = (command, act) => {
     .argument('[dir]', 'an existing folder')
     .option('--key <key>', 'name of the new active snapshot or view; default: made up')
     .option('--read-only', 'a view: nothing can be changed')
-    .option('--settle', 'make the upper plain at the unmount', notYet)
+    .option('--settle', 'make the upper plain at the unmount')
     .option('--foreground', 'return when the mount has ended')
     .option('--lower <dir:dir>', 'plain folders, topmost first, without a store')
     .option('--upper <dir>', 'where changes to plain folders go')
@@ -93,6 +93,7 @@ async function mountFolders(context: Context, dir: string, words: Words): Promis
     state,
     transport,
     readOnly: words.readOnly === true,
+    settle: words.settle === true,
   });
 }
 
@@ -112,6 +113,7 @@ async function mountWord(
   const options = {
     transport,
     readOnly: words.readOnly === true,
+    settle: words.settle === true,
     ...(driverOf(context) ?? {}),
   };
   if (meant.kind === 'key') {

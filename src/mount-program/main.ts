@@ -55,6 +55,7 @@ async function run(words: Words): Promise<void> {
     state,
     transport: process.env['MICA_TRANSPORT'] ?? 'auto',
     readOnly: words.readOnly,
+    settle: words.settle,
     fuse,
   });
   if (!words.foreground) return;

@@ -12,6 +12,8 @@ export interface HostSpec {
   readonly transport: string;
   readonly readOnly: boolean;
   readonly snapshot?: MountedSnapshot;
+  /** Make the upper plain when the mount has ended. */
+  readonly settle?: boolean;
   /** Where the host's standard error goes. */
   readonly log?: string;
   /** As for `MountRequest` of fs/transport. */

@@ -2,7 +2,8 @@
 // FUSE is served by a host process; the kernel's mounts have no server and are noted in the table alone, where
 // everybody who wants the upper looks first.
 
-import { closeSync, openSync, statSync } from 'node:fs';
+import { closeSync, openSync, realpathSync, statSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
 import { type StackDescription, sys } from '../../fs/index.js';
 import { mountOverlay } from '../../native-fallback/index.js';
 import { StoreError } from '../errors.js';
@@ -26,6 +27,8 @@ export interface MountOptions {
   /** Nothing can be changed, even if the stack has an upper. */
   readonly readOnly?: boolean;
   readonly fuse?: FuseOptions;
+  /** Make the upper plain when the mount has ended; the kernel's mounts leave it so anyway. */
+  readonly settle?: boolean;
 }
 
 /** What mounting needs of a store. */
@@ -96,6 +99,7 @@ export async function mountStack(
       transport: options.transport ?? 'auto',
       readOnly: options.readOnly === true,
       ...(options.fuse === undefined ? {} : { options: options.fuse }),
+      ...(options.settle === true ? { settle: true } : {}),
       ...more,
     });
   }
@@ -161,14 +165,25 @@ function assertMayMount(target: string, driver: Driver): void {
  */
 export async function unmountSnapshot(target: string, state: string, lazy = false): Promise<MountRow> {
   const table = new MountTable(state);
-  const row = table.at(target);
+  const row = table.at(target) ?? table.at(placeOf(target));
   if (row === undefined) {
     throw new StoreError('not-found', `cannot unmount ${target}`, 'no mount of ours is there', {
       hint: 'mica mounts',
     });
   }
-  unmountPlace(target, lazy || row.state === 'dead');
+  unmountPlace(row.target, lazy || row.state === 'dead');
   if (row.driver !== 'fuse' || row.state === 'dead') table.remove(row);
   else if (!lazy) await table.serverGone(row);
   return row;
+}
+
+/** A mount point without symlinks, found without looking at it: its server may have died. */
+function placeOf(target: string): string {
+  const path = resolve(target);
+  try {
+    return join(realpathSync(dirname(path)), basename(path));
+  } catch (error) {
+    if (typeof (error as NodeJS.ErrnoException).code === 'string') return path;
+    throw error;
+  }
 }

@@ -10,6 +10,7 @@ import { serveControl } from './control-socket.js';
 import type { HostSpec } from './host-spec.js';
 import { mountFailure } from './mount-failure.js';
 import { bootId, markOf, mountNamespace } from './process-life.js';
+import { settle } from './settle.js';
 import { type MountRow, MountTable } from './table.js';
 
 export interface ServedMount {
@@ -45,9 +46,13 @@ async function noted(spec: HostSpec, table: MountTable, running: RunningMount): 
   table.put(row);
   const control = await serveControl(row.socket, (request) => answer(request, running, unmount));
   const ended = running.ended.then(async (end) => {
-    await control.close();
-    table.remove(row);
-    if (end.how === 'failed') throw end.error;
+    try {
+      await control.close();
+      if (end.how === 'failed') throw end.error;
+      if (spec.settle === true) await settle(spec.stack, table);
+    } finally {
+      table.remove(row);
+    }
   });
   return { row, ended, unmount };
 }

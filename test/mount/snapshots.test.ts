@@ -116,6 +116,23 @@ describeWith(['root', 'fuse', 'overlay'], 'mounted snapshots', () => {
     expect(treeOf(merged)).toBe(first);
   });
 
+  it('are plain after the unmount when that was asked for, and else as they are', async () => {
+    await base('base', (fs) => {
+      fillTree(fs);
+      spawnSync('ln', [join(fs, 'file'), join(fs, 'd/other-name')]);
+    });
+    for (const settle of [false, true]) {
+      const key = `key-${settle}`;
+      await store.snapshots.prepare(key, 'base');
+      await mountSnapshot(store, key, merged, { settle });
+      appendFileSync(join(merged, 'file'), ' and upper');
+      await unmountSnapshot(merged, store.state);
+      const { upper } = await store.snapshots.stack(key);
+      expect(existsSync(join(upper?.work ?? '', 'work/incompat/mica'))).toBe(!settle);
+      expect(existsSync(join(upper?.path ?? '', 'd/other-name'))).toBe(settle);
+    }
+  });
+
   it('are views that nobody can write to, under both drivers', async () => {
     await base('base', fillTree);
     await store.snapshots.view('view', 'base');
@@ -177,6 +194,17 @@ describeWith(['root', 'fuse', 'overlay'], 'mounted snapshots', () => {
     expect(table.list()).toEqual([]);
     await mountSnapshot(store, 'key', merged);
     expect(readFileSync(join(merged, 'work'), 'utf8')).toBe('kept');
+  });
+
+  it('are unmounted by a path with symlinks, dead or alive', async () => {
+    await store.snapshots.prepare('key', undefined);
+    symlinkSync(root, join(root, 'way'));
+    const row = await mountSnapshot(store, 'key', join(root, 'way/merged'));
+    expect(row.target).toBe(merged);
+    process.kill(row.process.pid, 'SIGKILL');
+    await expect.poll(() => new MountTable(store.state).list()).toMatchObject([{ state: 'dead' }]);
+    expect((await unmountSnapshot(join(root, 'way/merged'), store.state)).target).toBe(merged);
+    expect(new MountTable(store.state).list()).toEqual([]);
   });
 
   it('become read only when they are committed, until they are unmounted', async () => {
