@@ -100,6 +100,7 @@ export class UpperDir extends DirLayer implements WriteLayer {
     super(root, id, rules);
     this.#work = work;
     this.#index = new IndexFolder(work, rules);
+    this.#index.dropOrphans();
     this.#places = {
       work,
       index: this.#index,

@@ -2,6 +2,7 @@
 // several, so that all of them lead to one object (the kernel's index=on; keys are its origin values in hex).
 
 import { Attr } from '../filesystem.js';
+import { isFolder, isRegular, S_IFCHR, S_IFMT } from '../mode.js';
 import type { ByteString } from '../name.js';
 import {
   deviceOf,
@@ -32,6 +33,29 @@ export class IndexFolder {
   constructor(work: WorkFolder, rules: UpperRules) {
     this.#work = work;
     this.#rules = rules;
+  }
+
+  /**
+   * Drops entries of which no name is left (ovl_indexdir_cleanup). One link is not enough to tell: the remaining
+   * names may all lie in lowers, and then the entry is the only place of what was written through the others.
+   */
+  dropOrphans(): void {
+    for (const [ino, key] of this.#loadedKeys()) {
+      if (this.#with(key, (node) => this.#isOrphan(node)) !== true) continue;
+      unlinkAtIfAny(this.#work.index(), key);
+      this.#loadedKeys().delete(ino);
+    }
+  }
+
+  #isOrphan(node: UpperNode): boolean {
+    statFd(node.fd, this.#attr);
+    const { mode, rdev, nlink } = this.#attr;
+    if (isFolder(mode) || nlink > 1) return false;
+    const text = node.markText(NLINK);
+    // Where a count cannot be stored (user.* on symlinks and devices), nothing is known, and nothing is dropped.
+    if (text === undefined) return isRegular(mode);
+    const names = parseNlink(text);
+    return names !== undefined && names <= 0 && !((mode & S_IFMT) === S_IFCHR && rdev === 0);
   }
 
   /** The key of a lower object. Without file handles it is made of device and file number. */

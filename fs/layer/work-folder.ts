@@ -211,17 +211,14 @@ export class WorkFolder {
     return guarded;
   }
 
-  /** Entries of which no name is left, and what was being made (ovl_indexdir_cleanup). */
+  /** What was being made (ovl_indexdir_cleanup); entries of which no name is left are the index's own affair. */
   #cleanIndex(index: number): void {
-    const attr = new Attr();
     const gone: ByteString[] = [];
     listFolder(index, (name) => {
-      if (!statAt(index, name, attr) || isFolder(attr.mode)) return undefined;
-      const isWhiteout = (attr.mode & S_IFCHR) === S_IFCHR && attr.rdev === 0;
-      if (name.startsWith('#') || (attr.nlink === 1 && !isWhiteout)) gone.push(name);
+      if (name.startsWith('#')) gone.push(name);
       return undefined;
     });
-    for (const name of gone) unlinkAt(index, name);
+    for (const name of gone) unlinkAtIfAny(index, name);
   }
 }
 

@@ -682,8 +682,21 @@ export function describeLayer(title: string, make: () => LayerUnderTest, options
       expect(layer.guarded).toBe(true);
       expect(layer.indexNames(key)).toBe(3);
       expect(layer.indexedKey(hold('', 'up'))).toBe(key);
+    });
+
+    it('keeps an index entry as long as names are left, also when all of them lie below', () => {
+      put('', 'lower', '');
+      const key = layer.indexKey(hold('', 'lower'));
+      layer.stage(file()).publishIndexed(key, '', 'up', false);
+      layer.setIndexNames(key, 1);
       layer.unlink('', 'up');
       layer = test.reopen?.() ?? layer;
+      const kept = layer.indexed(key);
+      expect(kept).toBeDefined();
+      kept?.release();
+      layer.setIndexNames(key, 0);
+      if (test.reopen === undefined) return;
+      layer = test.reopen();
       expect(layer.indexed(key)).toBeUndefined();
     });
   });

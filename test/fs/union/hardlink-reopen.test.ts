@@ -1,0 +1,86 @@
+// Hard links of a lower over a reopening: what was written through one name belongs to all of them, also when the
+// name through which it was written is gone.
+
+import { linkSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { Entry, O_RDWR, ROOT_NODE } from '../../../fs/filesystem.js';
+import { openStack, type StackDescription } from '../../../fs/layer/open-stack.js';
+import { Union } from '../../../fs/union/union.js';
+
+let base: string;
+let stack: StackDescription;
+beforeEach(() => {
+  base = mkdtempSync(join(tmpdir(), 'mica-hardlink-'));
+  for (const name of ['lower', 'upper', 'work']) mkdirSync(join(base, name));
+  writeFileSync(join(base, 'lower/one'), 'lower');
+  linkSync(join(base, 'lower/one'), join(base, 'lower/two'));
+  stack = {
+    lowers: [{ path: join(base, 'lower'), id: 'lower', dialect: 'overlay', marks: 'user' }],
+    upper: {
+      path: join(base, 'upper'),
+      work: join(base, 'work'),
+      id: 'upper',
+      dialect: 'overlay',
+      marks: 'user',
+    },
+  };
+});
+afterEach(() => rmSync(base, { recursive: true, force: true }));
+
+function withUnion<T>(body: (union: Union) => T): T {
+  const { lowers, upper } = openStack(stack);
+  const union = new Union({ lowers, ...(upper === undefined ? {} : { upper }) });
+  try {
+    return body(union);
+  } finally {
+    union.destroy();
+  }
+}
+
+function write(union: Union, name: string, text: string): void {
+  const entry = new Entry();
+  union.lookup(ROOT_NODE, name, entry);
+  const handle = union.open(entry.node, O_RDWR);
+  union.write(handle, 0, Buffer.from(text), false);
+  union.release(handle);
+}
+
+function read(union: Union, name: string): string {
+  const entry = new Entry();
+  if (!union.lookup(ROOT_NODE, name, entry)) return 'nothing';
+  const handle = union.open(entry.node, 0);
+  const bytes = new Uint8Array(100);
+  const count = union.read(handle, 0, bytes);
+  union.release(handle);
+  return `${entry.attr.nlink} ${Buffer.from(bytes.subarray(0, count)).toString()}`;
+}
+
+it('a name keeps what was written through another one that is gone', () => {
+  withUnion((union) => {
+    write(union, 'one', 'UPPER');
+    union.unlink(ROOT_NODE, 'one');
+    expect(read(union, 'two')).toBe('1 UPPER');
+  });
+  withUnion((union) => expect(read(union, 'two')).toBe('1 UPPER'));
+  withUnion((union) => expect(read(union, 'one')).toBe('nothing'));
+});
+
+it('an entry of the index goes with the last name', () => {
+  withUnion((union) => {
+    write(union, 'one', 'UPPER');
+    union.unlink(ROOT_NODE, 'one');
+  });
+  expect(readdirSync(join(base, 'work/index'))).toHaveLength(1);
+  withUnion((union) => union.unlink(ROOT_NODE, 'two'));
+  withUnion((union) => expect(read(union, 'two')).toBe('nothing'));
+  expect(readdirSync(join(base, 'work/index'))).toEqual([]);
+});
+
+it('an entry of the index that was only being made is dropped', () => {
+  withUnion((union) => write(union, 'one', 'UPPER'));
+  writeFileSync(join(base, 'work/index', `00fb1d${'0'.repeat(40)}`), 'half');
+  withUnion((union) => expect(read(union, 'two')).toBe('2 UPPER'));
+  expect(readdirSync(join(base, 'work/index'))).toHaveLength(1);
+});
