@@ -2,7 +2,6 @@
 
 export * from './errno.js';
 export * from './filesystem.js';
-export { FUSE_FEATURES } from './fuse/features.js';
 export { type LowerDirOptions, openLowerDir } from './layer/dir-layer.js';
 export { openUpperDir, type UpperDir, type UpperDirOptions } from './layer/dir-upper.js';
 export * from './layer/layer.js';

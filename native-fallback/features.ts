@@ -1,68 +1,46 @@
-// Every optional kernel feature that overlay mounts use, one line each, and whether this kernel has it. Nothing
-// here touches a disk: options are offered to a filesystem context that is thrown away, or looked up in /sys.
-// Any of them can be switched off by name (MICA_WITHOUT), which is how the ways of older kernels are tested.
+// The optional features of the kernel's overlayfs, one line each, in the form of the table of `fs/` and beside it:
+// `probeFeatures` lists both. Nothing here touches a disk: options are offered to a filesystem context that is
+// thrown away. Any of them can be switched off by name (MICA_WITHOUT), as those of `fs/` can.
 
 import { existsSync, readFileSync } from 'node:fs';
-import { release } from 'node:os';
-import { ENOSYS, FsError, FUSE_FEATURES, sys } from '../fs/index.js';
-
-interface Probed {
-  /** The oldest Linux that has it. */
-  readonly since: string;
-  readonly gives: string;
-  /** How one finds out. */
-  readonly probedBy: string;
-  /** Why it is missing; undefined if it is there. */
-  readonly missing: () => string | undefined;
-}
+import { ENOSYS, FsError, sys } from '../fs/index.js';
 
 const TABLE = {
   'new-mount-api': {
     since: '5.2',
     gives: 'mounts without a limit of one page of options, and the kernel’s words for a refusal',
+    without: 'mount(2), for deep chains from their common folder',
     probedBy: 'fsopen(2) of overlay',
     missing: () => contextRefuses([]),
   },
   'lowerdir-plus': {
     since: '6.7',
     gives: 'one option a layer: up to 500 layers, colons in paths',
+    without: 'mount(2), for deep chains from their common folder',
     probedBy: 'fsconfig(2) lowerdir+',
     missing: () => contextRefuses([{ key: 'lowerdir+', value: '/' }]),
   },
   userxattr: {
     since: '5.11',
-    gives: 'marks under user.overlay, for mounts in a user namespace',
+    gives: 'kernel mounts of layers with marks under user.overlay',
+    without: 'the driver fuse for those layers',
     probedBy: 'fsconfig(2) userxattr, else the release of the kernel',
     missing: () => optionMissing('userxattr', '5.11'),
-  },
-  'redirect-dir': {
-    since: '4.10',
-    gives: 'renaming a folder of a lower layer',
-    probedBy: '/sys/module/overlay',
-    missing: () => parameterMissing('redirect_dir'),
-  },
-  'index-off': {
-    since: '4.13',
-    gives: 'uppers that may change places between this program and the kernel',
-    probedBy: '/sys/module/overlay',
-    missing: () => parameterMissing('index'),
   },
   volatile: {
     since: '5.10',
     gives: 'throw-away mounts without syncs',
+    without: 'mounts that sync',
     probedBy: 'fsconfig(2) volatile, else the release of the kernel',
     missing: () => optionMissing('volatile', '5.10'),
   },
-} as const satisfies Record<string, Probed>;
+} as const satisfies Record<string, sys.FeatureRow>;
 
-export type FeatureName = keyof typeof TABLE;
+export type OverlayFeature = keyof typeof TABLE;
 
-export interface Feature {
-  /** A FeatureName, or the name of a feature of the FUSE protocol. */
-  readonly name: string;
-  readonly since: string;
-  readonly gives: string;
-  readonly probedBy: string;
+/** A line of the whole table, probed. */
+export interface Feature extends Omit<sys.FeatureRow, 'missing'> {
+  readonly name: OverlayFeature | sys.KernelFeature;
   readonly ok: boolean;
   /** Why not; '' if it works. */
   readonly why: string;
@@ -70,34 +48,37 @@ export interface Feature {
 
 /** What a mount may make use of. */
 export interface FeatureSet {
-  has(name: FeatureName): boolean;
+  has(name: OverlayFeature): boolean;
 }
 
-/** The names in a list as MICA_WITHOUT has it (`a,b`); names of other tables may be among them. */
-export function switchedOff(list: string | undefined = process.env['MICA_WITHOUT']): ReadonlySet<string> {
-  return new Set((list ?? '').split(',').map((name) => name.trim()));
-}
+/** Every optional feature by its name: those that `fs/` uses, then overlayfs's. */
+const ROWS: Readonly<Record<Feature['name'], sys.FeatureRow>> = { ...sys.KERNEL_FEATURES, ...TABLE };
 
-/** The whole table, probed now. What FUSE has is agreed on when a mount begins; here the kernel's release answers. */
-export function probeFeatures(without: ReadonlySet<string> = switchedOff()): readonly Feature[] {
-  const overlay = Object.entries<Probed>(TABLE).map(([name, probed]) => ({ name, ...probed }));
-  const fuse = FUSE_FEATURES.map(({ name, since, gives }) => ({
-    name,
-    since,
-    gives,
-    probedBy: 'INIT of each mount; here the release of the kernel',
-    missing: () => (kernelAtLeast(since) ? undefined : `Linux ${release()} is older than ${since}`),
-  }));
-  return [...overlay, ...fuse].map(({ name, since, gives, probedBy, missing }) => {
-    const why = without.has(name) ? 'switched off by MICA_WITHOUT' : missing();
-    return { name, since, gives, probedBy, ok: why === undefined, why: why ?? '' };
+/** The whole table, probed now. */
+export function probeFeatures(without: ReadonlySet<string> = sys.switchedOff()): readonly Feature[] {
+  return (Object.keys(ROWS) as Feature['name'][]).map((name) => {
+    const { missing, ...facts } = ROWS[name];
+    const why = sys.isSwitchedOff(name, without) ? 'switched off by MICA_WITHOUT' : missing();
+    return { name, ...facts, ok: why === undefined, why: why ?? '' };
   });
 }
 
-/** What overlay mounts may make use of now. */
-export function featureSet(without: ReadonlySet<string> = switchedOff()): FeatureSet {
-  const names = Object.keys(TABLE) as FeatureName[];
-  return new Set(names.filter((name) => !without.has(name) && TABLE[name].missing() === undefined));
+/** The names in `without` that no line of the table has. */
+export function unknownFeatures(without: ReadonlySet<string> = sys.switchedOff()): readonly string[] {
+  return [...without].filter((name) => name !== 'all' && !Object.hasOwn(ROWS, name));
+}
+
+/** The names that MICA_WITHOUT may hold, beside `all`. */
+export function featureNames(): readonly string[] {
+  return Object.keys(ROWS);
+}
+
+/** What overlay mounts may use now. */
+export function featureSet(without: ReadonlySet<string> = sys.switchedOff()): FeatureSet {
+  const names = Object.keys(TABLE) as OverlayFeature[];
+  return new Set(
+    names.filter((name) => !sys.isSwitchedOff(name, without) && TABLE[name].missing() === undefined),
+  );
 }
 
 /**
@@ -128,16 +109,8 @@ function contextRefuses(options: readonly { key: string; value?: string }[]): st
 /** Where no context can be asked (an ordinary user, an older overlayfs), the release has to answer. */
 function optionMissing(key: string, since: string): string | undefined {
   const refusal = contextRefuses([{ key }]);
-  if (refusal === undefined || !kernelAtLeast(since)) return refusal;
+  if (refusal === undefined || !sys.kernelAtLeast(since)) return refusal;
   return refusal.includes(key) ? refusal : undefined;
-}
-
-function kernelAtLeast(since: string): boolean {
-  const [major = 0, minor = 0] = release()
-    .split('.')
-    .map((part) => Number.parseInt(part, 10));
-  const [wantMajor = 0, wantMinor = 0] = since.split('.').map(Number);
-  return major > wantMajor || (major === wantMajor && minor >= wantMinor);
 }
 
 function accepts(context: sys.FilesystemContext, key: string, value: string | undefined): string | undefined {
@@ -158,12 +131,4 @@ export function followsRedirects(): boolean {
     return existsSync(path) && readFileSync(path, 'utf8').trim() === 'Y';
   };
   return isOn('redirect_always_follow') || isOn('redirect_dir');
-}
-
-function parameterMissing(name: string): string | undefined {
-  // Asking for a context loads the module, where overlay is one.
-  if (!existsSync('/sys/module/overlay')) contextRefuses([]);
-  return existsSync(`/sys/module/overlay/parameters/${name}`)
-    ? undefined
-    : `overlayfs has no parameter ${name}`;
 }

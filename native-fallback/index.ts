@@ -2,12 +2,13 @@
 
 export {
   type Feature,
-  type FeatureName,
   type FeatureSet,
+  featureNames,
   featureSet,
   followsRedirects,
+  type OverlayFeature,
   probeFeatures,
-  switchedOff,
+  unknownFeatures,
 } from './features.js';
 export { bind, mountOverlay, mountPlan, type OverlayMounted, unmountKernel } from './mount.js';
 export {

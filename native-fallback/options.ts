@@ -32,8 +32,11 @@ export type OverlayPlan =
 export interface OverlayOptions {
   /** The upper, if there is one, is shown as the topmost lower: nothing of it or its work folder is written. */
   readonly readOnly?: boolean;
-  /** `follow`: the mount reads redirects and makes none, for programs that compare uppers and know none. Default `make`. */
-  readonly redirects?: 'make' | 'follow';
+  /**
+   * `follow`: the mount reads redirects and makes none, for programs that compare uppers and know none; `unsaid`:
+   * as the kernel is set. Default `make`.
+   */
+  readonly redirects?: 'make' | 'follow' | 'unsaid';
   /** Leave out every sync to disk; after a crash the upper is refused (Linux 5.10, `volatile`). */
   readonly volatile?: boolean;
 }
@@ -90,13 +93,13 @@ function settings(
     if (!features.has('userxattr'))
       throw new FsError(EINVAL, 'overlay of layers with user marks: no userxattr');
     list.push({ key: 'userxattr' });
-  } else if (features.has('redirect-dir')) {
+  } else if (redirects !== 'unsaid') {
     // Named, because a kernel may be built or set not to follow redirects, and folders would vanish.
     list.push({ key: 'redirect_dir', value: readOnly || redirects === 'follow' ? 'follow' : 'on' });
   }
   if (!readOnly) {
     // Our own index of hard links is settled before the kernel looks; its entries are not the kernel's to judge.
-    if (features.has('index-off')) list.push({ key: 'index', value: 'off' });
+    list.push({ key: 'index', value: 'off' });
     if (isVolatile && features.has('volatile')) list.push({ key: 'volatile' });
   }
   return list;

@@ -9,7 +9,7 @@ import { EINVAL, EIO, ENOSYS, FsError } from '../errno.js';
 import type { Filesystem } from '../filesystem.js';
 import * as abi from './abi.js';
 import { Conversation, NO_REPLY, type Outcome } from './conversation.js';
-import { OPERATIONS, type Operation } from './operations.js';
+import { OPERATIONS, type Operation, operationOf } from './operations.js';
 
 /** A bug that a request met: what was asked for, and the exception. */
 export interface Fault {
@@ -74,7 +74,7 @@ export class Dispatcher {
     }
     this.requests++;
     const opcode = request.opcode;
-    const known = OPERATIONS[opcode];
+    const known = operationOf(opcode);
     if (known === undefined) return reply.finish(request, -ENOSYS, 0);
     this.#counts[opcode]!++;
     const outcome = this.#outcome(known);

@@ -2,6 +2,7 @@
 // flags; a flag that it does not offer is not answered.
 
 import { EPROTO } from '../errno.js';
+import { hasFeature, type KernelFeature } from '../sys/features.js';
 import {
   FUSE_ABORT_ERROR,
   FUSE_ASYNC_DIO,
@@ -28,29 +29,32 @@ import {
   fuse_setxattr_in,
 } from './abi.js';
 import { type Conversation, MAX_PAGES, MAX_WRITE, type Outcome } from './conversation.js';
-import { flagsWithout } from './features.js';
 
+/** Asked for in any case. */
 const WANTED =
-  // Readahead in parallel; large writes (without it every write is one page, even at minor 45); large requests.
+  // Readahead in parallel; large writes (without it every write is one page, even at minor 45).
   FUSE_ASYNC_READ |
   FUSE_ASYNC_DIO |
   FUSE_BIG_WRITES |
-  FUSE_MAX_PAGES |
-  // A listing brings the attributes along, at first and as long as they are looked at.
-  FUSE_DO_READDIRPLUS |
-  FUSE_READDIRPLUS_AUTO |
-  FUSE_PARALLEL_DIROPS |
-  FUSE_CACHE_SYMLINKS |
   // O_TRUNC comes with OPEN: a lower file is then copied up without its data, in one request.
   FUSE_ATOMIC_O_TRUNC |
   // The umask is applied by the filesystem, because a default ACL of the parent replaces it.
   FUSE_DONT_MASK |
   FUSE_POSIX_ACL |
-  // Set-id bits and capabilities are cleared by us, durably, on write, truncate and chown.
-  FUSE_HANDLE_KILLPRIV_V2 |
-  FUSE_SETXATTR_EXT |
   FUSE_ABORT_ERROR |
   FUSE_INIT_EXT;
+
+/** Asked for unless switched off. */
+const OPTIONAL: Partial<Record<KernelFeature, number>> = {
+  'fuse-max-pages': FUSE_MAX_PAGES,
+  // A listing brings the attributes along, at first and as long as they are looked at.
+  'fuse-readdirplus': FUSE_DO_READDIRPLUS | FUSE_READDIRPLUS_AUTO,
+  'fuse-parallel-dirops': FUSE_PARALLEL_DIROPS,
+  'fuse-cache-symlinks': FUSE_CACHE_SYMLINKS,
+  // Set-id bits and capabilities are cleared by us, durably, on write, truncate and chown.
+  'fuse-killpriv-v2': FUSE_HANDLE_KILLPRIV_V2,
+  'fuse-setxattr-ext': FUSE_SETXATTR_EXT,
+};
 
 const ZERO_MESSAGE_OPENS = FUSE_NO_OPEN_SUPPORT | FUSE_NO_OPENDIR_SUPPORT;
 
@@ -75,10 +79,10 @@ export function init(talk: Conversation): Outcome {
   if (major > FUSE_KERNEL_VERSION) return fuse_init_out.size;
   if (major < FUSE_KERNEL_VERSION || minor < FUSE_OLDEST_MINOR) return -EPROTO;
 
-  const offered = request.u32(fuse_init_in.flags) & ~flagsWithout();
-  talk.opensUnasked = (offered & ZERO_MESSAGE_OPENS) === ZERO_MESSAGE_OPENS;
+  const offered = request.u32(fuse_init_in.flags);
+  talk.opensUnasked = (offered & ZERO_MESSAGE_OPENS) === ZERO_MESSAGE_OPENS && hasFeature('fuse-no-open');
   // O_TRUNC of an open that is not asked for comes as SETATTR, which is one request as well.
-  const agreed = offered & WANTED & ~(talk.opensUnasked ? FUSE_ATOMIC_O_TRUNC : 0);
+  const agreed = offered & wanted() & ~(talk.opensUnasked ? FUSE_ATOMIC_O_TRUNC : 0);
   talk.minor = Math.min(minor, FUSE_KERNEL_MINOR_VERSION);
   if ((agreed & FUSE_SETXATTR_EXT) !== 0) talk.setxattrBytes = fuse_setxattr_in.size;
 
@@ -90,4 +94,12 @@ export function init(talk: Conversation): Outcome {
   reply.u32(fuse_init_out.time_gran, 1);
   reply.u32(fuse_init_out.max_pages, MAX_PAGES);
   return fuse_init_out.size;
+}
+
+function wanted(): number {
+  let flags = WANTED;
+  for (const [name, bits] of Object.entries(OPTIONAL)) {
+    if (hasFeature(name as keyof typeof OPTIONAL)) flags |= bits;
+  }
+  return flags;
 }

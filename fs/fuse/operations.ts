@@ -2,6 +2,7 @@
 // that are not here are answered ENOSYS.
 
 import { ENOSYS, ENOTTY } from '../errno.js';
+import { hasFeature, type KernelFeature } from '../sys/features.js';
 import * as abi from './abi.js';
 import { type Conversation, NO_REPLY, type Outcome } from './conversation.js';
 import * as files from './file-ops.js';
@@ -20,6 +21,8 @@ export interface Operation {
   readonly handle: Handler;
   /** The kernel expects no reply, not even of a failure. */
   readonly silent?: true;
+  /** Unknown where this is switched off: the kernel then does without. */
+  readonly feature?: KernelFeature;
 }
 
 const done: Handler = () => 0;
@@ -29,6 +32,10 @@ const unknown: Handler = () => -ENOSYS;
 
 function operation(name: string, body: number, handle: Handler): Operation {
   return { name, body, handle };
+}
+
+function optional(feature: KernelFeature, name: string, body: number, handle: Handler): Operation {
+  return { name, body, handle, feature };
 }
 
 function silent(name: string, body: number, handle: Handler): Operation {
@@ -51,7 +58,7 @@ export const OPERATIONS: Readonly<Record<number, Operation>> = {
   [abi.FUSE_FORGET]: silent('forget', 8, nodes.forget),
   [abi.FUSE_BATCH_FORGET]: silent('batch-forget', abi.fuse_batch_forget_in.size, nodes.batchForget),
   [abi.FUSE_GETATTR]: operation('getattr', 16, nodes.getattr),
-  [abi.FUSE_STATX]: operation('statx', 24, nodes.statx),
+  [abi.FUSE_STATX]: optional('fuse-statx', 'statx', 24, nodes.statx),
   [abi.FUSE_SETATTR]: operation('setattr', abi.fuse_setattr_in.size, nodes.setattr),
   [abi.FUSE_READLINK]: operation('readlink', 0, nodes.readlink),
   [abi.FUSE_STATFS]: operation('statfs', 0, nodes.statfs),
@@ -67,7 +74,7 @@ export const OPERATIONS: Readonly<Record<number, Operation>> = {
 
   [abi.FUSE_OPEN]: operation('open', abi.fuse_open_in.size, files.open),
   [abi.FUSE_CREATE]: operation('create', abi.fuse_create_in.size + 1, files.create),
-  [abi.FUSE_TMPFILE]: operation('tmpfile', abi.fuse_create_in.size, files.tmpfile),
+  [abi.FUSE_TMPFILE]: optional('fuse-tmpfile', 'tmpfile', abi.fuse_create_in.size, files.tmpfile),
   [abi.FUSE_READ]: operation('read', abi.fuse_read_in.size, files.read),
   [abi.FUSE_WRITE]: operation('write', abi.fuse_write_in.size, files.write),
   [abi.FUSE_FLUSH]: operation('flush', abi.fuse_release_in.size, files.flush),
@@ -75,12 +82,14 @@ export const OPERATIONS: Readonly<Record<number, Operation>> = {
   [abi.FUSE_FSYNC]: operation('fsync', abi.fuse_fsync_in.size, files.fsync),
   [abi.FUSE_LSEEK]: operation('lseek', abi.fuse_lseek_in.size, files.lseek),
   [abi.FUSE_FALLOCATE]: operation('fallocate', abi.fuse_fallocate_in.size, files.fallocate),
-  [abi.FUSE_COPY_FILE_RANGE]: operation(
+  [abi.FUSE_COPY_FILE_RANGE]: optional(
+    'fuse-copy-range',
     'copy-file-range',
     abi.fuse_copy_file_range_in.size,
     files.copyFileRange,
   ),
-  [abi.FUSE_COPY_FILE_RANGE_64]: operation(
+  [abi.FUSE_COPY_FILE_RANGE_64]: optional(
+    'fuse-copy-range-64',
     'copy-file-range',
     abi.fuse_copy_file_range_in.size,
     files.copyFileRange64,
@@ -106,3 +115,9 @@ export const OPERATIONS: Readonly<Record<number, Operation>> = {
   [abi.FUSE_BMAP]: operation('bmap', 0, unknown),
   [abi.FUSE_POLL]: operation('poll', 0, unknown),
 };
+
+/** The operation of an opcode; undefined for one that nobody knows and one that is switched off. */
+export function operationOf(opcode: number): Operation | undefined {
+  const found = OPERATIONS[opcode];
+  return found?.feature === undefined || hasFeature(found.feature) ? found : undefined;
+}

@@ -20,6 +20,7 @@ import {
   currentUmask,
   effectiveGid,
   effectiveUid,
+  hasFeature,
   listXattrsAt,
   makeFolderAt,
   makeNodeAt,
@@ -47,7 +48,7 @@ export class ObjectMaker {
   readonly #gid = effectiveGid();
   readonly #umask = currentUmask();
   readonly #attr = new Attr();
-  #canTmpfile = true;
+  #canTmpfile = hasFeature('tmpfile');
   /** Whether folders hand nothing down to new entries, by path; good while `rules.inheritance` is what was seen. */
   readonly #plainFolders = new Map<ByteString, boolean>();
   #inheritanceSeen = 0;

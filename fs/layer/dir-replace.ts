@@ -8,6 +8,7 @@ import { isFolder, S_IFCHR, S_IFMT } from '../mode.js';
 import { type ByteString, toBytes } from '../name.js';
 import {
   closeFd,
+  hasFeature,
   makeFolderAt,
   O_DIRECTORY,
   O_NOFOLLOW,
@@ -60,10 +61,12 @@ export function moveName(
   leave: boolean,
 ): void {
   const flags = leave ? RENAME_WHITEOUT : 0;
-  let failure = renameErrno(from, name, to, newName, flags);
+  const rename = () =>
+    leave && !hasFeature('rename-whiteout') ? EINVAL : renameErrno(from, name, to, newName, flags);
+  let failure = rename();
   if (failure === ENOTEMPTY || failure === EEXIST) {
     clearFolder(rules, work, to, newName);
-    failure = renameErrno(from, name, to, newName, flags);
+    failure = rename();
   }
   if (failure === ENOTDIR && isWhiteout(to, newName)) {
     // A folder over a whiteout: they change places, and the whiteout is where one is wanted, or is removed.

@@ -1,6 +1,7 @@
 // Sharing extents between files (btrfs, XFS, bcachefs): ioctl FICLONE and FICLONERANGE (ioctl_ficlonerange(2)).
 
 import { EINVAL, ENOTTY, EOPNOTSUPP, ETXTBSY, EXDEV, FsError } from '../errno.js';
+import { hasFeature } from './features.js';
 import { type CFunction, declare, errno } from './libc.js';
 
 /** _IOW(0x94, 9, int) and _IOW(0x94, 13, struct file_clone_range). */
@@ -22,6 +23,7 @@ function cloned(result: number): boolean {
 
 /** `to` becomes a copy of `from` that shares its extents; false where the filesystem cannot. */
 export function cloneFile(from: number, to: number): boolean {
+  if (!hasFeature('reflink')) return false;
   cloneWhole ??= declare('int', 'ioctl', ['int', 'ulong', 'long']);
   return cloned(cloneWhole(to, FICLONE, from));
 }
@@ -34,6 +36,7 @@ export function cloneRange(
   toOffset: number,
   length: number,
 ): boolean {
+  if (!hasFeature('reflink')) return false;
   cloneSome ??= declare('int', 'ioctl', ['int', 'ulong', 'void *']);
   // struct file_clone_range { s64 src_fd; u64 src_offset, src_length, dest_offset; }
   const words = new Uint32Array(8);

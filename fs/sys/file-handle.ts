@@ -2,6 +2,7 @@
 // overlayfs builds its origin marks and index keys from both.
 
 import type { ByteString } from '../name.js';
+import { hasFeature } from './features.js';
 import { AT_EMPTY_PATH } from './file.js';
 import { type CFunction, cPath, declare, declareSyscall, SYSCALLS } from './libc.js';
 
@@ -27,6 +28,7 @@ const EMPTY: ByteString = '';
 
 /** The handle of what a descriptor (also O_PATH) stands for; undefined on a filesystem without handles. */
 export function fileHandle(fd: number): FileHandle | undefined {
+  if (!hasFeature('file-handles')) return undefined;
   nameToHandle ??= declareSyscall(SYSCALLS.nameToHandleAt, ['long', 'void *', 'void *', 'void *', 'long']);
   handleWords[0] = MAX_HANDLE_BYTES;
   if (nameToHandle(fd, cPath(EMPTY), handle, mountId, AT_EMPTY_PATH) < 0) return undefined;
@@ -35,6 +37,7 @@ export function fileHandle(fd: number): FileHandle | undefined {
 
 /** The UUID of the filesystem that an open file (not O_PATH) lies on; zeros where the kernel does not say. */
 export function filesystemUuid(fd: number): Uint8Array {
+  if (!hasFeature('filesystem-uuid')) return new Uint8Array(16);
   ioctl ??= declare('int', 'ioctl', ['int', 'ulong', 'void *']);
   // struct fsuuid2 { u8 len; u8 uuid[16]; }
   const answer = new Uint8Array(17);

@@ -2,10 +2,11 @@
 // descriptor, one name) or as a descriptor, and follows no symlink. Absence is a value where a caller looks for
 // something (ENOENT, ENOTDIR); all else is an FsError. Buffers of hot calls are reused: nothing here is kept.
 
-import { EAGAIN, EINTR, EIO, ELOOP, ENOENT, ENOTDIR, ENXIO, FsError } from '../errno.js';
+import { EAGAIN, EINTR, EIO, ELOOP, ENOENT, ENOTDIR, ENXIO, EOPNOTSUPP, FsError } from '../errno.js';
 import type { Attr, StatFs, Timestamp } from '../filesystem.js';
 import { makeDev } from '../mode.js';
 import type { ByteString } from '../name.js';
+import { hasFeature } from './features.js';
 import {
   AT_FDCWD,
   type CFunction,
@@ -356,7 +357,7 @@ function putOffset(words: Uint32Array, offset: number): void {
   words[1] = Math.floor(offset / HIGH_WORD);
 }
 
-/** One copy_file_range(2): the count (0 at the end of the source), or the negative errno. */
+/** One copy_file_range(2): the count (0 at the end of the source), or the negative errno; EOPNOTSUPP if switched off. */
 export function copyRange(
   from: number,
   fromOffset: number,
@@ -364,6 +365,7 @@ export function copyRange(
   toOffset: number,
   length: number,
 ): number {
+  if (!hasFeature('copy-range')) return -EOPNOTSUPP;
   putOffset(fromOffsetWords, fromOffset);
   putOffset(toOffsetWords, toOffset);
   // The kernel copies at most MAX_RW_COUNT at a time anyway.

@@ -2,6 +2,7 @@
 
 export * from './clone.js';
 export * from './device.js';
+export * from './features.js';
 export * from './file.js';
 export * from './file-handle.js';
 export * from './folder.js';

@@ -3,8 +3,9 @@
 // getxattrat(2) and listxattrat(2), three times as fast, and through /proc before Linux 6.13.
 // A filesystem without xattrs has none.
 
-import { ENODATA, ENOSYS, EOPNOTSUPP, EPERM, ERANGE, FsError } from '../errno.js';
+import { ENODATA, EOPNOTSUPP, ERANGE, FsError } from '../errno.js';
 import type { ByteString } from '../name.js';
+import { hasFeature } from './features.js';
 import { AT_SYMLINK_NOFOLLOW, fdPath } from './file.js';
 import {
   addressOf,
@@ -91,16 +92,14 @@ function names(length: number, from: Buffer): readonly ByteString[] {
   throw new FsError(failure, 'listxattr');
 }
 
-/** undefined until the first call has shown whether the kernel, and whatever filters its calls, knows *xattrat. */
+/** undefined until the first call. */
 let hasXattrAt: boolean | undefined;
 let listxattratNumber = 0;
 
-function knowsXattrAt(dir: number): boolean {
+function knowsXattrAt(): boolean {
   if (hasXattrAt === undefined) {
     listxattratNumber = syscallNumber(SYSCALLS.listxattrat);
-    const nothing = new Uint8Array(0);
-    const result = libc().listxattrat(listxattratNumber, dir, cPath('.'), AT_SYMLINK_NOFOLLOW, nothing, 0);
-    hasXattrAt = result >= 0 || (errno() !== ENOSYS && errno() !== EPERM);
+    hasXattrAt = hasFeature('xattr-at');
   }
   return hasXattrAt;
 }
@@ -116,7 +115,7 @@ export function getXattr(fd: number, name: ByteString): Uint8Array | undefined {
 /** As `getXattr` for a name in a folder; a symlink itself. */
 export function getXattrAt(dir: number, file: ByteString, name: ByteString): Uint8Array | undefined {
   const c = libc();
-  if (knowsXattrAt(dir)) {
+  if (knowsXattrAt()) {
     return withScratch(
       (into) =>
         c.getxattrat(dir, cPath(file), AT_SYMLINK_NOFOLLOW, cPath2(name), into.args, into.args.length),
@@ -137,7 +136,7 @@ export function listXattrs(fd: number): readonly ByteString[] {
 /** As `listXattrs` for a name in a folder; a symlink itself. */
 export function listXattrsAt(dir: number, file: ByteString): readonly ByteString[] {
   const c = libc();
-  if (!knowsXattrAt(dir)) {
+  if (!knowsXattrAt()) {
     return withScratch(
       (into) => c.llistxattr(cPath(`${fdPath(dir)}/${file}`), into.bytes, into.bytes.length),
       names,

@@ -16,9 +16,6 @@ import { dirname, join } from 'node:path';
 import { FsError, fromText, makeDev, S_IFCHR, sys } from '../../fs/index.js';
 import type { Settings } from './settings.js';
 
-/** openat2(2) is of 5.6, whiteouts made by an ordinary user of 5.8; 5.10 is the first long-term kernel with both. */
-export const OLDEST_KERNEL = '5.10';
-
 export interface Check {
   readonly check: string;
   readonly ok: boolean;
@@ -84,11 +81,12 @@ function nodeVersion(): Check {
 }
 
 function kernel(): Check {
-  const [major = 0, minor = 0] = release().split('.').map(Number.parseFloat);
-  const [wantMajor = 0, wantMinor = 0] = OLDEST_KERNEL.split('.').map(Number);
-  const ok = major > wantMajor || (major === wantMajor && minor >= wantMinor);
-  const why = ok ? `Linux ${release()}` : `Linux ${release()} is older than ${OLDEST_KERNEL}`;
-  return { check: 'kernel', ok, why, fix: ok ? '' : `boot Linux ${OLDEST_KERNEL} or later` };
+  const oldest = sys.OLDEST_KERNEL;
+  const ok = sys.kernelAtLeast(oldest);
+  const why = ok
+    ? `Linux ${release()}; ${oldest} is the oldest that will do`
+    : `Linux ${release()} is older than ${oldest}`;
+  return { check: 'kernel', ok, why, fix: ok ? '' : `boot Linux ${oldest} or later` };
 }
 
 async function drivers(scratch: string | undefined): Promise<Check[]> {
@@ -240,10 +238,10 @@ function tried(attempt: () => void): string {
 
 async function features(): Promise<Check[]> {
   const { probeFeatures } = await import('../../native-fallback/index.js');
-  return probeFeatures().map(({ name, ok, why, gives, since }) => ({
+  return probeFeatures().map(({ name, ok, why, gives, since, without }) => ({
     check: `feature ${name}`,
     ok,
-    why: ok ? gives : `${why} (Linux ${since}): ${gives}`,
+    why: ok ? gives : `${why} (Linux ${since} gives ${gives}); instead: ${without}`,
     fix: '',
   }));
 }

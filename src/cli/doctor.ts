@@ -8,10 +8,13 @@ import { EXIT } from './failure.js';
 
 export const declareDoctor: Declare = (command, act) => {
   command
-    .addHelpText('after', '\nMICA_WITHOUT=a,b switches features off by the names that stand after “feature”.')
+    .addHelpText(
+      'after',
+      '\nMICA_WITHOUT=a,b switches features off by the names that stand after “feature”, MICA_WITHOUT=all every one.',
+    )
     .action(
       act(async (context) => {
-        const { OLDEST_KERNEL, runChecks } = await import('./checks.js');
+        const { runChecks } = await import('./checks.js');
         const checks = await runChecks(context.settings);
         const drivers = checks.filter(({ check }) => check.startsWith('driver '));
         if (!drivers.some(({ ok }) => ok)) context.exitCode = EXIT.unsupported;
@@ -20,7 +23,11 @@ export const declareDoctor: Declare = (command, act) => {
         for (const check of checks) {
           if (!output.quiet || !check.ok) output.line(checkText(check));
         }
-        output.note(`micafs stands for Linux ${OLDEST_KERNEL} and later, with or without the features above`);
+        if (process.platform !== 'linux') return;
+        const { sys } = await import('../../fs/index.js');
+        output.note(
+          `micafs stands for Linux ${sys.OLDEST_KERNEL} and later, with or without the features above`,
+        );
       }),
     );
 };

@@ -6,6 +6,7 @@ import type { Act } from './commands.js';
 import { type EndingSignal, failureOf, failureText } from './failure.js';
 import { addCommands, newProgram, typedCommands, wordsError } from './program.js';
 import { readSettings, type Settings } from './settings.js';
+import { checkWithout } from './without.js';
 
 const SIGNALS: readonly EndingSignal[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
@@ -27,6 +28,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     (work) =>
     async (...words) => {
       settings = readSettings(program.opts());
+      await checkWithout();
       const { Context } = await import('./context.js');
       const context = new Context(settings, ending.signal);
       try {

@@ -3,6 +3,7 @@
 // caller's stdout or stderr, because podman reads stderr to its end.
 
 import type { StackDescription } from '../../fs/index.js';
+import { checkWithout } from '../cli/without.js';
 import type { FuseOptions } from '../mounts/host-spec.js';
 import { parseWords, type Words } from './words.js';
 
@@ -28,7 +29,10 @@ export async function main(argv: readonly string[]): Promise<void> {
     const words = parseWords(argv);
     if (words.help) process.stdout.write(USAGE);
     else if (words.version) await printVersion();
-    else await run(words);
+    else {
+      await checkWithout();
+      await run(words);
+    }
   } catch (error) {
     process.exitCode = 1;
     const text = error instanceof Error ? error.message : String(error);

@@ -60,7 +60,8 @@ export class MemSnapshotter implements Snapshotter {
     }
     return mountsOf(chain, PLACE, {
       driver: this.#driver,
-      features: new Set(['index-off'] as const),
+      features: new Set(),
+      redirects: 'unsaid',
       helper: '/memory/mica-overlayfs',
       bind: true,
     });

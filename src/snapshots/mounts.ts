@@ -22,6 +22,8 @@ export interface Place {
 export interface MountWords {
   readonly driver: Driver;
   readonly features: FeatureSet;
+  /** `unsaid` where the kernel follows redirects by itself. */
+  readonly redirects: 'follow' | 'unsaid';
   /** Absolute path of mica-overlayfs: what `fuse3.<helper>` runs. */
   readonly helper: string;
   /** A bind shows the same tree, and the caller of `mounts` may make one. */
@@ -65,7 +67,7 @@ export function mountsOf(chain: Chain, place: Place, words: MountWords): readonl
     return [{ type: `fuse3.${words.helper}`, source: 'overlay', options: aloneWords(stack) }];
   }
   const type = words.driver === 'fuse' ? `fuse3.${words.helper}` : 'overlay';
-  const plan = planOverlay(stack, words.features, { redirects: 'follow' });
+  const plan = planOverlay(stack, words.features, { redirects: words.redirects });
   if (plan.kind !== 'overlay') throw new Error('a stack of several layers was planned as a bind');
   // The helper takes any folder for a layer as a tar tool left it (`.wh.` files) unless told.
   const options = [...(words.driver === 'fuse' ? [dialectWord(layers)] : []), ...overlayWords(plan)];

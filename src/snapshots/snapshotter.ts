@@ -100,7 +100,8 @@ export class FolderSnapshotter implements Snapshotter {
     // A single layer is bound; a longer chain is the driver's, and ours reads the upper as it is.
     if (driver === 'fuse' && bind && stack.lowers.length === 0) await settle(stack, this.#table);
     const { helper } = this.#options;
-    return mountsOf(chain, this.#folders, { driver, features: features(), helper, bind });
+    const redirects = followsRedirects() ? 'unsaid' : 'follow';
+    return mountsOf(chain, this.#folders, { driver, features: features(), redirects, helper, bind });
   }
 
   prepare(key: string, parent: string | undefined, options?: PrepareOptions): Promise<readonly Mount[]> {
@@ -296,17 +297,10 @@ function mayMount(): boolean {
 
 let known: FeatureSet | undefined;
 
-/** What mounts for outside callers may name: `redirect_dir` only where the kernel would not follow by itself. */
 function features(): FeatureSet {
   if (process.platform !== 'linux') return new Set();
-  known ??= outsideFeatures();
+  known ??= featureSet();
   return known;
-}
-
-function outsideFeatures(): FeatureSet {
-  const all = featureSet();
-  const implied = followsRedirects();
-  return { has: (name) => all.has(name) && !(implied && name === 'redirect-dir') };
 }
 
 function changed(what: string): StoreError {

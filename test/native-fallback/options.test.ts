@@ -1,9 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import type { LowerDescription, StackDescription } from '../../fs/index.js';
-import { overlayWords, planOverlay, switchedOff } from '../../native-fallback/index.js';
+import {
+  type FeatureSet,
+  featureNames,
+  overlayWords,
+  planOverlay,
+  probeFeatures,
+  unknownFeatures,
+} from '../../native-fallback/index.js';
 import { commonParent } from '../../native-fallback/mount.js';
 
-const ALL = new Set(['userxattr', 'redirect-dir', 'index-off', 'volatile']);
+const ALL = new Set(['userxattr', 'volatile'] as const);
 
 function lower(path: string, more: Partial<LowerDescription> = {}): LowerDescription {
   return { path, id: path, dialect: 'overlay', marks: 'trusted', ...more };
@@ -14,7 +21,7 @@ function stack(marks: 'trusted' | 'user', ...lowers: string[]): StackDescription
   return { lowers: lowers.map((path) => lower(path, { marks })), upper };
 }
 
-function words(of: StackDescription, features = ALL, readOnly = false): readonly string[] {
+function words(of: StackDescription, features: FeatureSet = ALL, readOnly = false): readonly string[] {
   const plan = planOverlay(of, features, { readOnly });
   if (plan.kind !== 'overlay') throw new Error('expected an overlay');
   return overlayWords(plan);
@@ -35,8 +42,14 @@ describe('plan of an overlay mount', () => {
     expect(words(stack('user', '/s/1/fs')).slice(0, 2)).toEqual(['userxattr', 'index=off']);
   });
 
+  it('says nothing of redirects where the kernel follows them by itself', () => {
+    const plan = planOverlay(stack('trusted', '/s/1/fs'), ALL, { redirects: 'unsaid' });
+    expect(plan).toMatchObject({ settings: [{ key: 'index', value: 'off' }] });
+  });
+
   it('leaves out what the kernel lacks, except user marks, without which it would read wrongly', () => {
-    expect(words(stack('trusted', '/s/1/fs'), new Set())[0]).toBe('workdir=/s/9/work');
+    const plan = planOverlay(stack('trusted', '/s/1/fs'), new Set(), { volatile: true });
+    expect(plan).toMatchObject({ settings: [{ key: 'redirect_dir' }, { key: 'index' }] });
     expect(() => words(stack('user', '/s/1/fs'), new Set())).toThrow('no userxattr');
   });
 
@@ -83,9 +96,25 @@ describe('names relative to a common parent', () => {
   });
 });
 
-describe('MICA_WITHOUT', () => {
-  it('is a list of names', () => {
-    expect([...switchedOff('a, b')]).toEqual(['a', 'b']);
-    expect(switchedOff('').has('a')).toBe(false);
+describe('the table of optional features', () => {
+  it('says of each what it gives, since when, and what happens without', () => {
+    const rows = probeFeatures(new Set());
+    expect(rows.map((row) => row.name)).toEqual(featureNames());
+    for (const { name, since, gives, without, probedBy, ok, why } of rows) {
+      expect([name, since]).toEqual([name, expect.stringMatching(/^\d+\.\d+(\.\d+)?$/)]);
+      for (const text of [gives, without, probedBy]) expect(text).not.toBe('');
+      expect(why === '').toBe(ok);
+    }
+  });
+
+  it('shows one as off that is switched off, and each by all', () => {
+    const off = (without: string) =>
+      probeFeatures(new Set([without])).filter(({ why }) => /MICA_WITHOUT/.test(why));
+    expect(off('tmpfile').map(({ name }) => name)).toEqual(['tmpfile']);
+    expect(off('all').map(({ name }) => name)).toEqual(featureNames());
+  });
+
+  it('knows which names it does not have', () => {
+    expect(unknownFeatures(new Set(['tmpfile', 'userxattr', 'all', 'tmp-file']))).toEqual(['tmp-file']);
   });
 });

@@ -39,6 +39,19 @@ describe('mica doctor', () => {
     expect(feature?.ok ?? false).toBe(false);
   });
 
+  it('refuses to switch off what is no feature, and says what the features are', () => {
+    const ran = mica.run(['doctor'], { env: { MICA_WITHOUT: 'tmpfile,lowerdirplus' } });
+    expect(ran.code).toBe(2);
+    expect(ran.err).toContain('there is no feature lowerdirplus');
+    expect(ran.err).toMatch(/hint: .*\blowerdir-plus\b/);
+  });
+
+  it('switches everything off at once', () => {
+    const ran = mica.run(['doctor', '--json'], { env: { MICA_WITHOUT: 'all' } });
+    const features = (JSON.parse(ran.out) as Check[]).filter(({ check }) => check.startsWith('feature '));
+    expect(features.filter(({ ok }) => ok)).toEqual([]);
+  });
+
   it('a store that cannot be made leaves no driver', () => {
     const ran = mica.run(['doctor', '--json', '--root', '/proc/no/store']);
     const checks = JSON.parse(ran.out) as Check[];
