@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { compare } from '../../../src/diff/compare.js';
@@ -166,6 +166,19 @@ describe('an image that cannot be made changes nothing', () => {
     await expect(commitImage(store, { snapshot: 'none', ref: 'bar' })).rejects.toMatchObject({
       kind: 'not-found',
     });
+  });
+
+  it('of a snapshot with a name that no layer can say', async () => {
+    await store.snapshots.prepare('key', top);
+    const { upper } = await store.snapshots.stack('key');
+    writeFileSync(join(upper!.path, '.wh.name'), '');
+    await store.snapshots.commit('mine', 'key');
+    const before = await stateOf(store);
+    await expect(commitImage(store, { snapshot: 'mine', ref: 'bar' })).rejects.toMatchObject({
+      kind: 'failed-precondition',
+      why: expect.stringContaining('.wh.name'),
+    });
+    expect(await stateOf(store)).toEqual(before);
   });
 
   it('with a variable that is none', async () => {

@@ -117,6 +117,21 @@ describe('import into the content store', () => {
   });
 });
 
+it('names a stack of layers as containerd does', async () => {
+  // Two layers that containerd 1.6 unpacked: their diff IDs, and the name of its upper snapshot.
+  const diff_ids = [
+    'sha256:d358fc0ae9dee728faef93bba61b6f2606661150fe9102c166f2305a5fc44de4',
+    'sha256:c6b1b358746e947383bf29a61b36e32156eb671d219ce9ad1c9dcd315d97d2dc',
+  ];
+  const built = buildImage(layers, { config: { rootfs: { type: 'layers', diff_ids } } });
+  const path = layout(layoutFiles([{ name: 'foo', image: built }]));
+  const [imported] = await importImage(store, path, blobsOnly);
+  expect(imported?.image.layers.map((layer) => layer.chainId)).toEqual([
+    diff_ids[0],
+    'sha256:a023daf364bce5e709b538293fe3566d7b1be61c2a250f3aac228916ba9b1570',
+  ]);
+});
+
 describe('the platform', () => {
   const arm = buildImage([layers[0]!], { architecture: 'arm64' });
   const s390 = buildImage([layers[1]!], { architecture: 's390x' });
