@@ -96,9 +96,9 @@ function publish(stack: Stack, inode: Inode, staged: Staged, source: LayerNode, 
       const key = upper.indexKey(source);
       staged.publishIndexed(key, dir, inode.name, false);
       inode.upper = true;
-      upper.setIndexNames(key, attr.nlink - 1);
       const held = upper.indexed(key);
       if (held !== undefined) becomeIndexed(stack, inode, key, held);
+      upper.setIndexNames(key, attr.nlink - 1);
     } else {
       staged.publish(dir, inode.name, false);
       inode.upper = true;

@@ -183,7 +183,7 @@ export function intern(stack: Stack, parent: Inode, name: ByteString, found: Fou
   }
   if (found.where === LOWER) {
     inode.lower = { layer: stack.lowers[found.depth]!, dir: found.dir, name: found.name };
-    if (found.entry.attr.nlink > 1) joinIndex(stack, inode);
+    if (found.entry.attr.nlink > 1) joinIndex(stack, inode, found.entry.attr.nlink);
   } else if (found.entry.attr.nlink > 1 && found.entry.origin !== 0) {
     holdIndexed(stack, inode);
   }
@@ -256,7 +256,7 @@ function refresh(stack: Stack, inode: Inode, parent: Inode, name: ByteString, fo
 }
 
 /** A lower file with several names may have been copied up through another of them. */
-function joinIndex(stack: Stack, inode: Inode): void {
+function joinIndex(stack: Stack, inode: Inode, nlink: number): void {
   const { upper } = stack;
   if (upper === undefined || inode.lower === undefined) return;
   const { layer, dir, name } = inode.lower;
@@ -264,7 +264,12 @@ function joinIndex(stack: Stack, inode: Inode): void {
   try {
     const key = upper.indexKey(source);
     const held = upper.indexed(key);
-    if (held !== undefined) becomeIndexed(stack, inode, key, held);
+    if (held === undefined) return;
+    becomeIndexed(stack, inode, key, held);
+    // We came by a name that is still to be made, so there is one. A count of none was left by a process that
+    // died between the index entry and its count: what the lower counts, less what the upper has, is the best guess.
+    const made = stack.scratch.attr.nlink - 1;
+    if (upper.indexNames(key) < 1 && !stack.frozen) upper.setIndexNames(key, Math.max(1, nlink - made));
   } finally {
     source.release();
   }

@@ -1,8 +1,10 @@
 import { expect, test } from 'vitest';
-import { EEXIST, ENOENT, EPERM } from '../../../fs/errno.js';
+import { EEXIST, EIO, ENOENT, EPERM, FsError } from '../../../fs/errno.js';
 import { Attr, Entry, O_EXCL, O_RDWR, ROOT_NODE, SYSTEM_CALLER } from '../../../fs/filesystem.js';
+import { MemLayer } from '../../../fs/layer/mem-layer.js';
 import { S_IFIFO, S_IFLNK } from '../../../fs/mode.js';
-import { bytes, errnoOf } from '../../suites/paths.js';
+import { Union } from '../../../fs/union/union.js';
+import { bytes, errnoOf, Paths } from '../../suites/paths.js';
 import { inUpper, rig } from './stacks.js';
 
 const LINKED = { a: 'old', b: '=a', d: {}, 'd/c': '=a' };
@@ -160,4 +162,26 @@ test('a capability goes with a write that asks for it, lower or upper', () => {
   paths.setxattr('f', 'security.capability', 'again');
   paths.fs.write(handle, 0, bytes('i'), true);
   expect(paths.getxattr('f', 'security.capability')).toBeUndefined();
+});
+
+test('a copy-up that died before it counted the names is put right by the next mount', () => {
+  class Dying extends MemLayer {
+    dead = true;
+    override setIndexNames(key: string, names: number): void {
+      if (this.dead) throw new FsError(EIO);
+      super.setIndexNames(key, names);
+    }
+  }
+  const { lowers } = rig([LINKED]);
+  const numbers = { last: 1000 };
+  const dying = new Dying({ id: 'upper', device: 'disk', numbers });
+  const paths = new Paths(new Union({ lowers, upper: dying }));
+  expect(errnoOf(() => paths.chmod('a', 0o600))).toBe(EIO);
+  dying.dead = false;
+  expect(dying.guarded).toBe(true);
+  const next = new Paths(new Union({ lowers, upper: dying }));
+  expect(next.stat('b').nlink).toBe(3);
+  next.writeAt('b', 0, 'new');
+  expect(['a', 'b', 'd/c'].map((path) => next.read(path))).toEqual(['new', 'new', 'new']);
+  expect(next.stat('a')).toMatchObject({ nlink: 3, ino: next.stat('d/c').ino });
 });
