@@ -24,4 +24,5 @@ export type {
 export * from './union/event.js';
 export type { ExplainedLayer, Explanation, LayerFinding } from './union/explain.js';
 export { traced } from './union/trace.js';
-export { Union, type UnionOptions, type Walked } from './union/union.js';
+export { Union, type UnionOptions } from './union/union.js';
+export { type Walked, walk } from './union/walk.js';

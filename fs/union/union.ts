@@ -9,7 +9,7 @@ import {
   type AttrChange,
   type Caller,
   type DirVisitor,
-  Entry,
+  type Entry,
   type Filesystem,
   type Handle,
   type NodeId,
@@ -18,8 +18,8 @@ import {
   type StatFs,
 } from '../filesystem.js';
 import type { ReadLayer, WriteLayer } from '../layer/layer.js';
-import { isFolder, S_IFDIR, S_IFLNK, S_IFMT } from '../mode.js';
-import { type ByteString, joinPath } from '../name.js';
+import { S_IFDIR, S_IFLNK, S_IFMT } from '../mode.js';
+import type { ByteString } from '../name.js';
 import { assertLiveFolder, readlink, stat } from './access.js';
 import { clearPrivileges, setAttributes } from './attributes.js';
 import { create, createFile, createNameless } from './create.js';
@@ -53,13 +53,6 @@ export interface UnionOptions {
   /** Without one the union is read only. */
   readonly upper?: WriteLayer;
   readonly events?: EventStream;
-}
-
-/** One step of a walk. */
-export interface Walked {
-  readonly path: ByteString;
-  readonly node: NodeId;
-  readonly attr: Attr;
 }
 
 export class Union implements Filesystem {
@@ -334,44 +327,6 @@ export class Union implements Filesystem {
       node = out.node;
     }
     return true;
-  }
-
-  /**
-   * Everything below a path, a folder before what is in it. A node is good until the next step, and `attr` is
-   * filled anew each time. ENOENT if the path does not exist.
-   */
-  *walk(path: ByteString = ''): Generator<Walked> {
-    const entry = new Entry();
-    if (!this.resolvePath(path, entry)) throw new FsError(ENOENT, 'walk');
-    const { node } = entry;
-    try {
-      yield* this.#walkFolder(node, path);
-    } finally {
-      this.forget(node, 1);
-    }
-  }
-
-  *#walkFolder(folder: NodeId, path: ByteString): Generator<Walked> {
-    const names: ByteString[] = [];
-    const handle = this.opendir(folder);
-    try {
-      this.readdir(handle, 0, (name) => names.push(name) > 0);
-    } finally {
-      this.releasedir(handle);
-    }
-    const entry = new Entry();
-    for (const name of names.slice(2)) {
-      if (!this.lookup(folder, name, entry)) continue;
-      const { node, attr } = entry;
-      const at = joinPath(path, name);
-      try {
-        const descend = isFolder(attr.mode);
-        yield { path: at, node, attr };
-        if (descend) yield* this.#walkFolder(node, at);
-      } finally {
-        this.forget(node, 1);
-      }
-    }
   }
 
   #get(node: NodeId): Inode {
