@@ -6,7 +6,7 @@ import { agoText, sizeText } from './output.js';
 export const declareImages: Declare = (command, act) => {
   command.action(
     act(async (context) => {
-      const { imageInfo } = await import('../images/stored.js');
+      const { listedInfo } = await import('../images/stored.js');
       const store = await context.store();
       const { output } = context;
       const rows = store.images.list();
@@ -15,19 +15,20 @@ export const declareImages: Declare = (command, act) => {
         return;
       }
       const images = [];
-      for (const row of rows) images.push(await imageInfo(store, row));
+      for (const row of rows) images.push(await listedInfo(store, row));
       if (output.json) return output.document(images);
       output.table(
         ['NAME', 'DIGEST', 'PLATFORM', 'LAYERS', 'SIZE', 'CREATED'],
         images.map((image) => [
           image.name,
           image.digest.slice(0, 19),
-          image.platform,
+          image.damage === undefined ? image.platform : 'damaged',
           String(image.layers.length),
           sizeText(image.size),
           agoText(image.created),
         ]),
       );
+      for (const { damage } of images) if (damage !== undefined) output.note(damage);
     }),
   );
 };

@@ -63,6 +63,21 @@ export async function imageInfo(store: Pick<ImageStore, 'content'>, row: ImageRo
   };
 }
 
+/** As imageInfo, for a list: what is damaged is shown with what is known of it, and does not hide the others. */
+export async function listedInfo(
+  store: Pick<ImageStore, 'content'>,
+  row: ImageRow,
+): Promise<ImageInfo & { readonly damage?: string }> {
+  try {
+    return await imageInfo(store, row);
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error;
+    const { digest, mediaType, size } = row.target;
+    const known = { name: row.name, digest, mediaType, size, created: row.created };
+    return { ...known, platform: '', layers: [], damage: error.message };
+  }
+}
+
 /** The name of the snapshot that shows an image; undefined if it has no layers. It exists once it was unpacked. */
 export function topSnapshot(image: SelectedImage): Digest | undefined {
   return image.layers.at(-1)?.chainId;
