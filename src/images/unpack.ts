@@ -10,6 +10,7 @@ import { applyTo } from './apply-layer.js';
 import { about, assertGoesOn } from './failure.js';
 import type { OnProgress, UnpackStore } from './images.js';
 import { labelUnpacked } from './labels.js';
+import { EXTRACT_PREFIX, ownLabel, removeLeftovers } from './leftovers.js';
 import type { Layer, SelectedImage } from './select.js';
 
 export interface UnpackOptions {
@@ -55,6 +56,7 @@ export class UnpackRun {
   }
 
   async image(image: SelectedImage, what: string): Promise<void> {
+    await removeLeftovers(this.#store.snapshots);
     let parent: Digest | undefined;
     for (const layer of image.layers) {
       assertGoesOn(this.#options.signal, what);
@@ -82,9 +84,9 @@ export class UnpackRun {
       this.#options.onProgress?.({ phase: 'skip', id: descriptor.digest, done: 0 });
       return;
     }
-    const key = `extract-${process.hrtime.bigint()}-${randomBytes(3).toString('base64url')} ${chainId}`;
+    const key = `${EXTRACT_PREFIX}${process.hrtime.bigint()}-${randomBytes(3).toString('base64url')} ${chainId}`;
     const labels = { [SNAPSHOT_REF]: chainId };
-    await snapshots.prepare(key, parent, { labels });
+    await snapshots.prepare(key, parent, { labels: { ...labels, ...ownLabel() } });
     try {
       await this.#apply(key, layer, what);
       assertGoesOn(this.#options.signal, what);

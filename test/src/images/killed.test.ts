@@ -53,6 +53,9 @@ it('killed at any moment, an import goes on when it is run again, and shows the 
         expect(digestOf(await store.content.read(digest))).toBe(digest);
       }
       await importImage(store, layout);
+      const kinds = new Set<string>();
+      for await (const { kind } of store.snapshots.walk()) kinds.add(kind);
+      expect([...kinds]).toEqual(['committed']);
       const differences = await withSnapshot(store.snapshots, top, 'test', (again) =>
         withSnapshot(untouched.snapshots, top, 'test', (once) => [...compare(again, once)]),
       );

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -6,7 +7,7 @@ import { compare } from '../../../src/diff/compare.js';
 import { walkTree } from '../../../src/diff/tree-walk.js';
 import type { UnpackStore } from '../../../src/images/images.js';
 import { importImage } from '../../../src/images/import.js';
-import { withSnapshot } from '../../../src/images/open-snapshot.js';
+import { withSnapshot, withUnion } from '../../../src/images/open-snapshot.js';
 import { openImage } from '../../../src/images/stored.js';
 import { unpackImage } from '../../../src/images/unpack.js';
 import {
@@ -154,6 +155,30 @@ describe('unpacking', () => {
     await Promise.all([importImage(store, path), importImage(store, path, { name: 'bar' })]);
     expect(await snapshotNames()).toHaveLength(2);
     expect(store.images.list().map((row) => row.name)).toEqual(['bar', 'foo']);
+  });
+});
+
+describe('what a killed process left', () => {
+  const dead = spawnSync('true').pid;
+  const left = (pid: number | undefined) =>
+    store.snapshots.prepare('extract-1-x left', undefined, { labels: { 'micafs/pid': String(pid) } });
+
+  it('is removed by the next unpacking', async () => {
+    await left(dead);
+    await importImage(store, layout(buildImage([base])));
+    expect(await snapshotNames()).toHaveLength(1);
+  });
+
+  it('stays if the process lives, or if somebody holds it', async () => {
+    await left(process.ppid);
+    await importImage(store, layout(buildImage([base])));
+    expect(await snapshotNames()).toHaveLength(2);
+    await store.snapshots.remove('extract-1-x left');
+    await left(dead);
+    await withUnion(await store.snapshots.stack('extract-1-x left'), 'test', () =>
+      importImage(store, layout(image)),
+    );
+    expect(await snapshotNames()).toContain('active extract-1-x left');
   });
 });
 
