@@ -3,6 +3,7 @@
 
 import { openStack, type StackDescription, Union } from '../../fs/index.js';
 import { withUnion } from '../images/open-snapshot.js';
+import { MountTable } from '../mounts/table.js';
 import type { SnapshotInfo } from '../snapshots/snapshot.js';
 import type { Store } from '../store.js';
 import { mountOf } from './mounted.js';
@@ -10,7 +11,12 @@ import { mountOf } from './mounted.js';
 /** The layers of a snapshot, as a command may open them that changes nothing. */
 export async function stackToRead(store: Store, snapshot: SnapshotInfo): Promise<StackDescription> {
   const stack = await store.snapshots.stack(snapshot.name);
-  return mountOf(store, snapshot) === undefined ? stack : withoutUpper(stack);
+  if (stack.upper === undefined) return stack;
+  // Mounts of engines are in no table of ours, and to open an upper empties its work folder under them.
+  const isHeld =
+    mountOf(store, snapshot) !== undefined ||
+    new MountTable(store.state).kernelMountOn(stack.upper.path) !== undefined;
+  return isHeld ? withoutUpper(stack) : stack;
 }
 
 /** The same tree with its upper as one more lower: looking needs no hold on it. */

@@ -142,7 +142,14 @@ function mountHeld(stack: StackDescription, target: string, readOnly: boolean): 
 /** failed-precondition if a mount of ours writes to the folder already. */
 function assertFree(upper: string, target: string, table: MountTable): void {
   const holder = table.writing(upper);
-  if (holder === undefined) return;
+  if (holder === undefined) {
+    const place = table.kernelMountOn(upper);
+    if (place === undefined) return;
+    const why = `${upper} is in use by the kernel, mounted at ${place}`;
+    throw new StoreError('failed-precondition', `cannot mount at ${target}`, why, {
+      hint: `umount ${place}`,
+    });
+  }
   const by = holder.driver === 'fuse' ? `pid ${holder.process.pid}` : 'the kernel';
   const shows = holder.snapshot === undefined ? upper : `snapshot ${holder.snapshot.key}`;
   const why = `${shows} is in use by ${by}, mounted at ${holder.target}`;

@@ -12,6 +12,8 @@ export interface MountPoint {
   /** The folder of its filesystem that is shown: other than `/` for a bind. */
   readonly root: string;
   readonly options: readonly string[];
+  /** The filesystem's own: for overlay its folders. */
+  readonly superOptions: readonly string[];
 }
 
 /** The mounts that a process sees, in the order in which they were made. undefined if there is no such process. */
@@ -39,7 +41,7 @@ export function parseMountinfo(text: string): readonly MountPoint[] {
     const [left, right] = line.split(' - ');
     if (left === undefined || right === undefined) continue;
     const [, , device = '', root = '', target = '', options = ''] = left.split(' ');
-    const [type = '', source = ''] = right.split(' ');
+    const [type = '', source = '', own = ''] = right.split(' ');
     mounts.push({
       target: unescaped(target),
       type: unescaped(type),
@@ -47,6 +49,7 @@ export function parseMountinfo(text: string): readonly MountPoint[] {
       device,
       root: unescaped(root),
       options: options.split(','),
+      superOptions: own.split(',').map(unescaped),
     });
   }
   return mounts;

@@ -1,7 +1,7 @@
 // Serving one FUSE mount in this process: the transport's thread runs the filesystem, this one keeps signals and
 // the control socket, and notes the mount down as long as it is there. It must never touch the mount itself.
 
-import { statSync } from 'node:fs';
+import { closeSync, openSync, statSync } from 'node:fs';
 import { deviceTransport, fuseNativeTransport, type RunningMount, type Transport } from '../../fs/index.js';
 import { StoreError } from '../errors.js';
 import { timeNow } from '../time.js';
@@ -12,6 +12,7 @@ import { mountFailure } from './mount-failure.js';
 import { bootId, markOf, mountNamespace } from './process-life.js';
 import { settle } from './settle.js';
 import { type MountRow, MountTable } from './table.js';
+import { measureTree } from './usage.js';
 
 export interface ServedMount {
   readonly row: MountRow;
@@ -44,7 +45,7 @@ async function noted(spec: HostSpec, table: MountTable, running: RunningMount): 
   };
   const row = rowOf(spec, table, running);
   table.put(row);
-  const control = await serveControl(row.socket, (request) => answer(request, running, unmount));
+  const control = await serveControl(row.socket, (request) => answer(request, spec, running, unmount));
   const ended = running.ended.then(async (end) => {
     try {
       await control.close();
@@ -60,13 +61,28 @@ async function noted(spec: HostSpec, table: MountTable, running: RunningMount): 
 /** Everything but the end is the business of the thread that serves. */
 async function answer(
   request: ControlRequest,
+  spec: HostSpec,
   running: RunningMount,
   unmount: () => Promise<void>,
 ): Promise<object> {
+  if (request.op === 'usage') return usageOf(spec);
   if (request.op !== 'stop') return running.control(request);
   // Waiting for the end here would wait for this answer.
   void unmount().catch((error: Error) => process.stderr.write(`${error.message}\n`));
   return {};
+}
+
+/** Of the folder that is written; reading it goes past the mount. */
+function usageOf({ stack, target }: HostSpec): object {
+  if (stack.upper === undefined) {
+    throw new StoreError('failed-precondition', `cannot measure the mount at ${target}`, 'it is read only');
+  }
+  const fd = openSync(stack.upper.path, 'r');
+  try {
+    return measureTree(fd);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 function rowOf(

@@ -122,6 +122,18 @@ export class MountTable {
     );
   }
 
+  /**
+   * Where the kernel writes to the folder `fs`: a mount of ours without a server, or an overlay that anybody made
+   * of it in this mount namespace, and that says so by its absolute name.
+   */
+  kernelMountOn(fs: string): string | undefined {
+    const ours = this.writing(fs);
+    if (ours !== undefined) return ours.driver === 'fuse' ? undefined : ours.target;
+    const mounts = readMounts() ?? [];
+    const word = `upperdir=${fs}`;
+    return mounts.find(({ type, superOptions }) => type === 'overlay' && superOptions.includes(word))?.target;
+  }
+
   /** The mount of ours that shows this very snapshot (not one on top of it). */
   showing(store: string, id: string): ListedMount | undefined {
     return this.list().find(({ snapshot }) => snapshot?.store === store && snapshot.id === id);

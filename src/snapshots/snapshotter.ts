@@ -19,7 +19,8 @@ import {
 } from '../metadata/snapshots.js';
 import type { ReadTx, WriteTx } from '../metadata/transaction.js';
 import { layerWithStandIns, settle, settleForKernel, withServer } from '../mounts/settle.js';
-import { type ListedMount, MountTable } from '../mounts/table.js';
+import { MountTable } from '../mounts/table.js';
+import { measureTree } from '../mounts/usage.js';
 import { copyAttributes, copyTree } from './copy-tree.js';
 import { type NewFolder, removeTree, SnapshotFolders } from './folders.js';
 import { type Chain, mountsOf, stackOf } from './mounts.js';
@@ -36,7 +37,6 @@ import {
   updateRow,
 } from './rules.js';
 import type { Driver, Mount, PrepareOptions, SnapshotInfo, Snapshotter, SnapshotUsage } from './snapshot.js';
-import { measureTree } from './usage.js';
 
 /** Where containerd's clients look for the folder of changes. */
 export const UPPERDIR_LABEL = 'containerd.io/snapshot/overlay.upperdir';
@@ -163,7 +163,7 @@ export class FolderSnapshotter implements Snapshotter {
   async #quiesce(row: SnapshotRow): Promise<void> {
     const mount = this.#table.writing(this.#folders.fs(row.id));
     if (mount?.state === 'live') {
-      if (mount.driver !== 'fuse') throw inUse('commit', row, mount);
+      if (mount.driver !== 'fuse') throw inUse('commit', row, mount.target);
       await withServer(mount, (server) => server.ask({ op: 'freeze' }));
     } else if (row.form === 'diff') {
       await settle(stackOf(this.#chain(row.name, 'cannot commit snapshot'), this.#folders), this.#table);
@@ -173,7 +173,7 @@ export class FolderSnapshotter implements Snapshotter {
   #assertUnmounted(row: SnapshotRow): void {
     const mount =
       this.#table.showing(this.#options.folder, row.id) ?? this.#table.writing(this.#folders.fs(row.id));
-    if (mount?.state === 'live') throw inUse('remove', row, mount);
+    if (mount?.state === 'live') throw inUse('remove', row, mount.target);
   }
 
   async #add(
@@ -271,10 +271,10 @@ export class FolderSnapshotter implements Snapshotter {
   }
 }
 
-function inUse(verb: string, row: SnapshotRow, mount: ListedMount): StoreError {
-  const why = `it is mounted at ${mount.target}`;
+function inUse(verb: string, row: SnapshotRow, target: string): StoreError {
+  const why = `it is mounted at ${target}`;
   return new StoreError('failed-precondition', `cannot ${verb} snapshot ${row.name}`, why, {
-    hint: `mica umount ${mount.target}`,
+    hint: `mica umount ${target}`,
   });
 }
 

@@ -15,6 +15,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { connectControl } from '../../dist/src/mounts/control-socket.js';
 import { withTempMount } from '../../dist/src/mounts/mount-all.js';
 import { mountSnapshot, unmountSnapshot } from '../../dist/src/mounts/mount-snapshot.js';
 import { MountTable } from '../../dist/src/mounts/table.js';
@@ -149,6 +150,10 @@ describeWith(['root', 'fuse', 'overlay'], 'mounted snapshots', () => {
     const row = await mountSnapshot(store, 'key', merged);
     writeFileSync(join(merged, 'file'), 'text');
     expect(row).toMatchObject({ driver: 'fuse', transport: 'device', readOnly: false });
+    const server = await connectControl(row.socket ?? '');
+    expect(await server.ask({ op: 'usage' })).toMatchObject({ inodes: 2 });
+    expect(await server.ask({ op: 'status' })).toMatchObject({ target: merged, pid: row.process.pid });
+    server.close();
     expect(spawnSync('stat', ['-f', '-c', '%T', merged], { encoding: 'utf8' }).stdout.trim()).toMatch(/fuse/);
   });
 
@@ -313,10 +318,24 @@ describeWith(['root', 'fuse', 'overlay'], 'mounted snapshots', () => {
     await base('base', fillTree);
     await store.snapshots.prepare('second', 'base');
     await mountSnapshot(store, 'second', merged, { driver: 'overlay' });
-    await expect(mountSnapshot(store, 'second', other)).rejects.toMatchObject({
-      kind: 'failed-precondition',
-      message: expect.stringContaining('in use by the kernel'),
+    const out = { kind: 'failed-precondition', hint: `mica umount ${merged}` };
+    await expect(mountSnapshot(store, 'second', other)).rejects.toMatchObject(out);
+    await unmountSnapshot(merged, store.state);
+    // A mount that others made of what they were told.
+    await store.snapshots.prepare('third', 'base');
+    const kernel = await Store.open(store.folders.root, {
+      state: store.state,
+      driver: 'overlay',
+      durable: false,
     });
+    try {
+      await withTempMount(await kernel.snapshots.mounts('third'), async (place) => {
+        await expect(mountSnapshot(store, 'third', other)).rejects.toThrow(`mounted at ${place}`);
+      });
+    } finally {
+      await kernel.close();
+    }
+    await mountSnapshot(store, 'third', other);
   });
 
   it('are refused where there is no folder, a file, a mount or a layer', async () => {

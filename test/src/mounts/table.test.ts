@@ -130,6 +130,7 @@ describe('mountinfo', () => {
       device: '98:0',
       root: '/sub/folder',
       options: ['ro', 'noatime'],
+      superOptions: ['rw', 'user_id=0'],
     });
     expect(mountAt('/mnt/two', mounts)?.type).toBe('tmpfs');
     expect(mountAt('/mnt', mounts)).toBeUndefined();

@@ -1,13 +1,12 @@
 // How much room a folder takes, as du(1) counts: allocated blocks, and a file with several names once.
 
 import { Attr, EACCES, isErrno, isFolder, sys } from '../../fs/index.js';
-import type { SnapshotUsage } from './snapshot.js';
 
 /**
  * Bytes on disk and inodes of the tree at the folder `fd` (open for reading), the folder itself included. A
  * folder that this user may not list counts as itself.
  */
-export function measureTree(fd: number): SnapshotUsage {
+export function measureTree(fd: number): { readonly size: number; readonly inodes: number } {
   const seen = new Set<number>();
   const attr = new Attr();
   sys.statFd(fd, attr);
