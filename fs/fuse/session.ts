@@ -48,7 +48,7 @@ export function serve(options: SessionOptions): SessionEnd {
     switch (-length) {
       case EAGAIN:
         waiting.wait(-1);
-        if (drainEventFd(control) && !options.onControl()) return 'stopped';
+        if (waiting.revents(1) !== 0 && drainEventFd(control) && !options.onControl()) return 'stopped';
         break;
       case EINTR:
       // The request that we were woken for was taken back.
