@@ -4,6 +4,7 @@
 
 import {
   EINVAL,
+  EOPNOTSUPP,
   FsError,
   type LowerDescription,
   type MarkPrefix,
@@ -46,7 +47,8 @@ export const OVERLAY_MAX_LOWERS = 500;
 
 /**
  * What to mount for `stack` with the features that this kernel has. EINVAL for a stack that the kernel would
- * read wrongly: `.wh.` files as marks, or both spellings of xattr marks at once.
+ * read wrongly: `.wh.` files as marks, or both spellings of xattr marks at once; EOPNOTSUPP for user marks where
+ * the kernel does not know them.
  */
 export function planOverlay(
   stack: StackDescription,
@@ -91,7 +93,7 @@ function settings(
   if (marks === 'user') {
     // Conflicts with redirect_dir=on and follow (fs/overlayfs/params.c, ovl_fs_params_verify).
     if (!features.has('userxattr'))
-      throw new FsError(EINVAL, 'overlay of layers with user marks: no userxattr');
+      throw new FsError(EOPNOTSUPP, 'overlay of layers with user marks: no userxattr');
     list.push({ key: 'userxattr' });
   } else if (redirects !== 'unsaid') {
     // Named, because a kernel may be built or set not to follow redirects, and folders would vanish.

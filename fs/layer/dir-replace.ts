@@ -74,7 +74,7 @@ export function moveName(
     if (!leave) unlinkAt(from, name);
   } else if (failure === EINVAL && leave) {
     // A filesystem without RENAME_WHITEOUT; a folder moved into itself fails once more here.
-    renameAt(from, name, to, newName, 0);
+    moveName(rules, work, from, name, to, newName, false);
     putInPlace(rules, work, work.makeWhiteout(), from, name);
   } else if (failure !== 0) throw new FsError(failure, 'rename');
 }

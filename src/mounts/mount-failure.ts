@@ -1,7 +1,7 @@
 // Why a mount did not come about or does not go, with what to type next: one place for the errnos of mount(2),
 // umount2(2), flock(2) and their helpers.
 
-import { EACCES, EBUSY, EINVAL, ENODEV, ENOENT, ENOSYS, EPERM, FsError } from '../../fs/index.js';
+import { EACCES, EBUSY, EINVAL, ENODEV, ENOENT, ENOSYS, EOPNOTSUPP, EPERM, FsError } from '../../fs/index.js';
 import { type ErrorKind, StoreError } from '../errors.js';
 
 const KINDS: ReadonlyMap<number, { readonly kind: ErrorKind; readonly hint?: string }> = new Map([
@@ -10,6 +10,7 @@ const KINDS: ReadonlyMap<number, { readonly kind: ErrorKind; readonly hint?: str
   [EACCES, { kind: 'unsupported', hint: 'mica doctor says what this user may mount' }],
   [ENODEV, { kind: 'unsupported', hint: 'mica doctor says what this kernel has' }],
   [ENOSYS, { kind: 'unsupported', hint: 'mica doctor says what this kernel has' }],
+  [EOPNOTSUPP, { kind: 'unsupported', hint: 'mica doctor says what this kernel has' }],
   [ENOENT, { kind: 'failed', hint: 'mica doctor' }],
   [EINVAL, { kind: 'failed', hint: 'dmesg | tail may say more' }],
 ]);

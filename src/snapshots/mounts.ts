@@ -55,6 +55,9 @@ function withWork(row: SnapshotRow, layer: LowerDescription, place: Place) {
   return { ...layer, marks: row.marks, work: place.work(row.id) };
 }
 
+/** The helper understands marks of either kind, whatever the kernel's overlayfs does. */
+const HELPER_FEATURES: FeatureSet = new Set(['userxattr'] as const);
+
 /** What to mount for an active snapshot or a view. */
 export function mountsOf(chain: Chain, place: Place, words: MountWords): readonly Mount[] {
   const stack = stackOf(chain, place);
@@ -67,7 +70,8 @@ export function mountsOf(chain: Chain, place: Place, words: MountWords): readonl
     return [{ type: `fuse3.${words.helper}`, source: 'overlay', options: aloneWords(stack) }];
   }
   const type = words.driver === 'fuse' ? `fuse3.${words.helper}` : 'overlay';
-  const plan = planOverlay(stack, words.features, { redirects: words.redirects });
+  const features = words.driver === 'fuse' ? HELPER_FEATURES : words.features;
+  const plan = planOverlay(stack, features, { redirects: words.redirects });
   if (plan.kind !== 'overlay') throw new Error('a stack of several layers was planned as a bind');
   // The helper takes any folder for a layer as a tar tool left it (`.wh.` files) unless told.
   const options = [...(words.driver === 'fuse' ? [dialectWord(layers)] : []), ...overlayWords(plan)];

@@ -1,6 +1,6 @@
 // What switching a feature off does. It is found out once, so each case loads the modules anew.
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -47,6 +47,26 @@ describe.runIf(process.platform === 'linux')('a feature that is switched off', (
       }
       sys.closeFd(from);
       sys.closeFd(to);
+    }
+  });
+
+  it('is done without: a folder moves over a whiteout and leaves one, in two steps', async () => {
+    for (const without of ['', 'rename-whiteout']) {
+      vi.resetModules();
+      vi.stubEnv('MICA_WITHOUT', without);
+      const { Attr, LayerEntry, openUpperDir, S_IFDIR } = await import('../../../fs/index.js');
+      const at = mkdtempSync(join(root, 'upper-'));
+      for (const name of ['fs', 'work']) mkdirSync(join(at, name));
+      const upper = openUpperDir(join(at, 'fs'), join(at, 'work'));
+      const owner = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 };
+      upper.make('', 'folder', { mode: S_IFDIR | 0o755, ...owner });
+      upper.whiteout('', 'gone');
+      upper.rename('', 'folder', '', 'gone', true);
+      const entry = new LayerEntry(new Attr());
+      expect([upper.lookup('', 'folder', entry), entry.whiteout]).toEqual([true, true]);
+      expect([upper.lookup('', 'gone', entry), entry.whiteout]).toEqual([true, false]);
+      upper.close();
+      expect(readdirSync(join(at, 'work/work'))).toEqual([]);
     }
   });
 
