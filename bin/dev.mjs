@@ -11,8 +11,14 @@ const top = dirname(dirname(fileURLToPath(import.meta.url)));
 process.chdir(top);
 const reports = join(top, '.cache', 'test');
 
-/** The parts of `npm test`, in order; each but `check` is a project of vitest.config.ts. */
-const PARTS = ['check', 'unit', 'mount', 'image', 'demo', 'crash'];
+/** The parts of `npm test`, in order; each but `check` and `without` is a project of vitest.config.ts. */
+const PARTS = ['check', 'unit', 'mount', 'without', 'image', 'demo', 'crash'];
+
+/**
+ * What the part `without` runs again with every optional kernel feature off: the union over FUSE as root and as a
+ * user, against a plain folder, and the kernel's overlay with few and with 128 layers. MICA_TEST_LONG=1 runs all files of `mount`.
+ */
+const WITHOUT_FILES = ['history', 'kernel-overlay', 'transport', 'transport-user', 'union-kernel', 'user'];
 
 function run(command, args, options = {}) {
   const done = spawnSync(command, args, { stdio: 'inherit', ...options });
@@ -71,17 +77,16 @@ function check() {
   return counts;
 }
 
-/** Runs one vitest project and reads what it counted; a run that left no report counts as a failure. */
-function vitest(project, extra = []) {
-  const report = join(reports, `${project}.json`);
+/** Runs a project of vitest as one part, and reads what it counted; a run that left no report counts as a failure. */
+function vitest(part, extra = [], project = part, environment = {}) {
+  const report = join(reports, `${part}.json`);
   rmSync(report, { force: true });
   const words = ['run', '--project', project, '--passWithNoTests', '--reporter=default', '--reporter=json'];
-  const status = run(process.execPath, [
-    'node_modules/vitest/vitest.mjs',
-    ...words,
-    `--outputFile=${report}`,
-    ...extra,
-  ]);
+  const status = run(
+    process.execPath,
+    ['node_modules/vitest/vitest.mjs', ...words, `--outputFile=${report}`, ...extra],
+    { env: { ...process.env, ...environment } },
+  );
   if (!existsSync(report)) return { passed: 0, failed: 1, skipped: 0 };
   const seen = JSON.parse(readFileSync(report, 'utf8'));
   const brokenFiles = seen.testResults.filter(
@@ -95,6 +100,17 @@ function vitest(project, extra = []) {
   };
 }
 
+function without(extra) {
+  const files = WITHOUT_FILES.map((name) => `test/mount/${name}.test.ts`);
+  const asked = extra.length > 0 || process.env.MICA_TEST_LONG === '1' ? extra : files;
+  return vitest('without', asked, 'mount', { MICA_WITHOUT: 'all' });
+}
+
+function countsOf(part, extra) {
+  if (part === 'check') return check();
+  return part === 'without' ? without(extra) : vitest(part, extra);
+}
+
 function test(parts, extra) {
   build();
   mkdirSync(reports, { recursive: true });
@@ -103,7 +119,7 @@ function test(parts, extra) {
   for (const part of parts) {
     process.stdout.write(`\n== ${part}\n`);
     const start = Date.now();
-    const counts = part === 'check' ? check() : vitest(part, extra);
+    const counts = countsOf(part, extra);
     const seconds = ((Date.now() - start) / 1000).toFixed(1);
     lines.push(
       `${part.padEnd(8)} ${seconds.padStart(7)} s  ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`,

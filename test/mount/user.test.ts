@@ -34,6 +34,7 @@ describeWith(['fuse', 'program:fusermount3', 'program:unshare'], 'an ordinary us
         HOME: base,
         MICA_ROOT: join(base, 'root'),
         MICA_STATE: join(base, 'state'),
+        MICA_WITHOUT: process.env['MICA_WITHOUT'],
       },
     });
     if (done.status !== 0) throw new Error(`exit ${done.status}: ${done.stderr}${done.stdout}`);
