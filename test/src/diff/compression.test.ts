@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import * as zlib from 'node:zlib';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { type Bytes, compress, compressionOf, decompress } from '../../../src/diff/compression.js';
@@ -95,22 +96,24 @@ describeWith(['program:zstd'], 'zstd', () => {
   const content = Buffer.concat([both, Buffer.alloc(200_000)]);
 
   for (const [at, name] of ['Node', 'the program', 'fzstd'].entries()) {
-    test(`${name} reads all frames and skips what is to be skipped`, async (context) => {
+    // Node decodes zstd itself since 22.15; before, the other two are all there is.
+    if (name === 'Node' && !('createZstdDecompress' in zlib)) continue;
+    test(`${name} reads all frames and skips what is to be skipped`, async () => {
       for (const step of [stream.length, 997]) {
         const read = await ZSTD_READERS[at]!(pieces(stream, step));
-        if (read === undefined) return context.skip(`${name} has no zstd here`);
+        if (read === undefined) throw new Error(`${name} has no zstd here`);
         expect((await collect(read)).equals(content)).toBe(true);
       }
     });
 
-    test(`${name} finds damage and a missing end`, async (context) => {
+    test(`${name} finds damage and a missing end`, async () => {
       for (const bytes of [
         stream.subarray(0, -1),
         stream.subarray(0, 200_000),
         Buffer.concat([stream, Buffer.from('rubbish')]),
       ]) {
         const read = await ZSTD_READERS[at]!(pieces(bytes, 5000));
-        if (read === undefined) return context.skip(`${name} has no zstd here`);
+        if (read === undefined) throw new Error(`${name} has no zstd here`);
         expect(await kindOfFailure(collect(read))).toBe('corrupt');
       }
     });
