@@ -11,7 +11,7 @@ import { describeWith } from '../requires.js';
 
 const asRoot = process.geteuid?.() === 0;
 
-describeWith(['fuse', 'program:fusermount3', 'program:unshare'], 'an ordinary user', () => {
+describeWith(['fuse', 'fuse for all', 'program:fusermount3', 'program:unshare'], 'an ordinary user', () => {
   let base: string;
 
   /** Runs a script as the ordinary user; `mica` is on its PATH with a store of its own. */
