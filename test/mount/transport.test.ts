@@ -1,6 +1,6 @@
 // The device transport on real mounts: how a mount begins, is asked things, and ends.
 
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import {
   appendFileSync,
   closeSync,
@@ -239,8 +239,12 @@ describeWith(['root', 'fuse'], 'a mount over /dev/fuse', () => {
   it('ends as aborted when the connection is cut', async () => {
     const mount = await serve();
     const minor = scratch.sh('stat -c %Ld mnt');
-    spawnSync('mount', ['-t', 'fusectl', 'none', '/sys/fs/fuse/connections'], { stdio: 'ignore' });
-    writeFileSync(`/sys/fs/fuse/connections/${minor}/abort`, '1');
+    scratch.sh(`mkdir connections && mount -t fusectl none connections`);
+    try {
+      writeFileSync(scratch.at('connections', minor, 'abort'), '1');
+    } finally {
+      scratch.sh('umount connections');
+    }
     expect(await mount.line()).toEqual({ ended: 'aborted' });
     expect(mountLine(mnt)).toBeUndefined();
   });
