@@ -6,7 +6,7 @@ import type { Labels } from '../labels.js';
 import type { SnapshotInfo } from '../snapshots/snapshot.js';
 import type { Store } from '../store.js';
 import { hinted } from './failure.js';
-import { mountOf } from './mounted.js';
+import { mountOf, mountPointOf } from './mounted.js';
 
 /** Turns the active snapshot `key` into the committed `name`. failed-precondition while it is mounted. */
 export async function commitKey(
@@ -41,9 +41,10 @@ export async function assertNotMounted(store: Store, name: string, what: string)
       hint: 'mica snapshot ls',
     });
   });
-  const mount = mountOf(store, info);
-  if (mount === undefined) return;
-  throw new StoreError('failed-precondition', what, `it is mounted at ${mount.target}`, {
-    hint: `mica umount ${mount.target}`,
+  const target = mountPointOf(store, info);
+  if (target === undefined) return;
+  const byUs = mountOf(store, info) !== undefined;
+  throw new StoreError('failed-precondition', what, `it is mounted at ${target}`, {
+    hint: byUs ? `mica umount ${target}` : `umount ${target}`,
   });
 }

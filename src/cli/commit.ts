@@ -1,12 +1,11 @@
 // `mica commit`: an active snapshot becomes a committed one and, with --image, a new image of one more layer.
 
-import { existsSync, realpathSync } from 'node:fs';
-import { resolve } from 'node:path';
-import { StoreError } from '../errors.js';
+import { isKind, StoreError } from '../errors.js';
 import { MountTable } from '../mounts/table.js';
 import type { Store } from '../store.js';
 import type { Declare } from './commands.js';
 import { parseLabels, several } from './labels.js';
+import { folderAt, isPath } from './mounted.js';
 
 interface Words {
   readonly image?: string;
@@ -42,7 +41,7 @@ export const declareCommit: Declare = (command, act) => {
         const { assertNotMounted, commitKey } = await import('./commit-key.js');
         const store = await context.store();
         const labels = parseLabels(words.label ?? []).labels;
-        const key = keyOf(store, word);
+        const key = await keyOf(store, word);
         const { output } = context;
         if (words.image === undefined) {
           const info = await commitKey(store, key, name, labels);
@@ -83,14 +82,25 @@ function given<T extends object>(fields: T): { [K in keyof T]?: Exclude<T[K], un
 }
 
 /** A folder stands for the active snapshot that is mounted there, which is then refused with the way to go on. */
-function keyOf(store: Store, word: string): string {
-  if (!word.includes('/') || !existsSync(word)) return word.replace(/^key:/, '');
-  const target = realpathSync(resolve(word));
+async function keyOf(store: Store, word: string): Promise<string> {
+  const target = folderAt(word);
+  const key = word.replace(/^key:/, '');
+  if (target === undefined || (!isPath(word) && (await isSnapshot(store, key)))) return key;
   const mount = new MountTable(store.state).at(target);
   if (mount?.snapshot !== undefined) return mount.snapshot.key;
   throw new StoreError('not-found', `cannot commit ${word}`, 'no snapshot of this program is mounted there', {
     hint: 'mica mounts, mica snapshot ls',
   });
+}
+
+async function isSnapshot(store: Store, name: string): Promise<boolean> {
+  try {
+    await store.snapshots.stat(name);
+    return true;
+  } catch (error) {
+    if (isKind(error, 'not-found')) return false;
+    throw error;
+  }
 }
 
 /** `["a","b"]` as JSON, anything else as one word. */

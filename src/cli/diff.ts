@@ -1,8 +1,7 @@
 // `mica diff`: what changed between two trees, or in a snapshot since its parent.
 
-import { existsSync, realpathSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
-import { resolve } from 'node:path';
 import {
   type Filesystem,
   fromText,
@@ -13,12 +12,13 @@ import {
 import type { Change } from '../diff/change.js';
 import { changesBetween } from '../diff/changes.js';
 import { writeLayerTar } from '../diff/layer-tar.js';
-import { StoreError } from '../errors.js';
+import { isKind, StoreError } from '../errors.js';
 import { MountTable } from '../mounts/table.js';
 import type { Declare } from './commands.js';
 import type { Context } from './context.js';
+import { folderAt, isPath } from './mounted.js';
 import { type Output, pathFields, sizeText } from './output.js';
-import { openUnion, stackToRead, withoutUpper } from './reading.js';
+import { openUnion, stackToRead } from './reading.js';
 import { meaningOf } from './words.js';
 
 interface Words {
@@ -104,28 +104,35 @@ interface MeantStack {
 
 /** The layers of a word: of a snapshot or image, of what is mounted at a folder, or a plain folder as one layer. */
 async function stackMeant(context: Context, word: string, what: string): Promise<MeantStack> {
-  if (/^\.{0,2}\//.test(word) || word === '.' || word === '..') {
-    if (!existsSync(word)) throw new StoreError('not-found', what, 'there is no such folder');
-    const path = realpathSync(resolve(word));
-    const mount = new MountTable(context.settings.state).at(path);
-    if (mount?.snapshot !== undefined) {
-      const store = await context.store();
-      return {
-        stack: withoutUpper(await store.snapshots.stack(mount.snapshot.key)),
-        isImage: false,
-        isFolder: false,
-      };
-    }
-    if (!statSync(path).isDirectory()) throw new StoreError('invalid-argument', what, 'it is not a folder');
-    return { stack: { lowers: [{ path, id: word, dialect: 'overlay' }] }, isImage: false, isFolder: true };
+  const path = folderAt(word);
+  if (isPath(word)) {
+    if (path === undefined) throw new StoreError('not-found', what, 'there is no such folder');
+    return stackAt(context, path, word, what);
   }
   const store = await context.store();
-  const meant = await meaningOf(store, word, what);
-  return {
-    stack: await stackToRead(store, meant.snapshot),
-    isImage: meant.kind === 'image',
-    isFolder: false,
-  };
+  try {
+    const meant = await meaningOf(store, word, what);
+    return {
+      stack: await stackToRead(store, meant.snapshot),
+      isImage: meant.kind === 'image',
+      isFolder: false,
+    };
+  } catch (error) {
+    // What no key, snapshot or image is called may still be a folder, typed without ./ before it.
+    if (path !== undefined && isKind(error, 'not-found')) return stackAt(context, path, word, what);
+    throw error;
+  }
+}
+
+async function stackAt(context: Context, path: string, word: string, what: string): Promise<MeantStack> {
+  const mount = new MountTable(context.settings.state).at(path);
+  if (mount?.snapshot !== undefined) {
+    const store = await context.store();
+    const info = await store.snapshots.stat(mount.snapshot.key);
+    return { stack: await stackToRead(store, info), isImage: false, isFolder: false };
+  }
+  if (!statSync(path).isDirectory()) throw new StoreError('invalid-argument', what, 'it is not a folder');
+  return { stack: { lowers: [{ path, id: word, dialect: 'overlay' }] }, isImage: false, isFolder: true };
 }
 
 function show(output: Output, changes: readonly Change[], words: Words): void {

@@ -2,7 +2,6 @@
 // live; the server lives on in a process of its own.
 
 import { randomBytes } from 'node:crypto';
-import { InvalidArgumentError } from 'commander';
 import { isKind, StoreError } from '../errors.js';
 import type { Driver } from '../mounts/mount.js';
 import type { MountRow } from '../mounts/table.js';
@@ -22,6 +21,15 @@ interface Words {
   readonly dialect?: string;
 }
 
+/** Options of later versions; `word` is commander's name for each. */
+const NOT_YET = [
+  { option: '--uid-map <map>', word: 'uidMap' },
+  { option: '--gid-map <map>', word: 'gidMap' },
+  { option: '--quota <size>', word: 'quota' },
+  { option: '--lower-changes', word: 'lowerChanges' },
+  { option: '--stats', word: 'stats' },
+] as const;
+
 export const declareMount: Declare = (command, act) => {
   command
     .argument('<word>', 'an image, a snapshot or an active key; with --lower the folder, alone')
@@ -33,16 +41,13 @@ export const declareMount: Declare = (command, act) => {
     .option('--lower <dir:dir>', 'plain folders, topmost first, without a store')
     .option('--upper <dir>', 'where changes to plain folders go')
     .option('--work <dir>', 'an empty folder on the filesystem of --upper')
-    .option('--dialect <name>', 'overlay|wh: how plain folders spell their marks')
-    .option('--uid-map <map>', 'not in this version', notYet)
-    .option('--gid-map <map>', 'not in this version', notYet)
-    .option('--quota <size>', 'not in this version', notYet)
-    .option('--lower-changes', 'not in this version', notYet)
-    .option('--stats', 'not in this version', notYet);
+    .option('--dialect <name>', 'overlay|wh: how plain folders spell their marks');
+  for (const { option } of NOT_YET) command.option(option, 'not in this version');
   // With --lower the one word is the folder, so the order of the two is settled here and not by commander.
   command.usage('[options] <word> <dir>\n       mica mount [options] --lower <dir:dir> <dir>');
   command.action(
     act(async (context, first: string, second: string | undefined, words: Words) => {
+      assertInThisVersion(words);
       if (words.lower !== undefined) {
         if (second !== undefined) throw wrong('--lower takes one folder, the mount point');
         return mounted(context, undefined, await mountFolders(context, first, words), words);
@@ -61,8 +66,10 @@ function wrong(why: string): StoreError {
   return new StoreError('invalid-argument', 'cannot mount', why, { hint: 'mica mount --help' });
 }
 
-function notYet(): never {
-  throw new InvalidArgumentError('It is not in this version.');
+function assertInThisVersion(words: object): void {
+  const missing = NOT_YET.find(({ word }) => word in words);
+  if (missing === undefined) return;
+  throw wrong(`${missing.option.replace(/ .*/, '')} is not in this version`);
 }
 
 async function mounted(

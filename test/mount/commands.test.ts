@@ -1,0 +1,72 @@
+// The commands of bin/mica on snapshots that are mounted, each as a shell runs it.
+
+import { spawnSync } from 'node:child_process';
+import { appendFileSync, linkSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { describeWith } from '../requires.js';
+import { Mica } from '../src/cli/mica.js';
+
+describeWith(['root', 'fuse', 'overlay'], 'commands on what is mounted', () => {
+  let mica: Mica;
+  let merged: string;
+  const ok = (...words: string[]): string => {
+    const ran = mica.run(words);
+    expect(ran).toMatchObject({ code: 0 });
+    return ran.out;
+  };
+
+  beforeEach(() => {
+    mica = new Mica();
+    merged = mica.path('merged');
+    for (const folder of ['merged', 'tree', 'elsewhere']) mkdirSync(mica.path(folder));
+    writeFileSync(mica.path('tree', 'one'), 'lower\n');
+    linkSync(mica.path('tree', 'one'), mica.path('tree', 'two'));
+    ok('image', 'create', 'base:1', '--from', mica.path('tree'));
+    ok('snapshot', 'prepare', 'key', ok('snapshot', 'ls', '-q').trim());
+  });
+  afterEach(() => {
+    mica.run(['umount', '--all']);
+    spawnSync('umount', ['-q', '-l', merged]);
+    mica.remove();
+  });
+
+  it('what was written through one name of a file is read through the others', () => {
+    ok('mount', 'key', merged);
+    appendFileSync(`${merged}/one`, 'upper\n');
+    expect(ok('cat', 'key:two')).toBe('lower\nupper\n');
+    expect(ok('diff', 'key')).toBe('M one\nM two\n');
+    expect(ok('diff', merged)).toBe('M one\nM two\n');
+    expect(readFileSync(`${merged}/two`, 'utf8')).toBe('lower\nupper\n');
+  });
+
+  it('a mount point is known by its plain name, too', () => {
+    ok('mount', 'key', merged);
+    writeFileSync(`${merged}/new`, '');
+    expect(ok('diff', 'merged')).toBe('A new\n');
+    expect(mica.run(['commit', 'merged', 'done'])).toMatchObject({
+      code: 5,
+      err: `mica: cannot commit snapshot key: it is mounted at ${merged}\nhint: mica umount ${merged}\n`,
+    });
+  });
+
+  it.each(['fuse', 'overlay'])(
+    'a key that mount-all mounted with %s is not committed or removed',
+    (driver) => {
+      const mounts = ok('--driver', driver, '--json', 'snapshot', 'mounts', 'key');
+      expect(mica.run(['mount-all', merged], { input: mounts })).toMatchObject({ code: 0 });
+      for (const words of [
+        ['commit', 'key', 'done'],
+        ['snapshot', 'commit', 'done', 'key'],
+        ['snapshot', 'rm', 'key'],
+      ]) {
+        expect(mica.run(words)).toMatchObject({
+          code: 5,
+          err: expect.stringContaining(`it is mounted at ${merged}\n`),
+        });
+      }
+      writeFileSync(`${merged}/one`, 'still there\n');
+      spawnSync('umount', [merged]);
+      expect(ok('cat', 'key:one')).toBe('still there\n');
+    },
+  );
+});
