@@ -26,10 +26,11 @@ import {
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { describeWith } from '../requires.js';
+import { runs } from '../runs.js';
 import { Scratch, Served } from './mounted.js';
 
 const NAMES = ['a', 'b', 'c', 'd'];
-const SEEDS = [1, 2, 3, 4];
+const SEEDS = Array.from({ length: runs(4) }, (_, at) => at + 1);
 const STEPS = 400;
 
 /** Numbers that are the same in every run (mulberry32). */

@@ -16,7 +16,10 @@ import { line, type Model } from '../fs/union/model.js';
 import { apply, LOWEST, lowestModel, operation } from '../fs/union/operations.js';
 import { fillLayer } from '../fs/union/stacks.js';
 import { describeWith } from '../requires.js';
+import { runs } from '../runs.js';
 import { Paths } from '../suites/paths.js';
+
+const RUNS = runs(20);
 
 function withFolders<T>(act: (base: string) => T): T {
   const base = mkdtempSync(join(tmpdir(), 'mica-union-kernel-'));
@@ -112,7 +115,7 @@ describeWith(['root', 'overlay'], 'folders written by the union', () => {
             });
           }),
         ),
-        { numRuns: 20 },
+        { numRuns: RUNS },
       );
     });
   }

@@ -5,7 +5,10 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { EIO, ENOSPC, FsError } from '../../fs/errno.js';
 import { OPERATIONS } from '../../fs/fuse/operations.js';
+import { runs } from '../runs.js';
 import { entryOut, failure, le32, le64, reply, request, text, Wire } from './wire.js';
+
+const RUNS = runs(5000);
 
 const EINVAL = 22;
 const LOOKUP = request(1, 1, text('file'));
@@ -165,7 +168,7 @@ describe('any bytes', () => {
         expect(error <= 0 && error > -512).toBe(true);
         if (error !== 0) expect(answer.length).toBe(16);
       }),
-      { numRuns: 5000 },
+      { numRuns: RUNS },
     );
     expect(wire.faults).toEqual([]);
   });

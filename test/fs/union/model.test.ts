@@ -5,10 +5,13 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { MarkPrefix } from '../../../fs/layer/layer.js';
+import { runs } from '../../runs.js';
 import type { Paths } from '../../suites/paths.js';
 import { line, type Model, type ModelNode } from './model.js';
 import { apply, LOWEST, layers, lowestModel, type Operation } from './operations.js';
 import { type Rig, rig } from './stacks.js';
+
+const RUNS = runs(200);
 
 function treeOf(paths: Paths, prefix = ''): string[] {
   return paths
@@ -79,7 +82,7 @@ for (const marks of ['trusted', 'user'] as const) {
   test(`a union agrees with a plain filesystem after any operations (marks ${marks})`, () => {
     fc.assert(
       fc.property(layers, fc.boolean(), (history, cached) => check(history, marks, cached)),
-      { numRuns: 200 },
+      { numRuns: RUNS },
     );
   });
 }

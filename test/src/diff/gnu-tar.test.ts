@@ -26,7 +26,10 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { LayerTarReader } from '../../../src/diff/layer-tar-reader.js';
 import { StoreError } from '../../../src/errors.js';
 import { describeWith } from '../../requires.js';
+import { runs } from '../../runs.js';
 import { type Draft, fixChecksum, gnuTar, readTar, writeTar } from './tar-tools.js';
+
+const RUNS = runs(2000);
 
 let dir: string;
 
@@ -244,7 +247,7 @@ describeWith(['gnu tar'], 'damaged archives of GNU tar', () => {
           }
         },
       ),
-      { numRuns: 2000 },
+      { numRuns: RUNS },
     );
     expect(calls).toBeGreaterThan(2000);
   });

@@ -5,8 +5,11 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { FsError } from '../../../fs/index.js';
 import { changesBetween } from '../../../src/diff/changes.js';
+import { runs } from '../../runs.js';
 import { type Draft, readTar, writeTar } from './tar-tools.js';
 import { Work } from './work.js';
+
+const RUNS = runs(150);
 
 const LOWER: Draft[] = [
   { path: 'a', type: 'folder' },
@@ -69,7 +72,7 @@ test('a layer unpacked again shows the tree that it was written of', async () =>
         changes.map(({ op, path }) => `${op} ${path}`);
       expect(listed(work.changes())).toEqual(listed(changesBetween(work.below(), work.union)));
     }),
-    { numRuns: 150 },
+    { numRuns: RUNS },
   );
 });
 
@@ -82,7 +85,7 @@ test('settling an upper changes nothing of what it shows and what it writes', as
       work.union.settle();
       expect(readTar(await work.tar())).toEqual(before);
     }),
-    { numRuns: 80 },
+    { numRuns: RUNS / 2 },
   );
 });
 
@@ -103,6 +106,6 @@ test('it does not matter where in the archive the whiteouts stand', async () => 
         expect(await work.differencesTo(writeTar(shuffled))).toEqual([]);
       },
     ),
-    { numRuns: 80 },
+    { numRuns: RUNS / 2 },
   );
 });
