@@ -51,6 +51,20 @@ export const declareCommit: Declare = (command, act) => {
         }
         const { commitImage } = await import('../images/commit-image.js');
         const { imageInfo } = await import('../images/stored.js');
+        const { assertImageName } = await import('../images/reference.js');
+        const { assertConfigChange } = await import('../images/config.js');
+        const change = {
+          labels,
+          ...given({ message: words.message, author: words.author, env: words.env }),
+          ...given({ workdir: words.workdir, user: words.user }),
+          ...given({
+            cmd: wordList(words.cmd, '--cmd'),
+            entrypoint: wordList(words.entrypoint, '--entrypoint'),
+          }),
+        };
+        // Before the key is committed, which nothing takes back.
+        assertImageName(words.image);
+        assertConfigChange(change);
         // A key that was committed by an earlier try goes on where that one ended.
         const info = await store.snapshots.stat(key);
         if (info.kind !== 'committed') await commitKey(store, key, name, {});
@@ -58,15 +72,9 @@ export const declareCommit: Declare = (command, act) => {
         const { row } = await commitImage(store, {
           snapshot: info.kind === 'committed' ? key : name,
           ref: words.image,
-          labels,
           signal: context.signal,
           onProgress: context.onProgress,
-          ...given({ message: words.message, author: words.author, env: words.env }),
-          ...given({ workdir: words.workdir, user: words.user }),
-          ...given({
-            cmd: wordList(words.cmd, '--cmd'),
-            entrypoint: wordList(words.entrypoint, '--entrypoint'),
-          }),
+          ...change,
         });
         context.progress.clear();
         if (output.json) output.document({ ...(await imageInfo(store, row)), snapshot: name });

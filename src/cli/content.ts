@@ -1,8 +1,8 @@
 // `mica content`: blobs by digest, and ingests on their way to become one.
 
-import { createReadStream } from 'node:fs';
+import { createReadStream, existsSync } from 'node:fs';
 import { parseDigest } from '../digest.js';
-import { StoreError } from '../errors.js';
+import { isKind, StoreError } from '../errors.js';
 import type { Declare } from './commands.js';
 import type { Context } from './context.js';
 import { labelText, parseLabels, several } from './labels.js';
@@ -170,6 +170,8 @@ async function put(context: Context, file: string | undefined, words: PutWords):
   const what = `cannot put ${file ?? 'stdin'}`;
   const expected = words.expected === undefined ? {} : { expected: parseDigest(words.expected) };
   const size = words.size === undefined ? {} : { size: wholeNumber(words.size, '--size') };
+  const isStdin = file === undefined || file === '-';
+  if (!isStdin && !existsSync(file)) throw new StoreError('not-found', what, 'there is no such file');
   const store = await context.store();
   const ref = words.ref ?? `put-${process.pid}-${Date.now().toString(36)}`;
   const writer = await store.content.writer({
@@ -180,9 +182,10 @@ async function put(context: Context, file: string | undefined, words: PutWords):
   let ended = false;
   try {
     const skip = writer.offset;
-    const source: AsyncIterable<Uint8Array> =
-      file === undefined || file === '-' ? process.stdin : createReadStream(file, { start: skip });
-    let stillToSkip = file === undefined || file === '-' ? skip : 0;
+    const source: AsyncIterable<Uint8Array> = isStdin
+      ? process.stdin
+      : createReadStream(file, { start: skip });
+    let stillToSkip = isStdin ? skip : 0;
     for await (const chunk of source) {
       if (context.signal.aborted) throw new StoreError('canceled', what, 'stopped on request');
       const part = chunk.subarray(Math.min(stillToSkip, chunk.length));
@@ -195,9 +198,13 @@ async function put(context: Context, file: string | undefined, words: PutWords):
     else context.output.line(info.digest);
   } finally {
     if (!ended) await writer.close();
-    // An ingest that nobody named cannot be gone on with.
-    if (!ended && words.ref === undefined) await store.content.abort(ref);
+    // An ingest that nobody named cannot be gone on with. It is gone already where the blob was there before.
+    if (!ended && words.ref === undefined) await store.content.abort(ref).catch(unlessAbsent);
   }
+}
+
+function unlessAbsent(error: unknown): void {
+  if (!isKind(error, 'not-found')) throw error;
 }
 
 /** invalid-argument unless `text` is a whole number of bytes. */

@@ -35,6 +35,11 @@ export function emptyConfig({ architecture, os, variant }: Platform = hostPlatfo
   };
 }
 
+/** invalid-argument for a change that no config can take, whatever its base. */
+export function assertConfigChange(change: ConfigChange): void {
+  mergedEnv([], change.env ?? []);
+}
+
 /** `base` with new layers on top; `created` is RFC 3339. invalid-argument for a variable without `=`. */
 export function changedConfig(
   base: ImageConfig,

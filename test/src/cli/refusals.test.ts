@@ -1,0 +1,43 @@
+// Words that are refused leave the store as it was.
+
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Mica } from './mica.js';
+
+describe('refused commands', () => {
+  let mica: Mica;
+  beforeAll(() => {
+    mica = new Mica();
+    mkdirSync(mica.path('tree'));
+    writeFileSync(mica.path('file'), 'hello\n');
+    expect(mica.run(['snapshot', 'prepare', 'key'])).toMatchObject({ code: 0 });
+  });
+  afterAll(() => mica.remove());
+
+  it.each([
+    ['a bad name of an image', ['--image', 'a b']],
+    ['a variable without =', ['--image', 'a:1', '--env', 'X']],
+    ['a command that is no JSON', ['--image', 'a:1', '--cmd', '["x"']],
+  ])('commit with %s commits nothing', (_, words) => {
+    expect(mica.run(['commit', 'key', 'name', ...words])).toMatchObject({ code: 2, out: '' });
+    const [snapshot, ...others] = JSON.parse(mica.run(['--json', 'snapshot', 'ls']).out);
+    expect(others).toEqual([]);
+    expect(snapshot).toMatchObject({ key: 'key', kind: 'active' });
+  });
+
+  it('a blob that is there already is exit code 4, and leaves no ingest', () => {
+    expect(mica.run(['content', 'put', mica.path('file')])).toMatchObject({ code: 0 });
+    expect(mica.run(['content', 'put', mica.path('file')])).toMatchObject({
+      code: 4,
+      err: expect.stringMatching(/ is in this namespace already\n$/),
+    });
+    expect(mica.run(['content', 'ingests', '-q'])).toMatchObject({ code: 0, out: '' });
+  });
+
+  it('a file to put that does not exist is exit code 3', () => {
+    expect(mica.run(['content', 'put', mica.path('none')])).toMatchObject({
+      code: 3,
+      err: expect.stringMatching(/there is no such file\n$/),
+    });
+  });
+});
