@@ -1,5 +1,9 @@
 // The only door of `fs/`: what the store and the edges may use.
 
+export { mergeImages } from './erofs/merge.js';
+export { ImageReader } from './erofs/reader.js';
+export { Tree } from './erofs/tree.js';
+export { writeImage } from './erofs/writer.js';
 export * from './errno.js';
 export * from './filesystem.js';
 export { type LowerDirOptions, openLowerDir } from './layer/dir-layer.js';
