@@ -130,7 +130,7 @@ export function lseek(talk: Conversation): Outcome {
   const { filesystem, request, reply } = talk;
   const handle = talk.reader(fuse_lseek_in.fh);
   const whence = request.u32(fuse_lseek_in.whence);
-  reply.u64(0, filesystem.lseek(handle, request.u64(fuse_lseek_in.offset), whence));
+  reply.u64(0, filesystem.lseek(handle, request.s64(fuse_lseek_in.offset), whence));
   return 8;
 }
 

@@ -3,7 +3,7 @@
 // go only when the caller asks for it, so that work in the process's own name can restore a file exactly.
 
 import { EINVAL, EISDIR, FsError } from '../errno.js';
-import type { Attr, AttrChange } from '../filesystem.js';
+import type { Attr, AttrChange, Caller } from '../filesystem.js';
 import type { WritableNode } from '../layer/layer.js';
 import { PERMISSION_BITS, S_IFDIR, S_IFLNK, S_IFREG, S_ISGID, S_ISUID, S_IXGRP } from '../mode.js';
 import { assertOffset, stat, withNode, withUpper } from './access.js';
@@ -16,7 +16,13 @@ import type { Stack } from './stack.js';
 const CAPABILITY = 'security.capability';
 
 /** See Filesystem.setattr. A change that changes nothing copies nothing up. */
-export function setAttributes(stack: Stack, inode: Inode, change: AttrChange, out: Attr): void {
+export function setAttributes(
+  stack: Stack,
+  inode: Inode,
+  change: AttrChange,
+  caller: Caller,
+  out: Attr,
+): void {
   const { size, mode, uid, gid, atime, mtime } = change;
   if (size !== undefined) {
     if (inode.type === S_IFDIR) throw new FsError(EISDIR, 'truncate');
@@ -27,7 +33,7 @@ export function setAttributes(stack: Stack, inode: Inode, change: AttrChange, ou
   }
   const owner = uid !== undefined || gid !== undefined;
   const times = atime !== undefined || mtime !== undefined;
-  if (change.killPrivileges === true) clearPrivileges(stack, inode);
+  if (change.killPrivileges === true) clearPrivileges(stack, inode, caller);
   if (mode !== undefined || owner || times) {
     ensureUpper(stack, inode);
     withUpper(stack, inode, (node) => {
@@ -65,12 +71,17 @@ function changeMode(node: WritableNode, mode: number): void {
   if (wanted.some((byte, i) => byte !== access[i])) node.setxattr(ACL_ACCESS, wanted, 0);
 }
 
-/** Set-user-ID goes, set-group-ID where the group may execute, and file capabilities (file_remove_privs of the kernel). */
-export function clearPrivileges(stack: Stack, inode: Inode): void {
+/**
+ * What a write, a truncation or a new owner takes away: set-user-ID; set-group-ID where the group may execute, or
+ * where the `caller` is of another group; and file capabilities (file_remove_privs, setattr_should_drop_sgid of the
+ * kernel). Further groups of a caller are not known here: their member loses a bit that the kernel would leave.
+ */
+export function clearPrivileges(stack: Stack, inode: Inode, caller?: Caller): void {
   if (inode.unprivileged || inode.type !== S_IFREG) return;
   stat(stack, inode, stack.attr);
-  const { mode } = stack.attr;
-  const kept = withoutSetId(mode);
+  const { mode, gid } = stack.attr;
+  const outsider = caller !== undefined && caller.uid !== 0 && caller.gid !== gid;
+  const kept = withoutSetId(mode, outsider);
   const capability = withNode(stack, inode, (node) => node.getxattr(CAPABILITY));
   if (kept !== mode || capability !== undefined) {
     ensureUpper(stack, inode);
@@ -79,11 +90,10 @@ export function clearPrivileges(stack: Stack, inode: Inode): void {
       if (capability !== undefined) upper.removexattr(CAPABILITY);
     });
   }
-  inode.unprivileged = true;
+  inode.unprivileged = (kept & S_ISGID) === 0;
 }
 
-function withoutSetId(mode: number): number {
-  let kept = mode & ~S_ISUID;
-  if ((mode & S_IXGRP) !== 0) kept &= ~S_ISGID;
-  return kept;
+function withoutSetId(mode: number, outsider: boolean): number {
+  const group = outsider || (mode & S_IXGRP) !== 0 ? S_ISGID : 0;
+  return mode & ~(S_ISUID | group);
 }

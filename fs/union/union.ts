@@ -136,8 +136,8 @@ export class Union implements Filesystem {
     stat(this.#stack, this.#get(node), out);
   }
 
-  setattr(node: NodeId, change: AttrChange, _caller: Caller, out: Attr, _handle?: Handle): void {
-    setAttributes(this.#stack, this.#get(node), change, out);
+  setattr(node: NodeId, change: AttrChange, caller: Caller, out: Attr, _handle?: Handle): void {
+    setAttributes(this.#stack, this.#get(node), change, caller, out);
   }
 
   readlink(node: NodeId): ByteString {

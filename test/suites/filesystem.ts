@@ -488,6 +488,17 @@ export function describeFilesystem(
         expect(paths.stat('file').mode & 0o7777).toBe(0o2640);
       });
 
+      test('set-group-id goes where a caller of another group truncates', () => {
+        paths.chmod('file', 0o2666);
+        const { gid } = paths.stat('file');
+        paths.caller = { uid: 7, gid, pid: 1, umask: 0 };
+        paths.setattr('file', { size: 1, killPrivileges: true });
+        expect(paths.stat('file').mode & 0o7777).toBe(0o2666);
+        paths.caller = { uid: 7, gid: gid + 1, pid: 1, umask: 0 };
+        paths.setattr('file', { size: 1, killPrivileges: true });
+        expect(paths.stat('file').mode & 0o7777).toBe(0o666);
+      });
+
       test('chown keeps set-id bits unless it is asked to clear them', () => {
         paths.chmod('file', 0o6755);
         expect(paths.setattr('file', { uid: 1, gid: 2 })).toMatchObject({

@@ -302,6 +302,12 @@ const GOLDEN: readonly Golden[] = [
     reply: reply('0010000000000000'),
   },
   {
+    name: 'LSEEK from before the beginning, which the filesystem judges',
+    request: request(46, 7, `${le64(57)} ffffffffffffffff 03000000 00000000`),
+    asks: ['lseek 57 -1 3'],
+    reply: reply('0010000000000000'),
+  },
+  {
     name: 'COPY_FILE_RANGE_64 of more than fits a number is cut to a piece',
     request: request(
       53,
