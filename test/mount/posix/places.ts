@@ -13,7 +13,7 @@ import { describeWith } from '../../requires.js';
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 
-/** What lies in each layer, as shell scripts that run in the case's folder there. */
+/** What lies in each layer, as shell scripts that run in the case's folder there; `probe` makes calls for them, too. */
 export interface Layers {
   /** The lower layer at the bottom. */
   readonly bottom?: string;
@@ -33,7 +33,7 @@ export interface Case extends Layers {
 interface Place {
   readonly name: string;
   /** Lays out the folders of all cases, and mounts. */
-  prepare(cases: readonly Case[]): void;
+  prepare(cases: readonly Case[], tools: string): void;
   folder(at: number): string;
   remount(): void;
   remove(): void;
@@ -42,9 +42,11 @@ interface Place {
 /** `mkdir` takes a folder that another layer has, too. */
 const PRELUDE = 'umask 022; mkdir() { command mkdir -p "$@"; }';
 
-function shell(script: string, cwd: string): void {
+function shell(script: string, cwd: string, tools: string): void {
   mkdirSync(cwd, { recursive: true });
-  const done = spawnSync('timeout', ['60', 'sh', '-ec', `${PRELUDE}; ${script}`], { cwd, encoding: 'utf8' });
+  const env = { ...process.env, PATH: `${tools}:${process.env['PATH']}` };
+  const words = ['60', 'sh', '-ec', `${PRELUDE}; ${script}`];
+  const done = spawnSync('timeout', words, { cwd, env, encoding: 'utf8' });
   if (done.status !== 0) throw new Error(`cannot prepare '${script}': ${done.stderr}`);
 }
 
@@ -52,10 +54,10 @@ class PlainFolder implements Place {
   readonly name = 'a plain folder';
   readonly #base = mkdtempSync(join(tmpdir(), 'mica-posix-plain-'));
 
-  prepare(cases: readonly Case[]): void {
+  prepare(cases: readonly Case[], tools: string): void {
     cases.forEach(({ bottom, lower, plain }, at) => {
       const scripts = plain === undefined ? [bottom, lower] : [plain];
-      for (const script of scripts) shell(script ?? ':', this.folder(at));
+      for (const script of scripts) shell(script ?? ':', this.folder(at), tools);
     });
   }
 
@@ -76,15 +78,15 @@ class Mount implements Place {
   readonly name = 'a mount';
   readonly #scratch = new Scratch('posix');
 
-  prepare(cases: readonly Case[]): void {
+  prepare(cases: readonly Case[], tools: string): void {
     for (const name of ['bottom', 'lower', 'upper', 'work', 'mnt']) this.#scratch.folder(name);
     // Another filesystem than the others: its numbers overlap with theirs.
-    shell('mount -t tmpfs none .', this.#scratch.path('bottom'));
+    shell('mount -t tmpfs none .', this.#scratch.path('bottom'), tools);
     cases.forEach((layers, at) => {
       for (const layer of ['bottom', 'lower', 'upper'] as const) {
         const script = layers[layer];
         // A folder that is in one layer only is another thing than a merged one.
-        if (script !== undefined) shell(script, this.#scratch.path(layer, `case${at}`));
+        if (script !== undefined) shell(script, this.#scratch.path(layer, `case${at}`), tools);
       }
       if (layers.bottom === undefined && layers.upper === undefined) {
         this.#scratch.folder(join('lower', `case${at}`));
@@ -196,7 +198,7 @@ export function subject(name: string, cases: readonly Case[]): void {
           });
           if (built.status !== 0) throw new Error(`cannot build the probe: ${built.stderr}`);
           place = new Kind();
-          place.prepare(cases);
+          place.prepare(cases, tools);
           transcripts = answered(place, cases, join(tools, 'probe'));
         });
 
