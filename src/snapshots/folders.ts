@@ -56,11 +56,17 @@ export class SnapshotFolders {
 
   /** Takes a folder that no row names any more out of sight; returns its new path, undefined if it was gone. */
   retire(id: string): string | undefined {
-    const path = join(this.path, id);
-    if (!existsSync(path)) return undefined;
+    if (!existsSync(this.path)) return undefined;
     const away = mkdtempSync(join(this.path, `${OLD}${id}-`));
-    renameSync(path, away);
-    return away;
+    try {
+      renameSync(join(this.path, id), away);
+      return away;
+    } catch (error) {
+      // Another process that cleans up was faster: whoever renames the folder has it.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      rmSync(away, { recursive: true, force: true });
+      return undefined;
+    }
   }
 
   /** Deletes what no row names and nobody is making; `named` is asked while the folder is held. Returns how many. */
