@@ -81,6 +81,11 @@ export interface Content {
   update(digest: Digest, labels: Labels, fieldPaths: readonly string[]): Promise<BlobInfo>;
   /** Removes the namespace's name of a blob; its bytes go with garbage collection. not-found if there is none. */
   delete(digest: Digest): Promise<void>;
+  /**
+   * Takes back a blob that the caller has just added: its name, and its bytes unless another namespace names them.
+   * What failed leaves the disk as it was. No error if there is none.
+   */
+  discard(digest: Digest): Promise<void>;
   open(digest: Digest): Promise<BlobReader>;
   /** A blob of at most `limit` bytes (manifests, configs); corrupt if it is longer. */
   read(digest: Digest, limit?: number): Promise<Uint8Array>;
@@ -104,10 +109,12 @@ export interface BlobRows {
   get(digest: Digest): BlobInfo | undefined;
   /** All rows, ordered by digest. */
   list(): readonly BlobInfo[];
-  /** False if there is a row of this digest already; it stays as it is. */
-  add(row: BlobInfo): Promise<boolean>;
+  /** False if there is a row of this digest already; it stays as it is. What `check` throws leaves no row. */
+  add(row: BlobInfo, check?: () => void): Promise<boolean>;
   /** Replaces the row by what `change` makes of it, and returns that; undefined if there is none. */
   change(digest: Digest, change: (row: BlobInfo) => BlobInfo): Promise<BlobInfo | undefined>;
   /** False if there was none. */
   remove(digest: Digest): Promise<boolean>;
+  /** Runs `act` unless a row of any namespace names the digest; none can be added meanwhile. */
+  unlessNamed(digest: Digest, act: () => void): Promise<void>;
 }

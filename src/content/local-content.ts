@@ -2,6 +2,7 @@
 // namespaces; which blobs a namespace names stands in the rows that it was given. A namespace's ingests are kept
 // apart by `scope`, which begins their refs on disk.
 
+import { rmSync } from 'node:fs';
 import { mkdir, readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type Digest, digestHex, parseDigest } from '../digest.js';
@@ -89,6 +90,14 @@ export class LocalContent extends RowContent {
       await removeIngest({ folder, lock });
     } catch (error) {
       throw asStoreError(error, what);
+    }
+  }
+
+  protected async dropUnnamed(digest: Digest): Promise<void> {
+    try {
+      await this.rows.unlessNamed(digest, () => rmSync(this.#blobPath(digest), { force: true }));
+    } catch (error) {
+      throw asStoreError(error, `cannot discard blob ${digest}`);
     }
   }
 

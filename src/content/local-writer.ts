@@ -2,9 +2,11 @@
 // away, sync the folder, commit the row, remove the ingest. Killed between any two of these, the store has either
 // the blob or an ingest that can be resumed; a file that no row names is shared by whoever expects its digest next.
 
+import { existsSync } from 'node:fs';
 import { type FileHandle, open, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type Digest, Digester } from '../digest.js';
+import { StoreError } from '../errors.js';
 import { CHUNK } from './blob-file.js';
 import type { BlobInfo, BlobRows, CommitOptions, ContentWriter, WriterOptions } from './content.js';
 import { type LockedIngest, removeIngest } from './ingest.js';
@@ -48,7 +50,13 @@ abstract class LocalWriter implements ContentWriter {
       if (!known) await this.publish(row.digest);
       await this.closeFile();
       // Another process may have published the same bytes meanwhile.
-      const added = !known && (await this.shelf.rows.add(row));
+      const added =
+        !known &&
+        (await this.shelf.rows.add(row, () => {
+          // Whoever shared these bytes may have taken them back (Content.discard) since they were published.
+          if (existsSync(this.shelf.blobPath(row.digest))) return;
+          throw new StoreError('failed', what, 'its bytes were taken away meanwhile', { hint: 'try again' });
+        }));
       await removeIngest(this.ingest);
       if (!added) throw alreadyExists(what, row.digest);
       return row;

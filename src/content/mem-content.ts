@@ -37,8 +37,9 @@ export class MemBlobRows implements BlobRows {
     return [...this.#rows.values()].sort((a, b) => (a.digest < b.digest ? -1 : 1));
   }
 
-  async add(row: BlobInfo): Promise<boolean> {
+  async add(row: BlobInfo, check?: () => void): Promise<boolean> {
     if (this.#rows.has(row.digest)) return false;
+    check?.();
     this.#rows.set(row.digest, row);
     return true;
   }
@@ -53,6 +54,10 @@ export class MemBlobRows implements BlobRows {
 
   async remove(digest: Digest): Promise<boolean> {
     return this.#rows.delete(digest);
+  }
+
+  async unlessNamed(digest: Digest, act: () => void): Promise<void> {
+    if (!this.#rows.has(digest)) act();
   }
 }
 
@@ -107,6 +112,10 @@ export class MemContent extends RowContent {
     if (ingest === undefined) throw noIngest(what);
     if (ingest.hasWriter) throw beingWritten(what);
     this.#ingests.delete(ref);
+  }
+
+  protected async dropUnnamed(): Promise<void> {
+    // The bytes are shared with other namespaces, whose rows are not known here; they go with the map.
   }
 
   /** The ingest of the ref, new if there is none or if its bytes are on their way to another digest. */

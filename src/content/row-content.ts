@@ -62,6 +62,11 @@ export abstract class RowContent implements Content {
     if (!(await this.rows.remove(digest))) throw unnamed(`cannot remove blob ${digest}`);
   }
 
+  async discard(digest: Digest): Promise<void> {
+    await this.rows.remove(digest);
+    await this.dropUnnamed(digest);
+  }
+
   async read(digest: Digest, limit: number = READ_LIMIT): Promise<Uint8Array> {
     const what = `cannot read blob ${digest}`;
     const reader = await this.open(digest);
@@ -109,6 +114,9 @@ export abstract class RowContent implements Content {
       }
     });
   }
+
+  /** Removes the bytes of a blob that no namespace names. */
+  protected abstract dropUnnamed(digest: Digest): Promise<void>;
 
   protected row(digest: Digest, verb: string): BlobInfo {
     const row = this.rows.get(digest);

@@ -12,10 +12,11 @@ import { timeNow } from '../time.js';
 import { type ConfigChange, changedConfig, emptyConfig } from './config.js';
 import { about } from './failure.js';
 import type { OnProgress, UnpackStore } from './images.js';
+import { nameImage } from './import.js';
 import { labelUnpacked } from './labels.js';
 import { type NewLayer, storeLayer } from './layer-blob.js';
 import { ociLayerType } from './media-types.js';
-import { type NewImage, storeImage } from './new-image.js';
+import { type NewImage, type StoredImage, storeImage } from './new-image.js';
 import { withSnapshot } from './open-snapshot.js';
 import { assertImageName } from './reference.js';
 import type { SelectedImage } from './select.js';
@@ -40,16 +41,18 @@ export async function commitImage(store: UnpackStore, options: CommitImageOption
   assertImageName(ref);
   const { base, above } = await findBase(store, snapshot, what);
   const layers: NewLayer[] = [];
+  let stored: StoredImage | undefined;
   try {
     for (const name of above) layers.push(await layerOf(store, name, what, options));
     const config = changedConfig(base?.config.json ?? emptyConfig(), layers, options, timeNow());
     const descriptors = [...baseLayers(base), ...layers.map((layer) => layer.descriptor)];
-    const made = await storeImage(store, ref, config, descriptors, what);
-    await nameByChain(store, snapshot, made.image);
-    await labelUnpacked(store.content, made.image);
-    return made;
+    stored = await storeImage(store, config, descriptors, what);
+    await nameByChain(store, snapshot, stored.image);
+    await labelUnpacked(store.content, stored.image);
+    return { row: await nameImage(store, ref, stored.target), image: stored.image };
   } catch (error) {
-    for (const { added, descriptor } of layers) if (added) await store.content.delete(descriptor.digest);
+    for (const digest of stored?.added ?? []) await store.content.discard(digest);
+    for (const { added, descriptor } of layers) if (added) await store.content.discard(descriptor.digest);
     throw about(what, error);
   }
 }

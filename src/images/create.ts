@@ -14,11 +14,12 @@ import { timeNow } from '../time.js';
 import { changedConfig, emptyConfig } from './config.js';
 import { about, assertGoesOn } from './failure.js';
 import type { OnProgress, UnpackStore } from './images.js';
+import { nameImage } from './import.js';
 import { labelLayer } from './labels.js';
 import { type NewLayer, storeLayer, storeStream } from './layer-blob.js';
 import { LAYER_TYPES } from './media-types.js';
 import { readSource } from './members.js';
-import { type NewImage, storeImage } from './new-image.js';
+import { type NewImage, type StoredImage, storeImage } from './new-image.js';
 import { withUnion } from './open-snapshot.js';
 import { assertImageName } from './reference.js';
 import { unpackImage } from './unpack.js';
@@ -47,16 +48,18 @@ export async function createImage(
   const what = `cannot create image ${ref}`;
   assertImageName(ref);
   let layer: NewLayer | undefined;
+  let stored: StoredImage | undefined;
   try {
     layer = (await isFolder(from, what))
       ? await folderLayer(store, resolve(from), what, options)
       : await tarLayer(store, from, what, options);
     const config = changedConfig(emptyConfig(options.platform), [layer], {}, timeNow(), 'mica image create');
-    const made = await storeImage(store, ref, config, [layer.descriptor], what);
-    if (options.unpack !== false) await unpackImage(store, made.image, what, options);
-    return made;
+    stored = await storeImage(store, config, [layer.descriptor], what);
+    if (options.unpack !== false) await unpackImage(store, stored.image, what, options);
+    return { row: await nameImage(store, ref, stored.target), image: stored.image };
   } catch (error) {
-    if (layer?.added) await store.content.delete(layer.descriptor.digest);
+    for (const digest of stored?.added ?? []) await store.content.discard(digest);
+    if (layer?.added) await store.content.discard(layer.descriptor.digest);
     throw about(what, error);
   }
 }
@@ -111,7 +114,7 @@ async function tarLayer(
     const { digest, size, added } = stored;
     return { descriptor: { mediaType: LAYER_TYPES[compression], digest, size }, diffId, added };
   } catch (error) {
-    if (stored.added) await content.delete(stored.digest);
+    if (stored.added) await content.discard(stored.digest);
     throw error;
   }
 }

@@ -65,7 +65,7 @@ export class Ingest {
   /** Removes what was added, newest first, but for what others need by now. */
   async undo(needed: ReadonlySet<Digest>): Promise<void> {
     for (const digest of this.#added.reverse()) {
-      if (!needed.has(digest)) await this.#content.delete(digest).catch(ignoreKind('not-found'));
+      if (!needed.has(digest)) await this.#content.discard(digest);
     }
     this.#added.length = 0;
   }

@@ -1,9 +1,9 @@
 // What every image made here has in common: a config, a manifest and a name on top of layers that are stored.
 
+import type { Digest } from '../digest.js';
 import { isKind } from '../errors.js';
 import type { Descriptor, ImageRow } from '../metadata/rows.js';
 import type { ImageStore } from './images.js';
-import { nameImage } from './import.js';
 import { labelContents } from './labels.js';
 import { OCI_CONFIG, OCI_MANIFEST } from './media-types.js';
 import { type Encoded, encodeJson, type ImageConfig } from './oci.js';
@@ -15,14 +15,22 @@ export interface NewImage {
   readonly image: SelectedImage;
 }
 
-/** Stores config and manifest, labels them, and names the image last. */
+/** An image that is stored and has no name yet. */
+export interface StoredImage {
+  readonly image: SelectedImage;
+  /** What its name is to point to. */
+  readonly target: Descriptor;
+  /** Blobs that were not there before, for who takes the image back. */
+  readonly added: readonly Digest[];
+}
+
+/** Stores config and manifest and labels them. The name is the caller's to give, once all else has worked. */
 export async function storeImage(
   store: ImageStore,
-  name: string,
   config: ImageConfig,
   layers: readonly Descriptor[],
   what: string,
-): Promise<NewImage> {
+): Promise<StoredImage> {
   const configPart = encodeJson(OCI_CONFIG, config);
   const manifest = encodeJson(OCI_MANIFEST, {
     schemaVersion: 2,
@@ -30,18 +38,27 @@ export async function storeImage(
     config: configPart.descriptor,
     layers,
   });
-  await put(store, configPart);
-  await put(store, manifest);
-  // Read back as any other image: what is written must be what can be read.
-  const image = await selectImage(lookupIn(store), [manifest.descriptor], what);
-  await labelContents(store.content, image);
-  return { row: await nameImage(store, name, manifest.descriptor), image };
+  const added: Digest[] = [];
+  try {
+    for (const part of [configPart, manifest]) if (await put(store, part)) added.push(part.descriptor.digest);
+    // Read back as any other image: what is written must be what can be read.
+    const image = await selectImage(lookupIn(store), [manifest.descriptor], what);
+    await labelContents(store.content, image);
+    return { image, target: manifest.descriptor, added };
+  } catch (error) {
+    for (const digest of added) await store.content.discard(digest);
+    throw error;
+  }
 }
 
-async function put({ content }: ImageStore, { bytes, descriptor }: Encoded): Promise<void> {
+/** False if the blob was there already. */
+async function put({ content }: ImageStore, { bytes, descriptor }: Encoded): Promise<boolean> {
+  if (await content.has(descriptor.digest)) return false;
   try {
     await content.put(`new-${descriptor.digest}`, bytes);
+    return true;
   } catch (error) {
     if (!isKind(error, 'already-exists')) throw error;
+    return false;
   }
 }

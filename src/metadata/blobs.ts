@@ -3,7 +3,7 @@
 import type { BlobRows } from '../content/content.js';
 import type { Digest } from '../digest.js';
 import type { Metadata } from './db.js';
-import { ensureNamespace } from './namespaces.js';
+import { ensureNamespace, listNamespaces } from './namespaces.js';
 import type { BlobRow } from './rows.js';
 import type { Key, ReadTx, WriteTx } from './transaction.js';
 
@@ -33,9 +33,10 @@ export function blobRows(metadata: Metadata, ns: string): BlobRows {
   return {
     get: (digest) => metadata.read((tx) => getBlob(tx, ns, digest)),
     list: () => metadata.read((tx) => listBlobs(tx, ns)),
-    add: (row) =>
+    add: (row, check) =>
       metadata.write((tx) => {
         if (getBlob(tx, ns, row.digest) !== undefined) return false;
+        check?.();
         putBlob(tx, ns, row);
         return true;
       }),
@@ -48,5 +49,10 @@ export function blobRows(metadata: Metadata, ns: string): BlobRows {
         return row;
       }),
     remove: (digest) => metadata.write((tx) => deleteBlob(tx, ns, digest)),
+    // A transaction that writes nothing, for its lock: there is one writer at a time, in whichever process.
+    unlessNamed: (digest, act) =>
+      metadata.write((tx) => {
+        if (!listNamespaces(tx).some(({ name }) => getBlob(tx, name, digest) !== undefined)) act();
+      }),
   };
 }

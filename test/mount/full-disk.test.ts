@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -5,6 +6,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { mountAll, unmountAll } from '../../dist/src/mounts/mount-all.js';
 import { Store } from '../../dist/src/store.js';
 import { describeWith } from '../requires.js';
+import { Mica } from '../src/cli/mica.js';
 
 describeWith(['root'], 'on a full disk', () => {
   let root: string;
@@ -39,5 +41,47 @@ describeWith(['root'], 'on a full disk', () => {
     });
     expect([readdirSync(folder), statfsSync(folder).bfree]).toEqual(before);
     await expect(store.snapshots.stat('next')).rejects.toMatchObject({ kind: 'not-found' });
+  });
+});
+
+describeWith(['root'], 'a layer that fits as a blob and not as a tree', () => {
+  let mica: Mica;
+  beforeEach(async () => {
+    mica = new Mica();
+    mkdirSync(mica.root);
+    mkdirSync(mica.path('tree'));
+    writeFileSync(mica.path('tree', 'big'), randomBytes(2_500_000));
+    await mountAll([{ type: 'tmpfs', source: 'tmpfs', options: ['size=4m'] }], mica.root);
+    expect(mica.run(['snapshot', 'prepare', 'key'])).toMatchObject({ code: 0 });
+  });
+  afterEach(() => {
+    unmountAll(mica.root, true);
+    mica.remove();
+  });
+
+  const left = () => [
+    ...readdirSync(mica.path('root', 'content', 'blobs', 'sha256')),
+    ...readdirSync(mica.path('root', 'content', 'ingest')),
+    ...['images', 'content ls', 'snapshot ls'].map((words) => mica.run([...words.split(' '), '-q']).out),
+  ];
+
+  it('image create leaves no name, no blob and no folder', () => {
+    expect(mica.run(['image', 'create', 'a:1', '--from', mica.path('tree')])).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/^mica: cannot create image a:1: .*no space left on device\n$/),
+    });
+    expect(left()).toEqual(['', '', 'key\n']);
+  });
+
+  it('import leaves no name, no blob and no folder', () => {
+    const elsewhere = { env: { MICA_ROOT: mica.path('elsewhere') } };
+    const archive = mica.path('a.tar');
+    mica.run(['image', 'create', 'a:1', '--from', mica.path('tree')], elsewhere);
+    mica.run(['export', 'a:1', '-o', archive], elsewhere);
+    expect(mica.run(['import', archive])).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/^mica: cannot import .*no space left on device\n$/),
+    });
+    expect(left()).toEqual(['', '', 'key\n']);
   });
 });

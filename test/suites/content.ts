@@ -199,6 +199,15 @@ export function contentSuite(name: string, make: () => Promise<ContentUnderTest>
       await expect(content.update(DIGEST, {}, ['size'])).rejects.toMatchObject({ kind: 'invalid-argument' });
     });
 
+    test('a discarded blob is gone for good, and to discard it again is no error', async () => {
+      await content.put('r', HELLO);
+      await content.discard(DIGEST);
+      expect(await content.has(DIGEST)).toBe(false);
+      await content.discard(DIGEST);
+      expect(await content.put('r', HELLO)).toMatchObject({ digest: DIGEST });
+      expect(await content.read(DIGEST)).toEqual(HELLO);
+    });
+
     test('delete removes the name, once', async () => {
       await content.put('r', HELLO);
       await content.delete(DIGEST);
@@ -274,6 +283,14 @@ export function contentSuite(name: string, make: () => Promise<ContentUnderTest>
         await writer.commit();
         await writer.close();
         expect(await content.read(DIGEST)).toEqual(HELLO);
+        expect(await under.other.read(DIGEST)).toEqual(HELLO);
+      });
+
+      test('a discarded blob stays for the other one', async () => {
+        await content.put('r', HELLO);
+        await under.other.put('r', HELLO);
+        await content.discard(DIGEST);
+        expect(await content.has(DIGEST)).toBe(false);
         expect(await under.other.read(DIGEST)).toEqual(HELLO);
       });
 
