@@ -116,10 +116,12 @@ export class DirLayer implements ReadLayer {
     return openAt(this.folder(dir), name, O_PATH | O_NOFOLLOW);
   }
 
+  /** A new open file each time: a listing has a position, and the visitor may list the same folder. */
   #openFolder(dir: ByteString): number {
-    const folder = this.folder(dir);
-    // A new open file each time: a listing has a position, and the visitor may list the same folder.
-    return folder === this.root ? reopen(folder, O_RDONLY) : openAt(folder, '.', O_RDONLY | O_DIRECTORY);
+    if (dir === '') return reopen(this.root, O_RDONLY);
+    const fd = this.folders.open(dir, O_RDONLY | O_DIRECTORY);
+    if (fd === undefined) throw new FsError(ENOENT, 'folder');
+    return fd;
   }
 
   #lookupWh(folder: number, name: ByteString, out: LayerEntry): boolean {

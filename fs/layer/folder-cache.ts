@@ -1,17 +1,41 @@
 // Descriptors of a layer's folders, so that a name is one system call away however deep it lies. Each is opened
-// beneath the layer's root and follows no symlink. Bounded; the owner says when a folder has moved or gone,
-// because a cached descriptor would still show it. A descriptor handed out is good until the next call here
+// beneath the layer's root and follows no symlink. All caches of a thread share one bound, because a stack may
+// have hundreds of layers and the process has one limit of open files. The owner says when a folder has moved or
+// gone, because a cached descriptor would still show it. A descriptor handed out is good until the next call here
 // but one: the least recently used goes first, and there is room for more than two.
 
-import type { ByteString } from '../name.js';
-import { closeFd, O_DIRECTORY, O_PATH, openBeneath, PATH_MAX } from '../sys/index.js';
+import { type ByteString, dirname } from '../name.js';
+import { closeFd, O_DIRECTORY, O_PATH, openBeneath, openFilesLimit, PATH_MAX } from '../sys/index.js';
 
-const CAPACITY = 256;
+/** Bounds of what all caches together keep; between them an eighth of the files that the process may open. */
+const LEAST = 64;
+const MOST = 1024;
+const SHARE = 8;
+
+/** An open folder of a cache. */
+interface OpenFolder {
+  readonly cache: FolderCache;
+  readonly dir: ByteString;
+  readonly fd: number;
+}
+
+/** Of all caches, in order of use, oldest first. */
+const inUse = new Set<OpenFolder>();
+let capacity = 0;
+
+function makeRoom(): void {
+  if (capacity === 0) capacity = Math.min(MOST, Math.max(LEAST, Math.floor(openFilesLimit() / SHARE)));
+  for (const oldest of inUse) {
+    if (inUse.size < capacity) return;
+    oldest.cache.drop(oldest.dir);
+  }
+}
 
 export class FolderCache {
   readonly #root: number;
-  /** In order of use, oldest first. */
-  readonly #folders = new Map<ByteString, number>();
+  readonly #folders = new Map<ByteString, OpenFolder>();
+  /** How many folders are open at a path and beneath it, so that most changes of names need no search. */
+  readonly #within = new Map<ByteString, number>();
   #lastDir: ByteString = '';
   #lastFd: number;
 
@@ -25,52 +49,66 @@ export class FolderCache {
   get(dir: ByteString): number | undefined {
     if (dir === this.#lastDir) return this.#lastFd;
     if (dir === '') return this.#root;
-    let fd = this.#folders.get(dir);
-    if (fd !== undefined) this.#folders.delete(dir);
-    else fd = this.#open(dir);
+    const known = this.#folders.get(dir);
+    if (known !== undefined) {
+      inUse.delete(known);
+      inUse.add(known);
+      return this.#last(dir, known.fd);
+    }
+    const fd = this.open(dir, O_PATH | O_DIRECTORY);
     if (fd === undefined) return undefined;
-    this.#folders.set(dir, fd);
-    this.#lastDir = dir;
-    this.#lastFd = fd;
-    if (this.#folders.size > CAPACITY) this.#dropOldest();
-    return fd;
+    makeRoom();
+    const folder = { cache: this, dir, fd };
+    this.#folders.set(dir, folder);
+    inUse.add(folder);
+    this.#count(dir, 1);
+    return this.#last(dir, fd);
+  }
+
+  /** A folder opened afresh, which is the caller's to close; undefined if there is none at this path. */
+  open(dir: ByteString, flags: number): number | undefined {
+    if (dir.length < PATH_MAX) return openBeneath(this.#root, dir, flags);
+    // Longer than one call takes: from the longest ancestor that fits twice over.
+    const cut = dir.lastIndexOf('/', dir.length - Math.ceil(PATH_MAX / 2));
+    const ancestor = this.get(dir.slice(0, cut));
+    return ancestor === undefined ? undefined : openBeneath(ancestor, dir.slice(cut + 1), flags);
   }
 
   /** The folder at `path` and all beneath it are not what they were. */
   forget(path: ByteString): void {
-    if (this.#folders.size === 0) return;
+    if (!this.#within.has(path)) return;
     const beneath = `${path}/`;
-    for (const [dir, fd] of this.#folders) {
-      if (dir !== path && !dir.startsWith(beneath)) continue;
-      this.#folders.delete(dir);
-      closeFd(fd);
+    for (const dir of this.#folders.keys()) {
+      if (dir === path || dir.startsWith(beneath)) this.drop(dir);
     }
-    this.#lastDir = '';
-    this.#lastFd = this.#root;
+  }
+
+  /** Closes what is kept of one folder. */
+  drop(dir: ByteString): void {
+    const folder = this.#folders.get(dir);
+    if (folder === undefined) return;
+    this.#folders.delete(dir);
+    inUse.delete(folder);
+    this.#count(dir, -1);
+    if (this.#lastDir === dir) this.#last('', this.#root);
+    closeFd(folder.fd);
   }
 
   close(): void {
-    for (const fd of this.#folders.values()) closeFd(fd);
-    this.#folders.clear();
-    this.#lastDir = '';
-    this.#lastFd = this.#root;
+    for (const dir of this.#folders.keys()) this.drop(dir);
   }
 
-  #open(dir: ByteString): number | undefined {
-    if (dir.length < PATH_MAX) return openBeneath(this.#root, dir, O_PATH | O_DIRECTORY);
-    // Longer than one call takes: from the longest ancestor that fits twice over.
-    const cut = dir.lastIndexOf('/', dir.length - Math.ceil(PATH_MAX / 2));
-    const ancestor = this.get(dir.slice(0, cut));
-    return ancestor === undefined
-      ? undefined
-      : openBeneath(ancestor, dir.slice(cut + 1), O_PATH | O_DIRECTORY);
-  }
-
-  #dropOldest(): void {
-    for (const [dir, fd] of this.#folders) {
-      this.#folders.delete(dir);
-      closeFd(fd);
-      return;
+  #count(dir: ByteString, by: number): void {
+    for (let at = dir; at !== ''; at = dirname(at)) {
+      const count = (this.#within.get(at) ?? 0) + by;
+      if (count === 0) this.#within.delete(at);
+      else this.#within.set(at, count);
     }
+  }
+
+  #last(dir: ByteString, fd: number): number {
+    this.#lastDir = dir;
+    this.#lastFd = fd;
+    return fd;
   }
 }

@@ -65,6 +65,13 @@ export function mayUseTrustedXattrs(): boolean {
   return inFirstUserNamespace() && hasCapability(CAP_SYS_ADMIN);
 }
 
+/** How many files this process may have open (RLIMIT_NOFILE, the soft limit). */
+export function openFilesLimit(): number {
+  const limits = new BigUint64Array(2);
+  if (libc().getrlimit(RLIMIT_NOFILE, new Uint8Array(limits.buffer)) < 0) fail('getrlimit');
+  return Number(limits[0]);
+}
+
 /** Raises the soft limit of open files to the hard one; returns the limit that holds now. */
 export function raiseOpenFiles(): number {
   const limits = new BigUint64Array(2);

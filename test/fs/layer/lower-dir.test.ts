@@ -208,10 +208,9 @@ describe('places', () => {
     expect(names(dir)).toEqual(['deep']);
   });
 
-  it('keeps few descriptors however many folders it is asked for', () => {
-    for (let i = 0; i < 600; i++) mkdirSync(join(folder, `d${i}`));
+  it('keeps few descriptors however many folders of however many layers it is asked for', () => {
+    for (let i = 0; i < 700; i++) mkdirSync(join(folder, `d${i}`));
     writeFileSync(join(folder, 'd0/f'), '');
-    open();
     const count = (): number => {
       let fds = 0;
       const fd = sys.openAt(sys.AT_FDCWD, '/proc/self/fd', sys.O_RDONLY);
@@ -223,8 +222,22 @@ describe('places', () => {
       return fds;
     };
     const before = count();
-    for (let i = 0; i < 600; i++) look(`d${i}`, 'x');
-    expect(count() - before).toBeLessThanOrEqual(256);
-    expect(look('d0', 'f')).toBeDefined();
+    const layers = [open(), open(), open()];
+    try {
+      for (const each of layers) {
+        layer = each;
+        for (let i = 0; i < 700; i++) look(`d${i}`, 'x');
+      }
+      expect(count() - before).toBeLessThanOrEqual(1024 + layers.length);
+      for (const each of layers) {
+        layer = each;
+        expect(look('d0', 'f')).toBeDefined();
+        expect(look('d699', 'f')).toBeUndefined();
+      }
+    } finally {
+      for (const each of layers) each.close();
+      layer = undefined;
+    }
+    expect(count()).toBe(before);
   });
 });
