@@ -8,6 +8,7 @@ import { type NodeId, ROOT_NODE } from '../filesystem.js';
 import type { LayerFile, ReadLayer, Staged, WritableFile, WritableNode } from '../layer/layer.js';
 import { S_IFDIR } from '../mode.js';
 import { type ByteString, joinPath } from '../name.js';
+import type { LowerNames } from './lower-names.js';
 
 /** A lower folder that is part of a merged one: which lower (0 is the topmost) and the folder's path in it. */
 export interface LowerFolder {
@@ -58,6 +59,10 @@ export class Inode {
   folders: readonly LowerFolder[] = [];
   /** Folders with lower parts: their path in the union of the lowers alone, which is what a redirect says. */
   lowerPath: ByteString = '';
+  /** Folders of several lower parts: which of them have which names. A memo, kept by NameShelf alone. */
+  lowerNames: LowerNames | undefined;
+  /** How often lower parts were asked for a name that they do not have, while there is no memo. */
+  askedInVain = 0;
   /** The upper object's entry in the index of hard links. */
   indexKey: string | undefined;
   /** The last name is gone. */
@@ -214,6 +219,7 @@ export class InodeTable {
 function letGoOfObjects(inode: Inode): void {
   closeData(inode);
   releaseHeld(inode);
+  inode.lowerNames?.release();
 }
 
 /** Closes the data that the inode has open. */

@@ -78,7 +78,7 @@ export function resolve(stack: Stack, parent: Inode, name: ByteString, out: Foun
   }
   if (parent.folders.length > 0) {
     out.lowerPath = joinPath(parent.lowerPath, below);
-    collect(stack, parent.folders, below, out);
+    collect(stack, parent, below, out);
   }
   return out.where;
 }
@@ -86,19 +86,47 @@ export function resolve(stack: Stack, parent: Inode, name: ByteString, out: Foun
 /** True if the lowers alone show something at a name, so that its absence needs a whiteout. */
 export function lowerHas(stack: Stack, parent: Inode, name: ByteString): boolean {
   const { below } = stack.found;
-  for (const { depth, path } of parent.folders) {
+  for (const { depth, path } of partsToAsk(stack, parent, name)) {
     if (stack.lowers[depth]!.lookup(path, name, below)) return !below.whiteout;
+    parent.askedInVain++;
   }
   return false;
 }
 
-function collect(stack: Stack, folders: readonly LowerFolder[], name: ByteString, out: Found): void {
+function partsToAsk(stack: Stack, parent: Inode, name: ByteString): readonly LowerFolder[] {
+  return stack.lowerNames.forLookup(stack, parent)?.having(name) ?? parent.folders;
+}
+
+function collect(stack: Stack, parent: Inode, name: ByteString, out: Found): void {
+  for (const { depth, path } of partsToAsk(stack, parent, name)) {
+    const entry = out.where === NONE ? out.entry : out.below;
+    if (!stack.lowers[depth]!.lookup(path, name, entry)) {
+      parent.askedInVain++;
+      continue;
+    }
+    if (!take(out, entry, depth, path, name)) return;
+    const { redirect } = entry;
+    if (redirect === undefined) continue;
+    if (redirect.startsWith('/')) collectAbsolute(stack, depth + 1, redirect.slice(1), out);
+    else collectSibling(stack, parent.folders, depth + 1, redirect, out);
+    return;
+  }
+}
+
+/** Goes on under another name of the same folder, in its parts from `from` on. */
+function collectSibling(
+  stack: Stack,
+  folders: readonly LowerFolder[],
+  from: number,
+  name: ByteString,
+  out: Found,
+): void {
   let wanted = name;
   for (const { depth, path } of folders) {
-    const entry = out.where === NONE ? out.entry : out.below;
-    if (!stack.lowers[depth]!.lookup(path, wanted, entry)) continue;
-    if (!take(out, entry, depth, path, wanted)) return;
-    const { redirect } = entry;
+    if (depth < from) continue;
+    if (!stack.lowers[depth]!.lookup(path, wanted, out.below)) continue;
+    if (!take(out, out.below, depth, path, wanted)) return;
+    const { redirect } = out.below;
     if (redirect === undefined) continue;
     if (redirect.startsWith('/')) {
       collectAbsolute(stack, depth + 1, redirect.slice(1), out);

@@ -13,19 +13,25 @@ import type { Stack } from './stack.js';
 const DOTS = 2;
 const DT_DIR = direntType(S_IFDIR);
 
-/** The merged names of one folder, in parallel arrays. */
-export class Listing {
-  readonly names: ByteString[] = [];
-  readonly types: number[] = [];
+/** The merged names of one folder, in parallel arrays. Several readers may share it. */
+export interface Listing {
+  readonly names: readonly ByteString[];
+  readonly types: readonly number[];
   /** st_ino, or 0 where only a lookup can tell (an upper entry may have an origin). */
-  readonly inos: number[] = [];
+  readonly inos: readonly number[];
 }
 
+const EMPTY: Listing = { names: [], types: [], inos: [] };
+
 export function takeListing(stack: Stack, folder: Inode): Listing {
-  const listing = new Listing();
-  if (folder.removed) return listing;
-  const { names, types, inos } = listing;
+  if (folder.removed) return EMPTY;
   const { upper } = stack;
+  const memo = stack.lowerNames.take(stack, folder);
+  if (memo !== undefined && !folder.upper) return memo;
+  const names: ByteString[] = [];
+  const types: number[] = [];
+  const inos: number[] = [];
+  const listing: Listing = { names, types, inos };
   const sources = folder.folders.length + (folder.upper ? 1 : 0);
   const seen = sources > 1 ? new Set<ByteString>() : undefined;
   if (folder.upper && upper !== undefined) {
@@ -36,6 +42,16 @@ export function takeListing(stack: Stack, folder: Inode): Listing {
       types.push(type);
       inos.push(0);
     });
+  }
+  if (memo !== undefined) {
+    for (let i = 0; i < memo.names.length; i++) {
+      const name = memo.names[i]!;
+      if (seen?.has(name) === true) continue;
+      names.push(name);
+      types.push(memo.types[i]!);
+      inos.push(memo.inos[i]!);
+    }
+    return listing;
   }
   for (const { depth, path } of folder.folders) {
     stack.lowers[depth]!.list(path, (name, type, ino, whiteout) => {

@@ -11,6 +11,7 @@ import type { ByteString } from '../name.js';
 import type { EventKind, EventStream } from './event.js';
 import { type Inode, InodeTable } from './inode.js';
 import { Found } from './lookup.js';
+import { NameShelf } from './lower-names.js';
 
 const SPACE = 2 ** 48;
 
@@ -20,6 +21,7 @@ export class Stack {
   readonly upper: WriteLayer | undefined;
   readonly events: EventStream | undefined;
   readonly table = new InodeTable();
+  readonly lowerNames = new NameShelf();
   /** The result of the last `resolve` of a step; a second one for steps that need two. */
   readonly found = new Found();
   readonly other = new Found();
