@@ -129,6 +129,7 @@ subject('hard links', [
   },
   {
     name: 'hard-linked symlinks, fifos, sockets and devices are copied up as one',
+    privilege: 'making a device needs CAP_MKNOD in the first user namespace',
     lower:
       'ln -s target l1; ln l1 l2; mkfifo p1; ln p1 p2; mknod c1 c 1 3; ln c1 c2; mknod b1 b 7 200; ln b1 b2; mknod s1 p',
     calls: `

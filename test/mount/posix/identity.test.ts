@@ -19,6 +19,7 @@ const churn = Array.from(
 subject('identity of files', [
   {
     name: 'a file has the same number before and after its copy-up, and after a remount',
+    privilege: 'another owner needs CAP_CHOWN',
     lower: 'echo -n lower > f; touch g; ln -s x l; mkfifo p',
     calls: `
       keep f f ino
@@ -117,6 +118,7 @@ subject('identity of files', [
   },
   {
     name: 'a listing gives each entry the number that stat gives, and its type',
+    privilege: 'making a device needs CAP_MKNOD in the first user namespace',
     bottom: 'mkdir m m/d; touch m/b; mkfifo m/p; ln -s x m/l; mknod m/c c 1 3',
     lower: 'mkdir m only; touch m/a only/x; ln m/a m/a2',
     upper: 'mkdir m; touch m/u; mknod m/b c 0 0',

@@ -5,6 +5,7 @@ import { subject } from './places.js';
 subject('metadata', [
   {
     name: 'a copy-up keeps owner, mode, times, xattrs, ACL and capability of a file and its folders',
+    privilege: 'another owner needs CAP_CHOWN',
     bottom: `
       mkdir d d/e; echo -n lower > d/e/f; chown 12:34 d/e/f d/e d; chmod 2750 d/e; chmod 1777 d
       setfattr -n user.a -v one d/e/f; setfattr -n user.b -v two d/e; setfattr -n trusted.t -v t d/e/f
@@ -43,6 +44,7 @@ subject('metadata', [
   },
   {
     name: 'chmod, chown, link and rename change the time of change alone, writing changes both',
+    privilege: 'another owner needs CAP_CHOWN',
     lower: 'echo -n lower > f; touch -d @1000 f; mkdir d',
     calls: `
       keep m f mtime
@@ -155,6 +157,7 @@ subject('metadata', [
   },
   {
     name: 'who may set times, modes and owners',
+    privilege: 'becoming several users needs CAP_SETUID, and a mount for all of them allow_other',
     lower: 'echo x > own; chown 1000:1000 own; echo x > open; chmod 666 open; echo x > other; mkdir d',
     calls: `
       as 1000 1000
@@ -185,6 +188,7 @@ subject('metadata', [
   },
   {
     name: 'set-id bits and capabilities go with an unprivileged write, truncation or new owner, for good',
+    privilege: 'becoming several users needs CAP_SETUID, and a mount for all of them allow_other',
     lower: `
       for f in w t o c k r; do echo -n text > $f; chmod 6777 $f; done
       echo -n x > cap; chmod 666 cap; setfattr -n security.capability -v 0x0100000200200000000000000000000000000000 cap
@@ -233,6 +237,7 @@ subject('metadata', [
   },
   {
     name: 'a set-group-ID folder hands its group on, and the bit needs a member to set it',
+    privilege: 'becoming several users needs CAP_SETUID, and a mount for all of them allow_other',
     bottom: 'mkdir d; chown 0:50 d; chmod 2777 d; echo x > f; chown 1000:60 f; mkdir plain; chmod 777 plain',
     calls: `
       as 1000 1000
@@ -263,6 +268,7 @@ subject('metadata', [
   },
   {
     name: 'in a sticky folder only the owner moves or removes a name, on both sides of a rename',
+    privilege: 'becoming several users needs CAP_SETUID, and a mount for all of them allow_other',
     bottom:
       'mkdir s; chmod 1777 s; echo a > s/a; echo mine > s/mine; chown 1000:1000 s/mine; mkdir s/d; mkdir w; chmod 777 w; echo w > w/w',
     lower: 'mkdir s; chmod 1777 s',
@@ -285,6 +291,7 @@ subject('metadata', [
   },
   {
     name: 'the umask counts for everything that is made, unless a default ACL stands in its place',
+    privilege: 'becoming several users needs CAP_SETUID, and a mount for all of them allow_other',
     bottom: 'mkdir u a; setfacl -d -m u::rwx,g::rwx,o::r,u:7:rwx,m::rwx a; echo x > u/low',
     calls: `
       umask 0077
@@ -326,6 +333,7 @@ subject('metadata', [
   },
   {
     name: 'ACLs and supplementary groups open files to those they name, in lower and upper files',
+    privilege: 'becoming several users needs CAP_SETUID, and a mount for all of them allow_other',
     lower:
       'echo -n acl > a; chmod 0600 a; setfacl -m u:1000:rw a; echo -n g > g; chown 0:50 g; chmod 0660 g; mkdir d; chmod 0700 d; setfacl -m u:1000:rwx d; echo -n in > d/f',
     calls: `
@@ -384,6 +392,7 @@ subject('metadata', [
   },
   {
     name: 'the marks of layers are not shown, and trusted attributes not listed to users',
+    privilege: 'trusted.* needs CAP_SYS_ADMIN in the first user namespace',
     bottom:
       'mkdir d d/e; echo x > d/f; ln d/f d/g; setfattr -n trusted.mine -v x d/f; setfattr -n user.mine -v x d/f',
     lower: 'mkdir d',
@@ -413,6 +422,7 @@ subject('metadata', [
   },
   {
     name: 'names that look like the marks of layers can be set and read back, and mark nothing',
+    privilege: 'trusted.* needs CAP_SYS_ADMIN in the first user namespace',
     lower: 'mkdir d; echo x > d/f',
     calls: `
       setxattr d trusted.overlay.opaque y

@@ -366,6 +366,7 @@ subject('names and whiteouts', [
   },
   {
     name: 'whiteouts and opaque folders of the layers hide what lies below them, in every spelling',
+    privilege: 'trusted.* needs CAP_SYS_ADMIN in the first user namespace',
     bottom:
       'mkdir d o; touch d/gone d/stays o/gone gone; mkdir x; touch x/gone x/stays; mkdir u; touch u/gone u/stays',
     lower: `

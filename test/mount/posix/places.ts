@@ -2,14 +2,15 @@
 // says what lies in which layer before the mount; on the plain folder the layers are laid over each other in place.
 // A script has one call of probe.c a line and behind `=>` its answer (none: 0). A line `remount` mounts anew.
 
-import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Scratch } from '../../program.js';
-import { describeWith } from '../../requires.js';
+import { Scratch, top } from '../../program.js';
+import { describeWith, type Need } from '../../requires.js';
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 
@@ -27,37 +28,52 @@ export interface Layers {
 
 export interface Case extends Layers {
   readonly name: string;
+  /** Why an ordinary user cannot make these calls: the kernel's rule. The case is then tried as root alone. */
+  readonly privilege?: string;
+  /** The layers are made by root, whoever makes the calls. */
+  readonly foreign?: boolean;
   readonly calls: string;
 }
 
 interface Place {
-  readonly name: string;
+  /** Words of a command that makes the calls as who they are made. */
+  readonly wrap: readonly string[];
   /** Lays out the folders of all cases, and mounts. */
-  prepare(cases: readonly Case[], tools: string): void;
+  prepare(cases: readonly Case[], tools: string): Promise<void>;
   folder(at: number): string;
   remount(): void;
-  remove(): void;
+  remove(): Promise<void>;
 }
 
 /** `mkdir` takes a folder that another layer has, too. */
 const PRELUDE = 'umask 022; mkdir() { command mkdir -p "$@"; }';
 
-function shell(script: string, cwd: string, tools: string): void {
-  mkdirSync(cwd, { recursive: true });
+function shell(script: string, cwd: string, tools: string, wrap: readonly string[]): void {
   const env = { ...process.env, PATH: `${tools}:${process.env['PATH']}` };
-  const words = ['60', 'sh', '-ec', `${PRELUDE}; ${script}`];
-  const done = spawnSync('timeout', words, { cwd, env, encoding: 'utf8' });
+  const words = ['60', ...wrap, 'sh', '-ec', `${PRELUDE}; mkdir "$0"; cd "$0"; ${script}`, cwd];
+  const done = spawnSync('timeout', words, { cwd: '/', env, encoding: 'utf8' });
   if (done.status !== 0) throw new Error(`cannot prepare '${script}': ${done.stderr}`);
 }
 
+/** Nobody special. */
+const AS_USER = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--'];
+
+/** A plain folder, the control: a script that fails here is wrong. `wrap` says who makes the calls. */
 class PlainFolder implements Place {
-  readonly name = 'a plain folder';
+  readonly wrap: readonly string[];
   readonly #base = mkdtempSync(join(tmpdir(), 'mica-posix-plain-'));
 
-  prepare(cases: readonly Case[], tools: string): void {
-    cases.forEach(({ bottom, lower, plain }, at) => {
+  constructor(wrap: readonly string[]) {
+    this.wrap = wrap;
+    if (wrap.length > 0) giveAway(this.#base);
+  }
+
+  async prepare(cases: readonly Case[], tools: string): Promise<void> {
+    cases.forEach(({ bottom, lower, plain, foreign }, at) => {
       const scripts = plain === undefined ? [bottom, lower] : [plain];
-      for (const script of scripts) shell(script ?? ':', this.folder(at), tools);
+      for (const script of scripts) {
+        shell(script ?? ':', this.folder(at), tools, foreign === true ? [] : this.wrap);
+      }
     });
   }
 
@@ -69,60 +85,107 @@ class PlainFolder implements Place {
     // Nothing is kept in memory that another mount would not have.
   }
 
-  remove(): void {
+  async remove(): Promise<void> {
     rmSync(this.#base, { recursive: true, force: true });
   }
 }
 
+/** A mount over two lowers of two filesystems; `wrap` says who mounts and makes the calls. */
 class Mount implements Place {
-  readonly name = 'a mount';
+  wrap: readonly string[];
   readonly #scratch = new Scratch('posix');
 
-  prepare(cases: readonly Case[], tools: string): void {
+  constructor(wrap: readonly string[]) {
+    this.wrap = wrap;
+  }
+
+  async prepare(cases: readonly Case[], tools: string): Promise<void> {
     for (const name of ['bottom', 'lower', 'upper', 'work', 'mnt']) this.#scratch.folder(name);
     // Another filesystem than the others: its numbers overlap with theirs.
-    shell('mount -t tmpfs none .', this.#scratch.path('bottom'), tools);
+    shell('mount -t tmpfs none .', this.path('bottom'), tools, []);
+    const owned = ['bottom', 'lower', 'upper', 'work', 'mnt', '.'];
+    if (this.wrap.length > 0) giveAway(...owned.map((name) => this.path(name)));
+    await this.enter();
     cases.forEach((layers, at) => {
+      const maker = layers.foreign === true ? [] : this.wrap;
       for (const layer of ['bottom', 'lower', 'upper'] as const) {
         const script = layers[layer];
         // A folder that is in one layer only is another thing than a merged one.
-        if (script !== undefined) shell(script, this.#scratch.path(layer, `case${at}`), tools);
+        if (script !== undefined) shell(script, this.path(layer, `case${at}`), tools, maker);
       }
       if (layers.bottom === undefined && layers.upper === undefined) {
-        this.#scratch.folder(join('lower', `case${at}`));
+        shell(':', this.path('lower', `case${at}`), tools, maker);
       }
     });
     this.#mount();
   }
 
+  /** Whatever has to be there before anything is mounted. */
+  protected async enter(): Promise<void> {
+    // Nothing, where it is mounted in the namespace of the test.
+  }
+
+  protected path(...parts: string[]): string {
+    return this.#scratch.path(...parts);
+  }
+
   folder(at: number): string {
-    return this.#scratch.path('mnt', `case${at}`);
+    return this.path('mnt', `case${at}`);
   }
 
   #mount(): void {
-    const path = (name: string) => this.#scratch.path(name);
-    const lowers = `${path('lower')}:${path('bottom')}`;
-    this.#scratch.mica(
-      'mount',
-      '--lower',
-      lowers,
-      '--upper',
-      path('upper'),
-      '--work',
-      path('work'),
-      path('mnt'),
-    );
+    const lowers = `${this.path('lower')}:${this.path('bottom')}`;
+    const upper = ['--upper', this.path('upper'), '--work', this.path('work')];
+    this.#mica('mount', '--lower', lowers, ...upper, this.path('mnt'));
+  }
+
+  #mica(...words: string[]): void {
+    const own = ['--root', this.path('root'), '--state', this.path('state')];
+    const [command, ...args] = [...this.wrap, process.execPath, join(top, 'bin/mica'), ...own, ...words];
+    const done = spawnSync(command as string, args, { cwd: '/', encoding: 'utf8', timeout: 60_000 });
+    if (done.status !== 0) throw new Error(`mica ${words.join(' ')}: ${done.status} ${done.stderr}`);
   }
 
   remount(): void {
-    this.#scratch.mica('umount', this.#scratch.path('mnt'));
+    this.#mica('umount', this.path('mnt'));
     this.#mount();
   }
 
-  remove(): void {
-    this.#scratch.try('umount', this.#scratch.path('mnt'));
-    this.#scratch.remove();
+  async remove(): Promise<void> {
+    try {
+      this.#mica('umount', this.path('mnt'));
+    } finally {
+      this.#scratch.remove();
+    }
   }
+}
+
+/** The same in a user namespace of an ordinary user, who is root there and the only user. */
+class NamespaceMount extends Mount {
+  #holder: ChildProcess | undefined;
+
+  constructor() {
+    super(AS_USER);
+  }
+
+  protected override async enter(): Promise<void> {
+    const [command, ...args] = [...AS_USER, 'unshare', '-Urm', 'sh', '-c', 'echo ready; exec sleep 600'];
+    this.#holder = spawn(command as string, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    await once(this.#holder.stdout as NodeJS.ReadableStream, 'data');
+    this.wrap = ['nsenter', '-t', `${this.#holder.pid}`, '-U', '-m', '--'];
+  }
+
+  override async remove(): Promise<void> {
+    try {
+      await super.remove();
+    } finally {
+      this.#holder?.kill('SIGKILL');
+    }
+  }
+}
+
+function giveAway(...paths: string[]): void {
+  for (const path of paths) chownSync(path, 65534, 65534);
 }
 
 /**
@@ -139,8 +202,9 @@ function answered(place: Place, cases: readonly Case[], probe: string): string[]
       if (script === undefined) return;
       const keep = join(dirname(probe), `kept${at}`);
       mkdirSync(keep, { recursive: true });
+      chmodSync(keep, 0o777);
       if (round > 0) transcripts[at]!.push('remount');
-      transcripts[at]!.push(...run(probe, script, place.folder(at), keep));
+      transcripts[at]!.push(...run(place, probe, script, place.folder(at), keep));
     });
   }
   return transcripts;
@@ -155,9 +219,10 @@ function partsOf(calls: string): string[][] {
   return parts;
 }
 
-function run(probe: string, script: readonly string[], cwd: string, keep: string): string[] {
-  const done = spawnSync('timeout', ['60', probe], {
-    cwd,
+function run(place: Place, probe: string, script: readonly string[], cwd: string, keep: string): string[] {
+  const words = ['60', ...place.wrap, 'sh', '-c', 'cd "$1" && exec "$0"', probe, cwd];
+  const done = spawnSync('timeout', words, {
+    cwd: '/',
     input: `${script.join('\n')}\n`,
     encoding: 'latin1',
     maxBuffer: 1 << 26,
@@ -178,41 +243,70 @@ function callsOf(calls: string): { call: string; answer: string }[] {
     });
 }
 
-function expected(calls: string): string[] {
-  return callsOf(calls).map(({ call, answer }) => (call === 'remount' ? call : `${call} => ${answer}`));
+/** What should have been answered; of several good answers (`0 | EPERM`) the one that was given, if it is one of them. */
+function expected(calls: string, given: readonly string[]): string[] {
+  return callsOf(calls).map(({ call, answer }, k) => {
+    if (call === 'remount') return call;
+    const good = answer.split(' | ').map((one) => `${call} => ${one}`);
+    return good.find((line) => line === given[k]) ?? `${call} => ${answer}`;
+  });
 }
 
-/** A subject: each case is tried on a plain folder and on a mount. */
+type Needs = readonly Need[];
+
+/** Where the cases are tried, and what that needs of the machine. */
+const PLACES: readonly { name: string; user: boolean; needs: Needs; make(): Place }[] = [
+  { name: 'on a plain folder', user: false, needs: ['root'], make: () => new PlainFolder([]) },
+  { name: 'on a mount', user: false, needs: ['root', 'fuse'], make: () => new Mount([]) },
+  { name: 'on a plain folder of a user', user: true, needs: ['root'], make: () => new PlainFolder(AS_USER) },
+  {
+    name: 'on a mount by fusermount3',
+    user: true,
+    needs: ['root', 'fuse for all', 'program:fusermount3'],
+    make: () => new Mount(AS_USER),
+  },
+  {
+    name: 'on a mount in a user namespace',
+    user: true,
+    needs: ['root', 'fuse for all', 'program:unshare', 'program:nsenter'],
+    make: () => new NamespaceMount(),
+  },
+];
+
+const TOOLS: Needs = ['program:gcc', 'program:setfacl', 'program:setfattr'];
+
+/** A subject: each case is tried in all places; on those of an ordinary user the cases that one can make. */
 export function subject(name: string, cases: readonly Case[]): void {
-  describeWith(['root', 'fuse', 'program:gcc', 'program:setfacl', 'program:setfattr'], name, () => {
-    for (const Kind of [PlainFolder, Mount]) {
-      let tools: string;
-      let place: Place;
-      let transcripts: string[][];
-
-      describe(Kind === PlainFolder ? 'on a plain folder' : 'on a mount', () => {
-        beforeAll(() => {
-          tools = mkdtempSync(join(tmpdir(), 'mica-posix-probe-'));
-          const built = spawnSync('gcc', ['-O1', '-o', join(tools, 'probe'), join(HERE, 'probe.c')], {
-            encoding: 'utf8',
-          });
-          if (built.status !== 0) throw new Error(`cannot build the probe: ${built.stderr}`);
-          place = new Kind();
-          place.prepare(cases, tools);
-          transcripts = answered(place, cases, join(tools, 'probe'));
-        });
-
-        afterAll(() => {
-          place?.remove();
-          rmSync(tools, { recursive: true, force: true });
-        });
-
-        cases.forEach(({ name: behaviour, calls }, at) => {
-          it(behaviour, () => {
-            expect(transcripts[at]).toEqual(expected(calls));
-          });
-        });
-      });
+  describe(name, () => {
+    for (const { name: where, user, needs, make } of PLACES) {
+      const possible = cases.filter((one) => (user ? one.privilege === undefined : one.foreign !== true));
+      if (possible.length > 0) describeWith([...needs, ...TOOLS], where, () => tryAll(possible, make));
     }
+  });
+}
+
+function tryAll(cases: readonly Case[], make: () => Place): void {
+  let tools: string;
+  let place: Place | undefined;
+  let transcripts: string[][];
+
+  beforeAll(async () => {
+    tools = mkdtempSync(join(tmpdir(), 'mica-posix-probe-'));
+    chmodSync(tools, 0o755);
+    const probe = join(tools, 'probe');
+    const built = spawnSync('gcc', ['-O1', '-o', probe, join(HERE, 'probe.c')], { encoding: 'utf8' });
+    if (built.status !== 0) throw new Error(`cannot build the probe: ${built.stderr}`);
+    place = make();
+    await place.prepare(cases, tools);
+    transcripts = answered(place, cases, probe);
+  });
+
+  afterAll(async () => {
+    await place?.remove();
+    rmSync(tools, { recursive: true, force: true });
+  });
+
+  cases.forEach(({ name, calls }, at) => {
+    it(name, () => expect(transcripts[at]).toEqual(expected(calls, transcripts[at]!)));
   });
 }

@@ -582,12 +582,6 @@ static void make_node(void) {
   result(mknodat(base(1), path(1), bits_of(word(2), KINDS) | octal(3, 0644), makedev(number(4), number(5))));
 }
 
-/* overlayfs refuses a device 0:0, which it would take for a whiteout; other filesystems have it. */
-static void zero_device(void) {
-  if (mknod(word(1), S_IFCHR | 0600, makedev(0, 0)) == 0 || errno == EPERM) say("fine");
-  else failed();
-}
-
 static void obey(void) {
   const char *call = words[0];
 #define ON(text) else if (!strcmp(call, text))
@@ -624,7 +618,6 @@ static void obey(void) {
   ON("mknod") make_node();
   ON("chmod") result(is_slot(1) ? fchmod(slot_fd(1), octal(2, 0)) : fchmodat(base(1), path(1), octal(2, 0), 0));
   ON("chown") result(is_slot(1) ? fchown(slot_fd(1), number(2), number(3)) : fchownat(base(1), path(1), number(2), number(3), AT_SYMLINK_NOFOLLOW));
-  ON("zero-device") zero_device();
   ON("utimens") utimens();
   ON("list") list(NULL);
   ON("list-without") { words[0] = words[1], words[1] = words[2], list(words[0]); }

@@ -1,0 +1,126 @@
+// What an ordinary user may do with what other people own in the lower layers, as on a plain folder.
+
+import { subject } from './places.js';
+
+const FOREIGN = `
+  chown 65534:65534 .; mkdir mine theirs sticky; chown 65534:65534 mine; chmod 1777 sticky
+  echo -n root > mine/file; echo -n secret > mine/secret; chmod 0600 mine/secret; ln mine/secret mine/again
+  echo -n x > theirs/x; echo -n x > sticky/x; echo -n own > own; chown 65534:65534 own; mkdir mine/d; touch mine/d/x
+  ln -s file mine/link; mkfifo mine/fifo
+`;
+
+subject('an ordinary user among the files of others', [
+  {
+    name: 'what others own is shown with its owner and mode, and stays theirs',
+    foreign: true,
+    bottom: FOREIGN,
+    calls: `
+      stat mine/file uid mode nlink => 0 0644 1 | 65534 0644 1
+      stat mine/secret mode nlink => 0600 2
+      stat own uid mode => 65534 0644 | 0 0644
+      get mine/file => root
+      get mine/secret => EACCES
+      open 0 w mine/file => EACCES
+      open 0 w,trunc mine/file => EACCES
+      truncate mine/file 0 => EACCES
+      chmod mine/file 0666 => EPERM
+      utimens mine/file now now => EACCES
+      setxattr mine/file user.a x => EACCES
+      put theirs/new text => EACCES
+      unlink theirs/x => EACCES
+      rename theirs/x mine/x => EACCES
+      unlink sticky/x => EPERM
+      rename sticky/x mine/x => EPERM
+      rmdir mine/d => ENOTEMPTY
+      unlink mine/d/x => EACCES
+      mkdir theirs/d => EACCES
+      list mine => again,d,fifo,file,link,secret
+    `,
+  },
+  {
+    name: 'names are made in a folder of others that all may write to',
+    foreign: true,
+    bottom: FOREIGN,
+    calls: `
+      put sticky/new text
+      get sticky/new => text
+      stat sticky mode uid => 1777 0 | 1777 65534
+      stat sticky/new uid => 65534 | 0
+      unlink sticky/new
+      put sticky/again text
+      list sticky => again,x
+      remount
+      list sticky => again,x
+      stat sticky mode uid => 1777 0 | 1777 65534
+      get sticky/again => text
+    `,
+  },
+  {
+    name: 'files of others are removed from a folder of ones own',
+    foreign: true,
+    bottom: FOREIGN,
+    calls: `
+      unlink mine/file
+      unlink mine/secret
+      stat mine/again mode nlink => 0600 1
+      unlink mine/again
+      unlink mine/link
+      unlink mine/fifo
+      list mine => d
+      remount
+      list mine => d
+    `,
+  },
+  {
+    name: 'files of others are moved in and to folders of ones own, and stay theirs',
+    foreign: true,
+    bottom: FOREIGN,
+    calls: `
+      rename mine/file mine/moved
+      stat mine/moved uid mode => 0 0644 | 65534 0644
+      get mine/moved => root
+      open 0 w mine/moved => EACCES
+      rename mine/link link
+      readlink link => file
+      rename mine/fifo fifo
+      lstat fifo type => p
+      put new text
+      rename new mine/moved
+      get mine/moved => text
+      list mine => again,d,moved,secret
+      remount
+      list mine => again,d,moved,secret
+      lstat fifo type => p
+      readlink link => file
+    `,
+  },
+  {
+    name: 'ones own files are changed in every way, and keep it',
+    foreign: true,
+    bottom: `${FOREIGN} setfattr -n user.a -v x own; touch -d @1000.5 own`,
+    calls: `
+      chmod own 04755
+      stat own mode mtime => 4755 1000500000000
+      setxattr own user.b y
+      listxattr own => user.a,user.b
+      utimens own 1 2.5
+      link own mine/own
+      stat own nlink mtime => 2 2000000005
+      put own text
+      get mine/own => text
+      stat own mode => 0755
+      put closed text
+      chmod closed 0
+      get closed => EACCES
+      unlink closed
+      mkdir closed 0
+      list closed => EACCES
+      rmdir closed
+      mkdir d 02755
+      remount
+      stat own mode nlink => 0755 2
+      get mine/own => text
+      listxattr own => user.a,user.b
+    `,
+  },
+]);
