@@ -2,6 +2,7 @@
 
 import { isKind, StoreError } from '../errors.js';
 import { MountTable } from '../mounts/table.js';
+import type { SnapshotInfo } from '../snapshots/snapshot.js';
 import type { Store } from '../store.js';
 import type { Declare } from './commands.js';
 import { parseLabels, several } from './labels.js';
@@ -66,7 +67,7 @@ export const declareCommit: Declare = (command, act) => {
         assertImageName(words.image);
         assertConfigChange(change);
         // A key that was committed by an earlier try goes on where that one ended.
-        const info = await store.snapshots.stat(key);
+        const info = await committable(store, key, name);
         if (info.kind !== 'committed') await commitKey(store, key, name, {});
         else await assertNotMounted(store, key, `cannot commit snapshot ${key}`);
         const { row } = await commitImage(store, {
@@ -99,6 +100,19 @@ async function keyOf(store: Store, word: string): Promise<string> {
   throw new StoreError('not-found', `cannot commit ${word}`, 'no snapshot of this program is mounted there', {
     hint: 'mica mounts, mica snapshot ls',
   });
+}
+
+/** What is to be committed. Where a try was cut short between snapshot and image, the hint says how to go on. */
+async function committable(store: Store, key: string, name: string): Promise<SnapshotInfo> {
+  try {
+    return await store.snapshots.stat(key);
+  } catch (error) {
+    if (!isKind(error, 'not-found')) throw error;
+    const hint = (await isSnapshot(store, name))
+      ? `${name} is committed already: mica commit ${name} ${name} --image REF makes an image of it`
+      : 'mica snapshot ls';
+    throw new StoreError('not-found', `cannot commit snapshot ${key}`, error.why, { cause: error, hint });
+  }
 }
 
 async function isSnapshot(store: Store, name: string): Promise<boolean> {

@@ -92,6 +92,12 @@ export class FolderSnapshotter implements Snapshotter {
         hint: `mica snapshot view KEY ${key}`,
       });
     }
+    if (chain.row.form === 'diff' && this.#options.driver === 'native') {
+      const why = 'it holds changes only, which is not for --driver native';
+      throw new StoreError('failed-precondition', `cannot mount snapshot ${key}`, why, {
+        hint: 'use --driver fuse or --driver overlay, or mica export the image and mica import it into another --root',
+      });
+    }
     const driver = chain.row.form === 'full' ? 'native' : this.#options.driver;
     const stack = stackOf(chain, this.#folders);
     const isPlain = driver === 'native' || layerWithStandIns(stack) === undefined;

@@ -25,6 +25,19 @@ describe('refused commands', () => {
     expect(snapshot).toMatchObject({ key: 'key', kind: 'active' });
   });
 
+  it('commit --image of a key that is committed by now says how to go on', () => {
+    mica.run(['snapshot', 'prepare', 'first']);
+    mica.run(['commit', 'first', 'second']);
+    expect(mica.run(['commit', 'first', 'second', '--image', 'a:1'])).toMatchObject({
+      code: 3,
+      err: expect.stringContaining('hint: second is committed already: mica commit second second --image'),
+    });
+    expect(mica.run(['commit', 'second', 'second', '--image', 'a:1'])).toMatchObject({
+      code: 0,
+      out: 'a:1\n',
+    });
+  });
+
   it('a blob that is there already is exit code 4, and leaves no ingest', () => {
     expect(mica.run(['content', 'put', mica.path('file')])).toMatchObject({ code: 0 });
     expect(mica.run(['content', 'put', mica.path('file')])).toMatchObject({

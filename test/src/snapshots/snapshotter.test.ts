@@ -233,6 +233,10 @@ describe('snapshots on folders', () => {
     await store.open('fuse').commit('layer', 'key');
     await expect(native.view('look', 'layer')).rejects.toMatchObject({ kind: 'failed-precondition' });
     await store.open('overlay').prepare('child', 'layer');
+    await expect(native.mounts('child')).rejects.toMatchObject({
+      kind: 'failed-precondition',
+      hint: expect.stringContaining('--driver fuse'),
+    });
   });
 
   describe('of whole trees', () => {
