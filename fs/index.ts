@@ -1,14 +1,18 @@
 // The only door of `fs/`: what the store and the edges may use.
 
-export { mergeImages } from './erofs/merge.js';
-export { ImageReader } from './erofs/reader.js';
-export { Tree } from './erofs/tree.js';
-export { writeImage } from './erofs/writer.js';
 export * from './errno.js';
 export * from './filesystem.js';
+export { chainMembers, type OpenIndexedLayer, openChain } from './layer/chain-index.js';
 export { type LowerDirOptions, openLowerDir } from './layer/dir-layer.js';
 export { openUpperDir, type UpperDir, type UpperDirOptions } from './layer/dir-upper.js';
+export { readIndexHead } from './layer/index-file.js';
 export * from './layer/layer.js';
+export {
+  type IndexedLayer,
+  indexPath,
+  type SnapshotFacts,
+  writeLayerIndex,
+} from './layer/layer-index.js';
 export { MemLayer, type MemLayerOptions } from './layer/mem-layer.js';
 export * from './layer/open-stack.js';
 export { hasOverrides } from './layer/upper-rules.js';

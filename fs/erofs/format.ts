@@ -62,10 +62,10 @@ export function xattrIndex(name: ByteString): number | undefined {
 }
 
 /**
- * The side table: one record of 12 words for each inode, found by the inode's i_ino (which kernels of 64 bits do
+ * The side table: one record of 14 words for each inode, found by the inode's i_ino (which kernels of 64 bits do
  * not look at). It keeps what EROFS has no place for.
  */
-export const SIDE_RECORD = 48;
+export const SIDE_RECORD = 56;
 /** Words of a record: the number on the source's filesystem, allocated units of 512 bytes, ctime, birth time. */
 export const SIDE_INO = 0;
 export const SIDE_BLOCKS = 2;
@@ -75,6 +75,8 @@ export const SIDE_BTIME = 7;
 export const SIDE_PATH = 10;
 /** Which layer of the chain, 0 is the topmost. */
 export const SIDE_LAYER = 11;
+/** A folder's st_size on the source's filesystem; its size in the inode is that of its entries here. */
+export const SIDE_SIZE = 12;
 
 const table = new Uint32Array(256);
 for (let i = 0; i < 256; i++) {

@@ -200,7 +200,7 @@ export function fillEntry(tree: Tree, entry: number, attr: Attr, layer: number):
   tree.gid[entry] = attr.gid;
   tree.nlink[entry] = attr.nlink;
   tree.rdev[entry] = attr.rdev;
-  tree.size[entry] = type === S_IFREG ? attr.size : 0;
+  tree.size[entry] = type === S_IFREG || type === S_IFDIR ? attr.size : 0;
   tree.mtimeSec[entry] = attr.mtimeSec;
   tree.mtimeNsec[entry] = attr.mtimeNsec;
   tree.ino[entry] = attr.ino;

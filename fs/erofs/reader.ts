@@ -22,6 +22,7 @@ import {
   SIDE_LAYER,
   SIDE_PATH,
   SIDE_RECORD,
+  SIDE_SIZE,
   SLOT,
   SUPERBLOCK,
   XATTR_HEADER,
@@ -126,7 +127,8 @@ export class ImageReader {
     const type = mode & S_IFMT;
     const side = this.#side(nid);
     out.mode = mode;
-    out.size = words[word + 2]! + words[word + 3]! * WORD;
+    const size = type === S_IFDIR ? side + SIDE_SIZE : word + 2;
+    out.size = words[size]! + words[size + 1]! * WORD;
     out.rdev = type === S_IFCHR || type === S_IFBLK ? words[word + 4]! : 0;
     out.uid = words[word + 6]!;
     out.gid = words[word + 7]!;

@@ -16,7 +16,7 @@ export class Tree {
   nlink = new Uint32Array(START);
   /** As makeDev of mode.ts spells it. */
   rdev = new Uint32Array(START);
-  /** Bytes; regular files only. */
+  /** st_size in bytes, of regular files and folders. */
   size = new Float64Array(START);
   mtimeSec = new Float64Array(START);
   mtimeNsec = new Uint32Array(START);

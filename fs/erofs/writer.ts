@@ -26,6 +26,7 @@ import {
   SIDE_LAYER,
   SIDE_PATH,
   SIDE_RECORD,
+  SIDE_SIZE,
   SLOT,
   SUPERBLOCK,
   XATTR_HEADER,
@@ -228,6 +229,7 @@ function writeSide(out: Output, tree: Tree, entry: number, word: number, path: n
   out.words[word + SIDE_BTIME + 2] = tree.btimeNsec[entry]!;
   out.words[word + SIDE_PATH] = path ?? 0;
   out.words[word + SIDE_LAYER] = tree.layer[entry]!;
+  if (tree.children[entry] !== undefined) out.long(word + SIDE_SIZE, tree.size[entry]!);
 }
 
 /** Where the paths that differ from those in the tree go: behind the records, from the start of the side table. */

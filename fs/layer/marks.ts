@@ -13,6 +13,8 @@ export const ORIGIN = 'origin';
 export const IMPURE = 'impure';
 export const NLINK = 'nlink';
 export const WHITEOUT = 'whiteout';
+/** The file's data lies at its redirect. */
+export const METACOPY = 'metacopy';
 /** Ours: the union's file number in decimal, where the kernel's origin (a file handle) cannot say it. */
 export const MICA_INO = 'mica.ino';
 

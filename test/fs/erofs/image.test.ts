@@ -65,7 +65,7 @@ describe('an image', () => {
     tree.xattrs[1] = ['user.a', 'b'];
     const { bytes } = writeImage(tree);
     expect(createHash('sha256').update(bytes).digest('hex')).toBe(
-      'bacaed4edeb6ab2d5c2070add60cda1b2862d7f056dbd3091b1050a2b2f0628a',
+      '527b07a6b19b088a17b869ca09ed58dc75c90556da0b65fde6df0b4e96d3f356',
     );
   });
 

@@ -1,0 +1,102 @@
+// The flattened index of a chain: the images of its layers merged into one, kept in a folder of such files under a
+// digest of the ordered list of theirs. It is a memo of the chain and no more. Where it cannot be had (an index
+// that cannot be made, layers on several filesystems or with marks of two kinds) the chain is walked folder by
+// folder, which is slower and shows the same.
+
+import { existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { mergeImages } from '../erofs/merge.js';
+import { writeImage } from '../erofs/writer.js';
+import { EIO, FsError } from '../errno.js';
+import { isSwitchedOff, switchedOff } from '../sys/features.js';
+import { ErofsLayer } from './erofs-layer.js';
+import { type IndexFile, packIndex, parseIndex, readIndex, sha256 } from './index-file.js';
+import type { ReadLayer } from './layer.js';
+import {
+  type IndexedLayer,
+  isUnusable,
+  keepIfPossible,
+  layerIndex,
+  layerIndexDigest,
+} from './layer-index.js';
+import { markName } from './marks.js';
+
+/** A layer of a chain with its folder, open. */
+export interface OpenIndexedLayer extends IndexedLayer {
+  readonly layer: ReadLayer;
+}
+
+/**
+ * The chain as one layer, which then owns the open folders; undefined if there is no index of it and none can be
+ * made, and the folders are still the caller's. `chain` topmost first; `folder` is where flattened ones are kept.
+ */
+export function openChain(chain: readonly OpenIndexedLayer[], folder: string): ErofsLayer | undefined {
+  const top = chain[0];
+  if (top === undefined || isSwitchedOff('index', switchedOff())) return undefined;
+  if (chain.some(({ marks, layer }) => marks !== top.marks || layer.device !== top.layer.device))
+    return undefined;
+  try {
+    const { image } = known(chain, folder) ?? flatten(chain, folder);
+    const layers = chain.map(({ layer }) => layer);
+    return new ErofsLayer(image, { id: top.layer.id, marks: top.marks, layers, flattened: true });
+  } catch (error) {
+    if (isUnusable(error)) return undefined;
+    throw error;
+  }
+}
+
+/** The kept index of a chain whose layers' indexes all stand; undefined otherwise. */
+function known(chain: readonly OpenIndexedLayer[], folder: string): IndexFile | undefined {
+  const digests: string[] = [];
+  for (const of of chain) {
+    const digest = layerIndexDigest(of, of.layer);
+    if (digest === undefined) return undefined;
+    digests.push(digest);
+  }
+  const path = join(folder, keyOf(digests));
+  if (!existsSync(path)) return undefined;
+  try {
+    const index = readIndex(path);
+    return index.trailer === trailerOf(chain, digests) ? index : undefined;
+  } catch (error) {
+    if (isUnusable(error)) return undefined;
+    throw error;
+  }
+}
+
+function flatten(chain: readonly OpenIndexedLayer[], folder: string): IndexFile {
+  const indexes = chain.map((of) => layerIndex(of, of.layer));
+  const digests = indexes.map(({ digest }) => digest);
+  const { marks } = chain[0]!;
+  const images = indexes.map(({ image }) => image);
+  const tree = mergeImages(images, markName(marks, ''));
+  const bytes = packIndex(writeImage(tree), marks, trailerOf(chain, digests));
+  keep(folder, keyOf(digests), bytes);
+  return parseIndex(bytes);
+}
+
+function keep(folder: string, key: string, bytes: Uint8Array): void {
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    if (!isUnusable(error)) throw error;
+    return;
+  }
+  keepIfPossible(join(folder, key), bytes);
+}
+
+function keyOf(digests: readonly string[]): string {
+  return sha256(Buffer.from(`chain 1\n${digests.join('\n')}\n`)).toString('hex');
+}
+
+function trailerOf(chain: readonly IndexedLayer[], digests: readonly string[]): string {
+  const layers = chain.map(({ facts }, i) => ({ id: facts.id, digest: digests[i] }));
+  return JSON.stringify({ kind: 'chain', layers });
+}
+
+/** The ids of the layers that a flattened index is made of; EIO if the file is none. */
+export function chainMembers(trailer: string): readonly string[] {
+  const { kind, layers } = JSON.parse(trailer) as { kind: string; layers: readonly { id: string }[] };
+  if (kind !== 'chain') throw new FsError(EIO, 'index of a chain');
+  return layers.map(({ id }) => id);
+}

@@ -1,0 +1,234 @@
+// A layer that is read from an image: one layer's tree index, or the flattened index of a chain. Names, attributes,
+// targets and xattrs come from the image without a system call; the data of a file is opened in the folder of
+// the layer that the entry names, through that folder's own DirLayer, so nothing of a layer is followed that the
+// folder would not follow. An object that is not what the index says is refused with ESTALE.
+
+import type { ImageReader } from '../erofs/reader.js';
+import { EINVAL, ENOENT, ENOTDIR, ESTALE, FsError, isErrno } from '../errno.js';
+import { Attr, type StatFs } from '../filesystem.js';
+import { isFolder, S_IFMT } from '../mode.js';
+import { type ByteString, basename, dirname, fromBytes, joinPath } from '../name.js';
+import type { LayerEntry, LayerFile, LayerNode, LayerVisitor, MarkPrefix, ReadLayer } from './layer.js';
+import { escapeXattr, isReservedXattr, MICA_INO, markOf, OPAQUE, REDIRECT, unescapeXattr } from './marks.js';
+
+/** Folders whose nid is remembered. */
+const KNOWN_FOLDERS = 4096;
+
+export interface ErofsLayerOptions {
+  readonly id: string;
+  /** Prefix of the marks in the image. */
+  readonly marks: MarkPrefix;
+  /** The folders of the layers that entries name, topmost first; closed with this layer. */
+  readonly layers: readonly ReadLayer[];
+  /** The image is of several layers, and no folder in it has marks any more. */
+  readonly flattened: boolean;
+}
+
+export class ErofsLayer implements ReadLayer {
+  readonly id: string;
+  readonly device: string;
+  readonly layers: readonly ReadLayer[];
+  readonly #image: ImageReader;
+  readonly #prefixes: readonly MarkPrefix[];
+  readonly #flattened: boolean;
+  readonly #folders = new Map<ByteString, number>();
+  #lastDir: ByteString = '';
+  #lastFolder: number;
+
+  /** EINVAL if the layers' folders lie on several filesystems, whose file numbers could not be told apart. */
+  constructor(image: ImageReader, { id, marks, layers, flattened }: ErofsLayerOptions) {
+    const top = layers[0];
+    if (top === undefined || layers.some((layer) => layer.device !== top.device)) {
+      throw new FsError(EINVAL, 'layers of an index');
+    }
+    this.id = id;
+    this.device = top.device;
+    this.layers = layers;
+    this.#image = image;
+    this.#prefixes = [marks];
+    this.#flattened = flattened;
+    this.#lastFolder = image.root;
+  }
+
+  lookup(dir: ByteString, name: ByteString, out: LayerEntry): boolean {
+    const nid = this.#find(dir, name);
+    if (nid === 0) return false;
+    this.#describe(nid, out);
+    return true;
+  }
+
+  list(dir: ByteString, visit: LayerVisitor): void {
+    const image = this.#image;
+    const nid = this.#folder(dir);
+    if (nid === 0) throw new FsError(ENOENT, 'folder');
+    if (!image.isFolder(nid)) throw new FsError(ENOTDIR, 'folder');
+    image.list(nid, (name, type, child) => {
+      visit(name, type, image.ino(child), image.isWhiteout(child));
+    });
+  }
+
+  hold(dir: ByteString, name: ByteString): LayerNode {
+    const nid = this.#find(dir, name);
+    if (nid === 0) throw new FsError(ENOENT, 'hold');
+    return new ErofsNode(this, this.#image, nid, name === '.' ? dir : joinPath(dir, name), this.#prefixes);
+  }
+
+  statfs(): StatFs {
+    return this.layers[0]!.statfs();
+  }
+
+  close(): void {
+    for (const layer of this.layers) layer.close();
+  }
+
+  /** Fills `out` with what the image says of an inode. */
+  describe(nid: number, out: LayerEntry): void {
+    this.#describe(nid, out);
+  }
+
+  /** The object itself, in its layer's folder; `path` is one of its paths in the image. */
+  source(nid: number, path: ByteString): LayerNode {
+    const layer = this.layers[this.#image.layer(nid)];
+    const place = this.#image.path(nid) ?? path;
+    if (layer === undefined) throw new FsError(ESTALE, 'layer of an index');
+    try {
+      return place === '' ? layer.hold('', '.') : layer.hold(dirname(place), basename(place));
+    } catch (error) {
+      if (!isErrno(error, ENOENT)) throw error;
+      throw new FsError(ESTALE, `layer ${layer.id}`, { cause: error });
+    }
+  }
+
+  #find(dir: ByteString, name: ByteString): number {
+    if (name === '..' || name === '' || name.includes('/')) throw new FsError(EINVAL, 'name');
+    const folder = this.#folder(dir);
+    if (folder === 0) return 0;
+    if (name === '.') return this.#image.isFolder(folder) ? folder : 0;
+    return this.#image.lookup(folder, name);
+  }
+
+  /** The nid at a path; 0 if there is none. */
+  #folder(dir: ByteString): number {
+    if (dir === this.#lastDir) return this.#lastFolder;
+    if (dir === '') return this.#image.root;
+    let nid = this.#folders.get(dir);
+    if (nid === undefined) {
+      const above = this.#folder(dirname(dir));
+      nid = above === 0 ? 0 : this.#image.lookup(above, basename(dir));
+      if (this.#folders.size >= KNOWN_FOLDERS) this.#folders.clear();
+      if (nid !== 0) this.#folders.set(dir, nid);
+    }
+    this.#lastDir = dir;
+    this.#lastFolder = nid;
+    return nid;
+  }
+
+  #describe(nid: number, out: LayerEntry): void {
+    const image = this.#image;
+    image.stat(nid, out.attr);
+    out.whiteout = image.isWhiteout(nid);
+    out.opaque = false;
+    out.redirect = undefined;
+    out.origin = 0;
+    if (!this.#flattened && image.hasXattrs(nid)) this.#readMarks(nid, out);
+  }
+
+  #readMarks(nid: number, out: LayerEntry): void {
+    const folder = isFolder(out.attr.mode);
+    this.#image.xattrs(nid, (name, value) => {
+      const mark = markOf(this.#prefixes, name);
+      if (mark === OPAQUE) out.opaque = folder && fromBytes(value) === 'y';
+      else if (mark === REDIRECT && folder) out.redirect = fromBytes(value);
+      else if (mark === MICA_INO) out.origin = Number(fromBytes(value));
+    });
+  }
+}
+
+/** An object of the image. It holds nothing: images do not change. */
+class ErofsNode implements LayerNode {
+  readonly #layer: ErofsLayer;
+  readonly #image: ImageReader;
+  readonly #nid: number;
+  readonly #path: ByteString;
+  readonly #prefixes: readonly MarkPrefix[];
+
+  constructor(
+    layer: ErofsLayer,
+    image: ImageReader,
+    nid: number,
+    path: ByteString,
+    prefixes: readonly MarkPrefix[],
+  ) {
+    this.#layer = layer;
+    this.#image = image;
+    this.#nid = nid;
+    this.#path = path;
+    this.#prefixes = prefixes;
+  }
+
+  stat(out: LayerEntry): void {
+    this.#layer.describe(this.#nid, out);
+  }
+
+  readlink(): ByteString {
+    return this.#image.readlink(this.#nid);
+  }
+
+  getxattr(name: ByteString): Uint8Array | undefined {
+    if (isReservedXattr(name) || !this.#image.hasXattrs(this.#nid)) return undefined;
+    const wanted = escapeXattr(this.#prefixes, name);
+    let found: Uint8Array | undefined;
+    this.#image.xattrs(this.#nid, (stored, value) => {
+      if (stored === wanted) found = new Uint8Array(value);
+    });
+    return found;
+  }
+
+  listxattr(): readonly ByteString[] {
+    const names: ByteString[] = [];
+    this.#image.xattrs(this.#nid, (stored) => {
+      const shown = unescapeXattr(this.#prefixes, stored);
+      if (shown !== undefined) names.push(shown);
+    });
+    return names;
+  }
+
+  open(): LayerFile {
+    const source = this.#layer.source(this.#nid, this.#path);
+    try {
+      const file = source.open();
+      if (this.#isIndexed(file)) return file;
+      file.close();
+    } finally {
+      source.release();
+    }
+    throw new FsError(ESTALE, 'a file that is not as its index says');
+  }
+
+  origin(): Uint8Array | undefined {
+    const source = this.#layer.source(this.#nid, this.#path);
+    try {
+      return source.origin?.();
+    } finally {
+      source.release();
+    }
+  }
+
+  release(): void {
+    // There is nothing to give back.
+  }
+
+  #isIndexed(file: LayerFile): boolean {
+    this.#image.stat(this.#nid, indexed);
+    file.stat(actual);
+    return (
+      ((indexed.mode ^ actual.mode) & S_IFMT) === 0 &&
+      indexed.size === actual.size &&
+      indexed.mtimeSec === actual.mtimeSec &&
+      indexed.mtimeNsec === actual.mtimeNsec
+    );
+  }
+}
+
+const indexed = new Attr();
+const actual = new Attr();

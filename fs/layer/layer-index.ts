@@ -1,0 +1,109 @@
+// The index of one committed layer: `<id>/index` beside `<id>/fs`. It is trusted if it names this snapshot, its
+// parent and this very folder; otherwise it is made again from the folder.
+
+import { join, dirname as parentFolder } from 'node:path';
+import { writeImage } from '../erofs/writer.js';
+import { EIO, FsError } from '../errno.js';
+import { Attr } from '../filesystem.js';
+import { fromText } from '../name.js';
+import {
+  type IndexFile,
+  packIndex,
+  parseIndex,
+  readIndex,
+  readIndexHead,
+  replaceFile,
+} from './index-file.js';
+import { type Dialect, LayerEntry, type MarkPrefix, type ReadLayer } from './layer.js';
+import { scanLayer } from './scan-layer.js';
+
+/** What never changes about a committed snapshot, and what a lost database is rebuilt from. */
+export interface SnapshotFacts {
+  /** The name of the snapshot's folder. */
+  readonly id: string;
+  /** The parent's; absent for a chain of one. */
+  readonly parent?: string;
+  readonly name: string;
+  readonly form: string;
+}
+
+/** A layer folder that has, or may have, an index beside it. */
+export interface IndexedLayer {
+  /** The layer's folder. */
+  readonly path: string;
+  readonly dialect: Dialect;
+  readonly marks: MarkPrefix;
+  readonly facts: SnapshotFacts;
+}
+
+export function indexPath(path: string): string {
+  return join(parentFolder(path), 'index');
+}
+
+/** The index of a layer's folder as the bytes of its file; `layer` is that folder, open. EINVAL for what an index cannot say. */
+export function makeLayerIndex(of: IndexedLayer, layer: ReadLayer): Uint8Array {
+  const dataPath = `/${fromText(of.facts.id)}/fs`;
+  const image = writeImage(scanLayer(layer, { marks: of.marks, dataPath }));
+  return packIndex(image, of.marks, trailerOf(of, layer));
+}
+
+/** Makes the index of a layer's folder and puts it in its place. */
+export function writeLayerIndex(of: IndexedLayer, layer: ReadLayer): void {
+  replaceFile(indexPath(of.path), makeLayerIndex(of, layer));
+}
+
+/** The digest of a layer's index, its image unread; undefined if it is missing, damaged or of something else. */
+export function layerIndexDigest(of: IndexedLayer, layer: ReadLayer): string | undefined {
+  try {
+    const { digest, marks, trailer } = readIndexHead(indexPath(of.path));
+    return marks === of.marks && trailer === trailerOf(of, layer) ? digest : undefined;
+  } catch (error) {
+    if (isUnusable(error)) return undefined;
+    throw error;
+  }
+}
+
+/** The index of a layer, made again if it is missing, damaged or of something else. */
+export function layerIndex(of: IndexedLayer, layer: ReadLayer): IndexFile {
+  try {
+    const index = readIndex(indexPath(of.path));
+    if (index.marks === of.marks && index.trailer === trailerOf(of, layer)) return index;
+  } catch (error) {
+    if (!isUnusable(error)) throw error;
+  }
+  const bytes = makeLayerIndex(of, layer);
+  keepIfPossible(indexPath(of.path), bytes);
+  return parseIndex(bytes);
+}
+
+/** Writes what can be made again; a folder that cannot be written to is no failure. */
+export function keepIfPossible(path: string, bytes: Uint8Array): void {
+  try {
+    replaceFile(path, bytes);
+  } catch (error) {
+    if (!isUnusable(error)) throw error;
+  }
+}
+
+/** True for what the system or a file says, as opposed to a fault of this program. */
+export function isUnusable(error: unknown): boolean {
+  return error instanceof FsError || typeof (error as NodeJS.ErrnoException).code === 'string';
+}
+
+/** One line of JSON: equal trailers speak of the same folder in the same state. */
+function trailerOf({ dialect, marks, facts }: IndexedLayer, layer: ReadLayer): string {
+  const root = new LayerEntry(new Attr());
+  if (!layer.lookup('', '.', root)) throw new FsError(EIO, 'root of a layer');
+  const { ino, ctimeSec, ctimeNsec } = root.attr;
+  const { id, parent, name, form } = facts;
+  return JSON.stringify({
+    kind: 'layer',
+    id,
+    parent,
+    name,
+    form,
+    dialect,
+    marks,
+    fs: { ino, ctimeSec, ctimeNsec },
+  });
+}

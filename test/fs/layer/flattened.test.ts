@@ -1,0 +1,138 @@
+// A chain of layers merged into one image shows what a union of the layers shows, file numbers included.
+
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { mergeImages } from '../../../fs/erofs/merge.js';
+import { ImageReader } from '../../../fs/erofs/reader.js';
+import { writeImage } from '../../../fs/erofs/writer.js';
+import { ESTALE } from '../../../fs/errno.js';
+import { ErofsLayer } from '../../../fs/layer/erofs-layer.js';
+import type { ReadLayer } from '../../../fs/layer/layer.js';
+import { MemLayer } from '../../../fs/layer/mem-layer.js';
+import { scanLayer } from '../../../fs/layer/scan-layer.js';
+import { isRegular, isSymlink } from '../../../fs/mode.js';
+import { fromBytes } from '../../../fs/name.js';
+import { Union } from '../../../fs/union/union.js';
+import { walk } from '../../../fs/union/walk.js';
+import { type Description, fillLayer } from '../union/stacks.js';
+
+function layersOf(descriptions: readonly Description[]): MemLayer[] {
+  const common = { device: 'disk', numbers: { last: 0 } };
+  return descriptions.map((description, i) =>
+    fillLayer(new MemLayer({ id: `layer${i}`, ...common }), description),
+  );
+}
+
+function imageOf(layer: ReadLayer): ImageReader {
+  const { bytes, length } = writeImage(scanLayer(layer, { marks: 'trusted', dataPath: `/${layer.id}/fs` }));
+  return new ImageReader(bytes, length);
+}
+
+function flattened(layers: readonly ReadLayer[]): ErofsLayer {
+  const { bytes, length } = writeImage(mergeImages(layers.map(imageOf), 'trusted.overlay.'));
+  const image = new ImageReader(bytes, length);
+  return new ErofsLayer(image, { id: 'chain', marks: 'trusted', layers, flattened: true });
+}
+
+/** All that a union shows, by path. */
+function shown(lowers: readonly ReadLayer[]): Record<string, unknown> {
+  const union = new Union({ lowers });
+  const all: Record<string, unknown> = {};
+  for (const { path, node, attr } of walk(union)) {
+    const { atimeSec: _sec, atimeNsec: _nsec, ...kept } = attr;
+    const xattrs = union.listxattr(node).map((name) => `${name}=${fromBytes(union.getxattr(node, name)!)}`);
+    all[path] = { ...kept, xattrs, content: contentOf(union, node, attr.mode) };
+  }
+  return all;
+}
+
+function contentOf(union: Union, node: number, mode: number): string {
+  if (isSymlink(mode)) return union.readlink(node);
+  if (!isRegular(mode)) return '';
+  const handle = union.open(node, 0);
+  const into = new Uint8Array(100);
+  const text = fromBytes(into, 0, union.read(handle, 0, into));
+  union.release(handle);
+  return text;
+}
+
+const name = fc.constantFrom('a', 'b', 'c', '!d');
+type Tree = { [name: string]: Leaf };
+type Leaf = string | null | { opaque: boolean; redirect: string | undefined; children: Tree };
+
+const redirects = fc.option(
+  fc.oneof(
+    name,
+    fc.array(name, { minLength: 1, maxLength: 3 }).map((at) => `/${at.join('/')}`),
+  ),
+  {
+    nil: undefined,
+    freq: 4,
+  },
+);
+const { tree } = fc.letrec<{ tree: Tree; leaf: Leaf }>((tie) => ({
+  tree: fc.dictionary(name, tie('leaf'), { maxKeys: 4 }),
+  leaf: fc.oneof(
+    { maxDepth: 3, withCrossShrink: true },
+    fc.constantFrom('', 'text', 'more', null),
+    fc.record({
+      opaque: fc.boolean(),
+      redirect: redirects,
+      children: tie('tree'),
+    }),
+  ),
+}));
+
+function describeTree(from: Tree, at = '', into: Record<string, Description[string]> = {}): Description {
+  for (const [key, leaf] of Object.entries(from)) {
+    const path = at === '' ? key : `${at}/${key}`;
+    if (leaf === null || typeof leaf === 'string') {
+      // A second file of the same text in one layer is a further name of the first.
+      const same = leaf === 'text' && Object.keys(into).find((other) => into[other] === 'text');
+      into[path] = same ? `=${same}` : leaf;
+    } else {
+      const { opaque, redirect, children } = leaf;
+      into[path] = { opaque, ...(redirect !== undefined && { redirect }) };
+      describeTree(children, path, into);
+    }
+  }
+  return into;
+}
+
+describe('a flattened chain', () => {
+  it('shows what the union of its layers shows', () => {
+    fc.assert(
+      fc.property(fc.array(tree, { minLength: 1, maxLength: 5 }), (trees) => {
+        const layers = layersOf(trees.map((one) => describeTree(one)));
+        expect(shown([flattened(layers)])).toEqual(shown(layers));
+      }),
+      { numRuns: 600 },
+    );
+  });
+
+  it('is the same image however often it is made', () => {
+    const layers = layersOf([
+      { d: { opaque: true }, 'd/x': 'x' },
+      { d: {}, 'd/y': 'y', f: 'f', g: '=f' },
+    ]);
+    const make = () => writeImage(mergeImages(layers.map(imageOf), 'trusted.overlay.')).bytes;
+    expect(make()).toEqual(make());
+  });
+
+  it('reads a file beneath a moved folder from where the folder lies in its layer', () => {
+    const layers = layersOf([{ moved: { redirect: '/old' } }, { old: {}, 'old/f': 'data', 'old/empty': '' }]);
+    const chain = flattened(layers);
+    expect(shown([chain])).toMatchObject({ 'moved/f': { content: 'data' }, 'moved/empty': { content: '' } });
+  });
+
+  it('refuses a file that is not as its index says', () => {
+    const layers = layersOf([{ f: 'data' }]);
+    const chain = flattened(layers);
+    const file = layers[0]!.hold('', 'f').openWrite();
+    file.write(0, new Uint8Array(100));
+    file.close();
+    expect(() => chain.hold('', 'f').open()).toThrow(expect.objectContaining({ errno: ESTALE }));
+    layers[0]!.unlink('', 'f');
+    expect(() => chain.hold('', 'f').open()).toThrow(expect.objectContaining({ errno: ESTALE }));
+  });
+});
