@@ -51,7 +51,10 @@ function choose(mounts: readonly ListedMount[], dirs: readonly string[], words: 
     return wanted.map(({ target }) => target).reverse();
   }
   if (dirs.length === 0) throw wrong('a folder is missing');
-  return dirs.map((dir) => mounts.find(({ snapshot }) => snapshot?.key === dir)?.target ?? realOf(dir));
+  return dirs.map((dir) => {
+    const key = dir.replace(/^key:/, '');
+    return mounts.find(({ snapshot }) => snapshot?.key === key)?.target ?? realOf(dir);
+  });
 }
 
 function wrong(why: string): StoreError {

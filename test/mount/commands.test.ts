@@ -49,6 +49,20 @@ describeWith(['root', 'fuse', 'overlay'], 'commands on what is mounted', () => {
     });
   });
 
+  it('explain names the layers, and asks the mount of a key as it asks the mount point', () => {
+    ok('mount', 'key', merged);
+    const byKey = JSON.parse(ok('--json', 'explain', 'key:one'));
+    expect(byKey).toMatchObject({
+      layers: [
+        { name: 'key', role: 'upper', finding: 'nothing' },
+        { name: ok('snapshot', 'ls', '-q').split('\n')[1], role: 'lower', finding: 'file' },
+      ],
+      onWrite: { copiesBytes: 6 },
+    });
+    expect(JSON.parse(ok('--json', 'explain', `${merged}/one`))).toEqual(byKey);
+    expect(ok('umount', 'key:key')).toBe('key\n');
+  });
+
   it.each(['fuse', 'overlay'])(
     'a key that mount-all mounted with %s is not committed or removed',
     (driver) => {
