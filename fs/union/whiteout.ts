@@ -2,7 +2,7 @@
 // upper file may stand on a lower one; a name of the upper alone leaves nothing. An object that is still in use
 // is held before its name goes, so that open handles and the kernel's references keep working.
 
-import { EISDIR, ENOENT, ENOTDIR, ENOTEMPTY, FsError } from '../errno.js';
+import { EACCES, EISDIR, ENOENT, ENOTDIR, ENOTEMPTY, FsError, isErrno } from '../errno.js';
 import { assertName, type ByteString, joinPath } from '../name.js';
 import { acquireUpper, assertLiveFolder } from './access.js';
 import { ensureUpper } from './copy-up.js';
@@ -56,18 +56,28 @@ function remove(stack: Stack, parent: Inode, name: ByteString, check: (inode: In
  */
 export function prepareToLose(stack: Stack, inode: Inode, where: Where, nlink: number): Where {
   let now = where;
-  if (!inode.isFolder && !inode.upper && nlink > 1) {
-    ensureUpper(stack, inode);
-    now = UPPER;
-  }
+  if (!inode.isFolder && !inode.upper && nlink > 1 && copiesUp(stack, inode)) now = UPPER;
   const inUse = inode.lookups > 0 || inode.opens > 0 || inode.pins > 1;
   if (inode.upper && inUse && inode.held === undefined) inode.held = acquireUpper(stack, inode);
   return now;
 }
 
+/** False for what the process may not read: its name may go all the same, and the count of the others stays too high. */
+function copiesUp(stack: Stack, inode: Inode): boolean {
+  try {
+    ensureUpper(stack, inode);
+    return true;
+  } catch (error) {
+    if (!isErrno(error, EACCES)) throw error;
+    return false;
+  }
+}
+
 /** To be called after a name of the inode, one of `nlink` that was in `where`, is gone. */
 export function nameIsGone(stack: Stack, inode: Inode, where: Where, nlink: number): void {
   const { upper, table, scratch } = stack;
+  // A lower file that could not be copied up: other names of it are left.
+  if (!inode.isFolder && !inode.upper && nlink > 1) return;
   if (inode.indexKey !== undefined && upper !== undefined) {
     if (where === LOWER) upper.setIndexNames(inode.indexKey, upper.indexNames(inode.indexKey) - 1);
     inode.held?.stat(scratch);

@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
-import { EEXIST, EIO, ENOENT, EPERM, FsError } from '../../../fs/errno.js';
+import { EACCES, EEXIST, EIO, ENOENT, EPERM, FsError } from '../../../fs/errno.js';
 import { Attr, Entry, O_EXCL, O_RDWR, ROOT_NODE, SYSTEM_CALLER } from '../../../fs/filesystem.js';
 import { MemLayer } from '../../../fs/layer/mem-layer.js';
 import { S_IFIFO, S_IFLNK } from '../../../fs/mode.js';
 import { Union } from '../../../fs/union/union.js';
 import { bytes, errnoOf, Paths } from '../../suites/paths.js';
-import { inUpper, rig } from './stacks.js';
+import { fillLayer, inUpper, rig } from './stacks.js';
 
 const LINKED = { a: 'old', b: '=a', d: {}, 'd/c': '=a' };
 
@@ -32,6 +32,27 @@ test('nlink counts the names that are left, whether copied up or not, also after
   expect(r.remount().paths.read('d/c')).toBe('old');
   r.paths.unlink('d/c');
   expect(r.remount().paths.tree()).toEqual(['d folder 755 0:0']);
+});
+
+test('a name of a lower file that the process may not read is removed all the same', () => {
+  class Unreadable extends MemLayer {
+    override hold(...where: Parameters<MemLayer['hold']>) {
+      const node = super.hold(...where);
+      node.open = () => {
+        throw new FsError(EACCES);
+      };
+      return node;
+    }
+  }
+  const lower = new Unreadable('lower');
+  fillLayer(lower, { a: 'x', b: '=a', c: '=a' });
+  const upper = new MemLayer('upper');
+  const paths = new Paths(new Union({ lowers: [lower], upper }));
+  paths.unlink('a');
+  expect(paths.exists('a')).toBe(false);
+  expect(paths.stat('b')).toMatchObject({ nlink: 3 });
+  paths.unlink('c');
+  expect(['a', 'b', 'c'].filter((name) => paths.exists(name))).toEqual(['b']);
 });
 
 test('the index forgets a file with its last name', () => {
