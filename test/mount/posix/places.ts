@@ -30,6 +30,8 @@ export interface Case extends Layers {
   readonly name: string;
   /** Why an ordinary user cannot make these calls: the kernel's rule. The case is then tried as root alone. */
   readonly privilege?: string;
+  /** Why it cannot hold in a user namespace either: the kernel's rule. */
+  readonly namespace?: string;
   /** The layers are made by root, whoever makes the calls. */
   readonly foreign?: boolean;
   readonly calls: string;
@@ -254,33 +256,42 @@ function expected(calls: string, given: readonly string[]): string[] {
 
 type Needs = readonly Need[];
 
+type Who = 'root' | 'user' | 'namespace';
+
 /** Where the cases are tried, and what that needs of the machine. */
-const PLACES: readonly { name: string; user: boolean; needs: Needs; make(): Place }[] = [
-  { name: 'on a plain folder', user: false, needs: ['root'], make: () => new PlainFolder([]) },
-  { name: 'on a mount', user: false, needs: ['root', 'fuse'], make: () => new Mount([]) },
-  { name: 'on a plain folder of a user', user: true, needs: ['root'], make: () => new PlainFolder(AS_USER) },
+const PLACES: readonly { name: string; who: Who; needs: Needs; make(): Place }[] = [
+  { name: 'on a plain folder', who: 'root', needs: ['root'], make: () => new PlainFolder([]) },
+  { name: 'on a mount', who: 'root', needs: ['root', 'fuse'], make: () => new Mount([]) },
+  { name: 'on a plain folder of a user', who: 'user', needs: ['root'], make: () => new PlainFolder(AS_USER) },
   {
     name: 'on a mount by fusermount3',
-    user: true,
+    who: 'user',
     needs: ['root', 'fuse for all', 'program:fusermount3'],
     make: () => new Mount(AS_USER),
   },
   {
     name: 'on a mount in a user namespace',
-    user: true,
+    who: 'namespace',
     needs: ['root', 'fuse for all', 'program:unshare', 'program:nsenter'],
     make: () => new NamespaceMount(),
   },
 ];
+
+/** The cases that the kernel lets somebody make. */
+function possible(cases: readonly Case[], who: Who): readonly Case[] {
+  if (who === 'root') return cases.filter(({ foreign }) => foreign !== true);
+  const own = cases.filter(({ privilege }) => privilege === undefined);
+  return who === 'user' ? own : own.filter(({ namespace }) => namespace === undefined);
+}
 
 const TOOLS: Needs = ['program:gcc', 'program:setfacl', 'program:setfattr'];
 
 /** A subject: each case is tried in all places; on those of an ordinary user the cases that one can make. */
 export function subject(name: string, cases: readonly Case[]): void {
   describe(name, () => {
-    for (const { name: where, user, needs, make } of PLACES) {
-      const possible = cases.filter((one) => (user ? one.privilege === undefined : one.foreign !== true));
-      if (possible.length > 0) describeWith([...needs, ...TOOLS], where, () => tryAll(possible, make));
+    for (const { name: where, who, needs, make } of PLACES) {
+      const tried = possible(cases, who);
+      if (tried.length > 0) describeWith([...needs, ...TOOLS], where, () => tryAll(tried, make));
     }
   });
 }
