@@ -162,8 +162,11 @@ function collectAbsolute(stack: Stack, from: number, path: ByteString, out: Foun
         if (!take(out, entry, depth, dir, name)) return;
       } else if (entry.whiteout || !isFolder(entry.attr.mode)) return;
       const { redirect } = entry;
-      if (redirect === undefined) next = joinPath(next, name);
-      else next = redirect.startsWith('/') ? redirect.slice(1) : joinPath(next, redirect);
+      if (redirect?.startsWith('/')) {
+        // What is opaque above hides nothing of a folder that came from elsewhere (ovl_check_redirect).
+        next = redirect.slice(1);
+        last = false;
+      } else next = joinPath(next, redirect ?? name);
       last ||= entry.opaque;
       dir = joinPath(dir, name);
     }

@@ -53,6 +53,16 @@ test('a redirect of a lower layer is followed, also through a redirect above it'
   bothShow(r, ['b folder 755 0:0', 't folder 755 0:0', 't/f file 644 0:0 "f"']);
 });
 
+test('a moved folder is followed through an opaque folder to what another redirect below that leads to', () => {
+  const r = rig([
+    { a: { opaque: true }, 'a/m': { redirect: '/b' }, b: null },
+    { a: {}, b: {}, 'b/s': {}, 'b/s/f': 'f' },
+  ]);
+  r.paths.rename('a/m/s', 't');
+  expect(inUpper(r.upper, 't')?.redirect).toBe('/a/m/s');
+  bothShow(r, ['a folder 755 0:0', 'a/m folder 755 0:0', 't folder 755 0:0', 't/f file 644 0:0 "f"']);
+});
+
 test('redirects under user. guard the upper until it is settled', () => {
   const r = rig([{ d: {}, 'd/s': {}, 'd/s/f': 'f', e: {}, 'e/hidden': 'h' }], { marks: 'user' });
   r.paths.unlink('e/hidden');
