@@ -4,7 +4,7 @@
 
 import { EBUSY, EINVAL, EMLINK, ENOTEMPTY, EXDEV, FsError, isErrno } from '../errno.js';
 import { Attr } from '../filesystem.js';
-import { isFolder, S_IFCHR } from '../mode.js';
+import { isFolder, PERMISSION_BITS, S_IFCHR } from '../mode.js';
 import { type ByteString, toText } from '../name.js';
 import {
   AT_FDCWD,
@@ -270,7 +270,11 @@ function removeAny(dir: number, name: ByteString, freeName: () => ByteString): v
 }
 
 function moveFoldersUp(dir: number, name: ByteString, freeName: () => ByteString, moved: ByteString[]): void {
-  const fd = openPrivateFolder(dir, name);
+  const before = new Attr();
+  if (!statAt(dir, name, before)) return;
+  // Who has the folder open still sees its mode, so it is changed only where its owner could not empty it.
+  const closed = (before.mode & 0o700) !== 0o700;
+  const fd = closed ? openPrivateFolder(dir, name) : openAt(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   try {
     const names: ByteString[] = [];
     listFolder(fd, (entry) => {
@@ -287,6 +291,7 @@ function moveFoldersUp(dir: number, name: ByteString, freeName: () => ByteString
         moved.push(free);
       }
     }
+    if (closed) chmodFd(fd, before.mode & PERMISSION_BITS);
   } finally {
     closeFd(fd);
   }
