@@ -14,6 +14,7 @@ import {
   mayUseTrustedXattrs,
   O_DIRECTORY,
   O_NOFOLLOW,
+  O_NONBLOCK,
   O_PATH,
   O_RDONLY,
   openAt,
@@ -21,11 +22,12 @@ import {
   statAt,
   statfsFd,
 } from '../sys/index.js';
+import { DirFile } from './dir-file.js';
 import { listMarked } from './dir-list.js';
 import { type LayerRules, readMarks } from './dir-marks.js';
 import { DirNode } from './dir-node.js';
 import { FolderCache } from './folder-cache.js';
-import type { Dialect, LayerEntry, LayerVisitor, MarkPrefix, ReadLayer } from './layer.js';
+import type { Dialect, LayerEntry, LayerFile, LayerVisitor, MarkPrefix, ReadLayer } from './layer.js';
 import { isMarkFile, WH_PREFIX } from './marks.js';
 import { hasOverrides } from './upper-rules.js';
 
@@ -51,7 +53,13 @@ export function openLowerDir(path: ByteString, options: LowerDirOptions = {}): R
   const dialect = options.dialect ?? 'overlay';
   const prefixes = options.marks ?? readablePrefixes(dialect);
   const root = openAt(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
-  const rules = { prefixes, dialect, uuid: filesystemUuid(root), overrides: hasOverrides(root) };
+  const rules = {
+    prefixes,
+    dialect,
+    uuid: filesystemUuid(root),
+    overrides: hasOverrides(root),
+    origins: false,
+  };
   return new DirLayer(root, options.id ?? toText(path), rules);
 }
 
@@ -86,8 +94,13 @@ export class DirLayer implements ReadLayer {
     try {
       listMarked(this.rules, fd, visit);
     } finally {
-      closeFd(fd);
+      // Names that were listed are often looked up next.
+      if (dir === '' || !this.folders.keep(dir, fd)) closeFd(fd);
     }
+  }
+
+  open(dir: ByteString, name: ByteString): LayerFile {
+    return new DirFile(this.#openName(dir, name, O_RDONLY | O_NONBLOCK), this.rules);
   }
 
   hold(dir: ByteString, name: ByteString): DirNode {
@@ -111,9 +124,13 @@ export class DirLayer implements ReadLayer {
   }
 
   protected holdFd(dir: ByteString, name: ByteString): number {
+    return this.#openName(dir, name, O_PATH);
+  }
+
+  #openName(dir: ByteString, name: ByteString, flags: number): number {
     assertComponent(name);
-    if (isMarkFile(this.rules.dialect, name)) throw new FsError(ENOENT, 'hold');
-    return openAt(this.folder(dir), name, O_PATH | O_NOFOLLOW);
+    if (isMarkFile(this.rules.dialect, name)) throw new FsError(ENOENT, 'open');
+    return openAt(this.folder(dir), name, flags | O_NOFOLLOW);
   }
 
   /** A new open file each time: a listing has a position, and the visitor may list the same folder. */

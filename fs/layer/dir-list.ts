@@ -28,11 +28,12 @@ export function holdsOnlyMarks(rules: LayerRules, fd: number): boolean {
 }
 
 function listEntries(rules: LayerRules, fd: number, visit: LayerVisitor): void {
-  const lookAtFiles = rules.overrides || hasXattrWhiteouts(rules, fd);
+  let lookAtFiles: boolean | undefined = rules.overrides ? true : undefined;
   const entry = new LayerEntry(new Attr());
   listFolder(fd, (name, type, ino) => {
     // Devices may be whiteouts, files may be stand-ins.
-    if (type !== DT_CHR && type !== DT_UNKNOWN && !(lookAtFiles && type === DT_REG)) {
+    if (type === DT_REG) lookAtFiles ??= hasXattrWhiteouts(rules, fd);
+    if (type !== DT_CHR && type !== DT_UNKNOWN && !(type === DT_REG && lookAtFiles === true)) {
       visit(name, type, ino, false);
     } else if (statAt(fd, name, entry.attr)) {
       readMarks(rules, fd, name, entry);

@@ -32,6 +32,8 @@ export interface LayerRules {
   readonly uuid: Uint8Array;
   /** Owners and types may stand in override_stat: set from the layer's root, as fuse-overlayfs does. */
   overrides: boolean;
+  /** Whether origins are read: an upper's are needed to keep file numbers, a lower's nobody asks for. */
+  readonly origins: boolean;
 }
 
 const probe = new AttrRecord();
@@ -60,8 +62,7 @@ export function readMarks(
   out.whiteout = type === S_IFCHR && attr.rdev === 0;
   if (out.whiteout) return;
   if (type === S_IFDIR && rules.dialect === 'wh') out.opaque = hasOpaqueFile(fd, name);
-  // user.* attributes exist on files and folders only (xattr(7)).
-  if (type !== S_IFDIR && type !== S_IFREG && !rules.prefixes.includes('trusted')) return;
+  if (!mayBeMarked(rules, type, attr.size)) return;
   const names = name === undefined ? listXattrs(fd) : listXattrsAt(fd, name);
   if (names.length === 0) return;
   for (const stored of names) {
@@ -73,6 +74,15 @@ export function readMarks(
     const override = readOverride(fd, name);
     if (override !== undefined) applyOverride(override, attr);
   }
+}
+
+/** Whether an xattr of such an object can matter here: each look costs as much as the object's attributes. */
+function mayBeMarked(rules: LayerRules, type: number, size: number): boolean {
+  if (type === S_IFDIR) return true;
+  // user.* attributes exist on files and folders only (xattr(7)).
+  if (rules.origins || rules.overrides) return type === S_IFREG || rules.prefixes.includes('trusted');
+  // A whiteout that is spelled as an xattr is an empty file.
+  return type === S_IFREG && size === 0;
 }
 
 function readMark(

@@ -9,7 +9,7 @@ import { closeFd, O_DIRECTORY, O_PATH, openBeneath, openFilesLimit, PATH_MAX } f
 
 /** Bounds of what all caches together keep; between them an eighth of the files that the process may open. */
 const LEAST = 64;
-const MOST = 1024;
+const MOST = 2048;
 const SHARE = 8;
 
 /** An open folder of a cache. */
@@ -45,7 +45,7 @@ export class FolderCache {
     this.#lastFd = root;
   }
 
-  /** The O_PATH descriptor of a folder; undefined if there is none at this path. */
+  /** A descriptor of a folder, O_PATH or for reading; undefined if there is none at this path. */
   get(dir: ByteString): number | undefined {
     if (dir === this.#lastDir) return this.#lastFd;
     if (dir === '') return this.#root;
@@ -57,12 +57,15 @@ export class FolderCache {
     }
     const fd = this.open(dir, O_PATH | O_DIRECTORY);
     if (fd === undefined) return undefined;
-    makeRoom();
-    const folder = { cache: this, dir, fd };
-    this.#folders.set(dir, folder);
-    inUse.add(folder);
-    this.#count(dir, 1);
+    this.#add(dir, fd);
     return this.#last(dir, fd);
+  }
+
+  /** Takes over a descriptor of a folder that was opened by `open`; false if there is one already. */
+  keep(dir: ByteString, fd: number): boolean {
+    if (this.#folders.has(dir)) return false;
+    this.#add(dir, fd);
+    return true;
   }
 
   /** A folder opened afresh, which is the caller's to close; undefined if there is none at this path. */
@@ -96,6 +99,14 @@ export class FolderCache {
 
   close(): void {
     for (const dir of this.#folders.keys()) this.drop(dir);
+  }
+
+  #add(dir: ByteString, fd: number): void {
+    makeRoom();
+    const folder = { cache: this, dir, fd };
+    this.#folders.set(dir, folder);
+    inUse.add(folder);
+    this.#count(dir, 1);
   }
 
   #count(dir: ByteString, by: number): void {

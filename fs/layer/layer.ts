@@ -32,7 +32,7 @@ export class LayerEntry {
   opaque = false;
   /** Folders only; undefined without a redirect. */
   redirect: ByteString | undefined = undefined;
-  /** The union's file number that was stored at copy-up; 0 if none was. */
+  /** Uppers: the union's file number that was stored at copy-up; 0 if none was. */
   origin = 0;
 
   constructor(attr: Attr) {
@@ -139,6 +139,8 @@ export interface ReadLayer {
   lookup(dir: ByteString, name: ByteString, out: LayerEntry): boolean;
   /** Visits every entry of a folder but '.' and '..', in any order. ENOENT or ENOTDIR if it is not a folder. */
   list(dir: ByteString, visit: LayerVisitor): void;
+  /** Opens a regular file for reading, where that is less work than holding it first; ENOENT. */
+  open?(dir: ByteString, name: ByteString): LayerFile;
   /** Holds an object; ENOENT if there is none. */
   hold(dir: ByteString, name: ByteString): LayerNode;
   statfs(): StatFs;

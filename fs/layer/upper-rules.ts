@@ -61,6 +61,7 @@ export function upperRules(
     privileged,
     opensAll: hasCapability(CAP_DAC_OVERRIDE),
     overrides: hasOverrides(root),
+    origins: true,
     inheritance: 0,
     enableOverrides(): void {
       if (rules.overrides) return;

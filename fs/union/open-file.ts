@@ -160,8 +160,20 @@ function writerOf(stack: Stack, file: OpenFile): WritableFile {
 
 function readable(stack: Stack, inode: Inode): LayerFile {
   if (inode.writer !== undefined) return inode.writer;
-  inode.reader ??= withNode(stack, inode, (node) => node.open());
+  inode.reader ??= openReader(stack, inode);
   return inode.reader;
+}
+
+/** By name where a name leads to the file: that is half the work of holding it first. */
+function openReader(stack: Stack, inode: Inode): LayerFile {
+  const { held, lower, parent } = inode;
+  if (held === undefined && !inode.upper && lower?.layer.open !== undefined) {
+    return lower.layer.open(lower.dir, lower.name);
+  }
+  if (held === undefined && inode.upper && parent !== undefined && stack.upper?.open !== undefined) {
+    return stack.upper.open(stack.table.path(parent), inode.name);
+  }
+  return withNode(stack, inode, (node) => node.open());
 }
 
 function writable(stack: Stack, inode: Inode): WritableFile {
