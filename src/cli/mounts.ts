@@ -51,12 +51,27 @@ export function mountJson(mount: ListedMount): object {
 export const declareMountAll: Declare = (command, act) => {
   command.argument('<dir>', 'where; the mounts come as JSON on stdin').action(
     act(async (context, dir: string) => {
-      const { mountAll } = await import('../mounts/mount-all.js');
+      const { mountAll, unmountAll } = await import('../mounts/mount-all.js');
+      const { noteMount } = await import('../mounts/note-mount.js');
+      const { MountTable } = await import('../mounts/table.js');
+      const { ensureStateFolder } = await import('../root-folder.js');
       const { folder } = await import('./plain-stack.js');
       const target = folder(dir);
       const chunks: Buffer[] = [];
       for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
-      await mountAll(parseMounts(Buffer.concat(chunks).toString()), target);
+      const mounts = parseMounts(Buffer.concat(chunks).toString());
+      await mountAll(mounts, target);
+      // Several at one place are not one mount that a row could stand for.
+      const [only, ...others] = mounts;
+      if (only !== undefined && others.length === 0 && (only.target ?? '') === '') {
+        try {
+          ensureStateFolder(context.settings.state);
+          noteMount(only, target, new MountTable(context.settings.state));
+        } catch (error) {
+          unmountAll(target, true);
+          throw error;
+        }
+      }
       if (context.output.json) context.output.document({ target });
       else context.output.line(target);
     }),

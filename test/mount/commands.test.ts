@@ -83,4 +83,23 @@ describeWith(['root', 'fuse', 'overlay'], 'commands on what is mounted', () => {
       expect(ok('cat', 'key:one')).toBe('still there\n');
     },
   );
+
+  it.each([
+    ['a chain of two', ['key']],
+    ['one folder', ['prepare', 'alone']],
+  ])('a kernel mount of %s by mount-all is listed, held and ended as others are', (_, words) => {
+    if (words.length > 1) ok('snapshot', ...words);
+    const key = words.at(-1) ?? '';
+    const mounts = ok('--driver', 'overlay', '--json', 'snapshot', 'mounts', key);
+    expect(mica.run(['mount-all', merged], { input: mounts })).toMatchObject({ code: 0 });
+    expect(JSON.parse(ok('--json', 'mounts'))).toMatchObject([{ target: merged, state: 'live' }]);
+    expect(mica.run(['mount', key, mica.path('elsewhere')])).toMatchObject({ code: 5 });
+    expect(mica.run(['commit', key, 'done'])).toMatchObject({
+      code: 5,
+      err: expect.stringMatching(/\nhint: mica umount .*merged\n$/),
+    });
+    ok('umount', merged);
+    expect(ok('mounts')).toBe('');
+    expect(ok('commit', key, 'done')).toBe('done\n');
+  });
 });
