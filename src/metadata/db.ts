@@ -10,11 +10,13 @@ import { assertWhole } from './data-file.js';
 import { assertLocal } from './filesystem-kind.js';
 import { decodeKey, encodeKey, rangeBelow } from './keys.js';
 import { asStoreError, damaged, lmdbCode } from './lmdb-error.js';
+import { PendingChanges } from './pending.js';
 import { assertNotNewer, MIGRATIONS, type Migration, migrate, ROW_VERSION, storedVersion } from './schema.js';
 import type { Key, ReadTx, Row, WriteTx } from './transaction.js';
 
 type Db = RootDatabase<unknown, Buffer>;
 type Tree = Record<string, unknown>;
+type Range = ReturnType<typeof rangeBelow>;
 
 export interface MetadataOptions {
   /** False for folders that die with the test: a change is not synced. Default true. */
@@ -26,6 +28,8 @@ export interface MetadataOptions {
 const MAP_SIZE = 2 ** 30;
 /** Processes that may read at a time; LMDB's own default is 126. */
 const MAX_READERS = 512;
+/** Counts the write transactions that changed nothing; below no path of the tree. */
+const NOTHING = Buffer.from('nothing');
 
 export class Metadata {
   readonly folder: string;
@@ -34,6 +38,8 @@ export class Metadata {
   readonly #version: number;
   #inside = false;
   #open = true;
+  /** A commit failed: the disk is full, say. */
+  #failed = false;
 
   private constructor(folder: string, db: Db, version: number) {
     this.folder = folder;
@@ -131,14 +137,37 @@ export class Metadata {
   #write<T>(fn: (tx: WriteTx) => T): T {
     this.#assertUsable();
     if (this.#inside) throw new Error('a transaction began inside another one');
+    if (this.#failed) {
+      throw new StoreError('failed', 'cannot change the metadata', 'an earlier change failed: open it again');
+    }
     this.#inside = true;
+    const tx = new PendingTransaction(this.#db);
+    let refusal: { readonly error: unknown } | undefined;
+    let result: T | undefined;
     try {
-      return this.#db.transactionSync(() => refusePromise(fn(this.#tx)));
+      this.#db.transactionSync(() => {
+        try {
+          result = refusePromise(fn(tx));
+        } catch (error) {
+          refusal = { error };
+        }
+        if (refusal !== undefined || tx.changes.size === 0) this.#countNothing();
+        else tx.flush();
+      });
     } catch (error) {
+      // LMDB's own transaction was aborted, which pending.ts says must not be built on.
+      this.#failed = true;
       throw translated(error, 'cannot change the metadata');
     } finally {
       this.#inside = false;
     }
+    if (refusal !== undefined) throw translated(refusal.error, 'cannot change the metadata');
+    return result as T;
+  }
+
+  /** LMDB's transaction must not be empty: see pending.ts. */
+  #countNothing(): void {
+    this.#db.putSync(NOTHING, Number(this.#db.get(NOTHING) ?? 0) + 1);
   }
 
   #assertUsable(): void {
@@ -147,17 +176,16 @@ export class Metadata {
   }
 }
 
-/** Reads and writes go to the write transaction while one is running, else to a read transaction. */
-class DbTransaction implements WriteTx {
-  readonly #db: Db;
+/** Reads of the newest state, or of the write transaction that is running. */
+class DbTransaction implements ReadTx {
+  protected readonly db: Db;
 
   constructor(db: Db) {
-    this.#db = db;
+    this.db = db;
   }
 
   get<T>(key: Key): T | undefined {
-    const bytes = encodeKey(key);
-    const stored = decoding(() => this.#db.get(bytes));
+    const stored = this.stored(encodeKey(key));
     return stored === undefined ? undefined : (unwrap(stored, key) as T);
   }
 
@@ -166,21 +194,51 @@ class DbTransaction implements WriteTx {
   }
 
   entries(prefix: Key): { readonly key: readonly string[]; readonly value: unknown }[] {
-    // Gathered, not handed out lazily: an open cursor pins pages, and the caller may write.
-    const range = rangeBelow(prefix);
-    const found = decoding(() => [...this.#db.getRange(range)]);
-    return found.map(({ key, value }) => {
+    return this.storedRange(rangeBelow(prefix)).map(({ key, value }) => {
       const parts = decodeKey(key);
       return { key: parts, value: unwrap(value, parts) };
     });
   }
 
+  protected stored(key: Buffer): unknown {
+    return decoding(() => this.db.get(key));
+  }
+
+  protected storedRange(range: Range): readonly { readonly key: Buffer; readonly value: unknown }[] {
+    // Gathered, not handed out lazily: an open cursor pins pages, and the caller may write.
+    return decoding(() => [...this.db.getRange(range)]);
+  }
+}
+
+/** Reads see the changes, which reach the database with `flush`. */
+class PendingTransaction extends DbTransaction implements WriteTx {
+  readonly changes = new PendingChanges();
+
   put(key: Key, value: unknown): void {
-    this.#db.putSync(encodeKey(key), [ROW_VERSION, value]);
+    this.changes.put(encodeKey(key), [ROW_VERSION, value]);
   }
 
   remove(key: Key): boolean {
-    return this.#db.removeSync(encodeKey(key));
+    const bytes = encodeKey(key);
+    if (this.stored(bytes) === undefined) return false;
+    this.changes.remove(bytes);
+    return true;
+  }
+
+  flush(): void {
+    for (const { key, value } of this.changes) {
+      if (value === undefined) this.db.removeSync(key);
+      else this.db.putSync(key, value);
+    }
+  }
+
+  protected override stored(key: Buffer): unknown {
+    const change = this.changes.get(key);
+    return change === undefined ? super.stored(key) : change.value;
+  }
+
+  protected override storedRange(range: Range): readonly { readonly key: Buffer; readonly value: unknown }[] {
+    return this.changes.merge(super.storedRange(range), range);
   }
 }
 

@@ -49,6 +49,26 @@ describe('a transaction', () => {
     expect(metadata.read((tx) => tx.get(['v1', 'images', 'default', 'a']))).toEqual({ x: 1 });
   });
 
+  test('lists its own changes in their places', async () => {
+    const metadata = open();
+    const image = (name: string): ['v1', ...string[]] => ['v1', 'images', 'default', name];
+    await metadata.write((tx) => ['b', 'd', 'f'].forEach((name) => void tx.put(image(name), name)));
+    const inside = await metadata.write((tx) => {
+      tx.put(image('c'), 'c');
+      tx.put(image('f'), 'F');
+      expect([tx.remove(image('b')), tx.remove(image('b')), tx.remove(image('z'))]).toEqual([
+        true,
+        false,
+        false,
+      ]);
+      return tx.list(['v1', 'images', 'default']).map((row) => row.value);
+    });
+    expect(inside).toEqual(['c', 'd', 'F']);
+    expect(metadata.read((tx) => tx.list(['v1', 'images', 'default'])).map((row) => row.value)).toEqual(
+      inside,
+    );
+  });
+
   test('that returns a promise is refused and keeps nothing', async () => {
     const metadata = open();
     const write = metadata.write(async (tx) => tx.put(['v1', 'images', 'default', 'a'], 1));
@@ -201,6 +221,36 @@ describe('several processes', () => {
     }
     expect(await Promise.all(children.map((child) => child.exit))).toEqual([0, 0]);
     expect(metadata.read((tx) => tx.get(['v1', 'sequence']))).toBe(120);
+  });
+
+  test('lose nothing to changes that are refused or change nothing', async () => {
+    const busy = `
+      import { Metadata } from './src/metadata/db.js';
+      const [, , folder, name] = process.argv;
+      const metadata = Metadata.open(folder, { durable: false });
+      for (let i = 0; i < 700; i++) {
+        await metadata.write((tx) => {
+          tx.put(['v1', 'sequence'], (tx.get(['v1', 'sequence']) ?? 0) + 1);
+          tx.put(['v1', 'images', name, String(i)], 'x'.repeat(300));
+          if (i > 5) tx.remove(['v1', 'images', name, String(i - 5)]);
+        });
+        if (i % 3 === 0) await metadata.write((tx) => tx.get(['v1', 'sequence']));
+        if (i % 3 === 1) {
+          await metadata.write((tx) => {
+            tx.put(['v1', 'images', name, 'never'], i);
+            throw new Error('refused');
+          }).catch(() => undefined);
+        }
+      }
+      await metadata.close();
+    `;
+    const metadata = open();
+    const children = ['a', 'b', 'c'].map((name) => startModule(busy, [folder, name]));
+    expect(await Promise.all(children.map((child) => child.exit))).toEqual([0, 0, 0]);
+    expect(metadata.read((tx) => tx.get(['v1', 'sequence']))).toBe(2100);
+    expect(metadata.read((tx) => tx.list(['v1', 'images', 'b'])).map((row) => row.name)).not.toContain(
+      'never',
+    );
   });
 
   test('a change that was acknowledged survives SIGKILL', async () => {
