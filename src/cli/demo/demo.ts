@@ -5,13 +5,7 @@
 import { spawn } from 'node:child_process';
 import { lstatSync } from 'node:fs';
 import { open } from 'node:fs/promises';
-import {
-  type ByteString,
-  basename,
-  dirname,
-  type Explanation,
-  type StackDescription,
-} from '../../../fs/index.js';
+import type { ByteString, Explanation, StackDescription } from '../../../fs/index.js';
 import { StoreError } from '../../errors.js';
 import { commitImage } from '../../images/commit-image.js';
 import { exportImage } from '../../images/export.js';
@@ -25,7 +19,8 @@ import type { Store } from '../../store.js';
 import type { Context } from '../context.js';
 import { EXIT } from '../failure.js';
 import { countText, quoteName, sizeText } from '../output.js';
-import { append, placeOf, remove, renameFolder, replaceFolder } from './edits.js';
+import { APPEND, type Change, newName, REMOVE, RENAME, REPLACE } from './changes.js';
+import { placeOf } from './edits.js';
 import { makeDemoImage } from './image.js';
 import { Narrator } from './narrator.js';
 import { Places } from './places.js';
@@ -33,7 +28,7 @@ import { readTree } from './read-tree.js';
 import { assertEnough, copyNodeInstallation } from './source.js';
 import { Stage } from './stage.js';
 import { type CompareOptions, compareTrees, type Difference, type Tree } from './tree.js';
-import { marksOf, upperLines } from './upper.js';
+import { upperLines } from './upper.js';
 
 export interface DemoOptions {
   /** An archive or layout instead of the one that is made on the spot. */
@@ -44,6 +39,7 @@ export interface DemoOptions {
 
 const KEY = 'work';
 const MIB = 1024 * 1024;
+const NO_PLACE = 'the image has no place for it that this user may change';
 
 /** Runs the demo and sets the context's exit code: 0 verified, 1 something differed, 6 without a union. */
 export async function runDemo(context: Context, options: DemoOptions): Promise<void> {
@@ -58,14 +54,13 @@ export async function runDemo(context: Context, options: DemoOptions): Promise<v
   if (options.keep) context.output.note(`kept ${stage.folder}`);
 }
 
-/** The five places that the demo works on. */
+/** The places that the demo works on; undefined where the image has none that this user may change. */
 interface Cast {
-  readonly read: ByteString;
-  readonly append: ByteString;
-  readonly remove: ByteString;
-  readonly replace: ByteString;
-  readonly rename: ByteString;
-  readonly renamed: ByteString;
+  readonly read: ByteString | undefined;
+  readonly append: ByteString | undefined;
+  readonly remove: ByteString | undefined;
+  readonly replace: ByteString | undefined;
+  readonly rename: ByteString | undefined;
 }
 
 class Demo {
@@ -197,77 +192,40 @@ class Demo {
   }
 
   async #change(mount: string, cast: Cast): Promise<void> {
+    await this.#read(mount, cast.read);
+    await this.#both(mount, cast.append, APPEND);
+    await this.#both(mount, cast.remove, REMOVE);
+    await this.#both(mount, cast.replace, REPLACE);
+    await this.#both(mount, cast.rename, RENAME);
+  }
+
+  async #read(mount: string, path: ByteString | undefined): Promise<void> {
     await this.#narrator.step({
       title: 'read a file of a lower layer',
       about:
         'Nothing in the upper has this name, so the lookup falls through to a layer below. The bytes come from there.',
       question: 'Does reading put anything into the upper folder?',
       run: async () => {
-        const { first, size } = await readHead(placeOf(mount, cast.read));
-        return {
-          lines: [`${quoteName(cast.read)}: ${sizeText(size)}, begins ${JSON.stringify(first)}`],
-          value: undefined,
-        };
+        if (path === undefined) return { lines: [NO_PLACE], value: undefined };
+        const { first, size } = await readHead(placeOf(mount, path));
+        const line = `${quoteName(path)}: ${sizeText(size)}, begins ${JSON.stringify(first)}`;
+        return { lines: [line], value: undefined };
       },
-    });
-    await this.#both(mount, {
-      title: 'append to a file of a lower layer',
-      about:
-        'Lower layers never change, so the file is first copied to the upper, with its attributes. Then the copy is written to.',
-      question: 'A line of 30 bytes is appended: how much will the upper hold?',
-      edit: (root) => append(root, cast.append, 'a line that the demo appended\n'),
-      show: (upper) => [
-        `copy-up: the upper now holds ${quoteName(cast.append)}, ${sizeText(sizeIn(upper, cast.append))}`,
-      ],
-    });
-    await this.#both(mount, {
-      title: 'delete a file of a lower layer',
-      about:
-        'The file cannot be taken out of its layer. A whiteout in the upper, a device with number 0:0, says that the name exists no more.',
-      question: 'What will ls -l show in the upper folder?',
-      edit: (root) => remove(root, cast.remove),
-      show: (upper) => [`whiteout: ${kindIn(upper, cast.remove)} at ${quoteName(cast.remove)} in the upper`],
-    });
-    await this.#both(mount, {
-      title: 'replace a folder as a whole',
-      about:
-        'A folder is removed and made anew. The new one in the upper carries the opaque mark, so that nothing of the old one shows through.',
-      question: 'Without the mark: what would ls in the new folder show?',
-      edit: (root) => replaceFolder(root, cast.replace),
-      show: (upper) => [
-        `opaque mark: ${marksText(upper, cast.replace)} on ${quoteName(cast.replace)} in the upper`,
-      ],
-    });
-    await this.#both(mount, {
-      title: 'rename a folder of a lower layer',
-      about:
-        'Copying the folder with all that is in it would be slow. The new name gets a redirect to the old one, which gets a whiteout.',
-      question: 'How many files of the folder does that copy?',
-      edit: (root) => renameFolder(root, cast.rename, cast.renamed),
-      show: (upper) => [
-        `${quoteName(cast.rename)} is now ${quoteName(cast.renamed)}`,
-        `in the upper: ${marksText(upper, cast.renamed)}, and ${kindIn(upper, cast.rename)} at the old name`,
-      ],
     });
   }
 
   /** One change, to the mount and to the plain copy. */
-  async #both(
-    mount: string,
-    step: {
-      readonly title: string;
-      readonly about: string;
-      readonly question: string;
-      readonly edit: (root: string) => Promise<void>;
-      readonly show: (upper: string) => readonly string[];
-    },
-  ): Promise<void> {
+  async #both(mount: string, path: ByteString | undefined, change: Change): Promise<void> {
+    const { title, about, question } = change;
     await this.#narrator.step({
-      ...step,
+      title,
+      about,
+      question,
       run: async () => {
-        await step.edit(mount);
-        await step.edit(this.#plain);
-        return { lines: this.#upper === undefined ? [] : step.show(this.#upper), value: undefined };
+        if (path === undefined) return { lines: [NO_PLACE], value: undefined };
+        await change.edit(mount, path);
+        await change.edit(this.#plain, path);
+        return { lines: this.#upper === undefined ? [] : change.show(this.#upper, path), value: undefined };
       },
     });
   }
@@ -304,7 +262,9 @@ class Demo {
       question: 'For which of the paths is only the upper looked at?',
       run: async () => {
         const lines: string[] = [];
-        for (const path of [cast.read, cast.append, cast.remove, cast.replace, cast.renamed]) {
+        const renamed = cast.rename === undefined ? undefined : newName(cast.rename);
+        for (const path of [cast.read, cast.append, cast.remove, cast.replace, renamed]) {
+          if (path === undefined) continue;
           lines.push(...explainText(await explain(store, row, path)));
         }
         return { lines, value: undefined };
@@ -466,12 +426,13 @@ class Demo {
 function chooseCast(tree: Tree, touched: readonly ByteString[]): Cast {
   const places = new Places(tree);
   for (const path of touched) places.take(path);
-  const read = places.file(/^(license|copying|readme|package\.json|os-release)/i, 4 * MIB);
-  const appended = places.bigFile(8 * MIB);
-  const removed = places.file(/^(license|readme|changelog|copyright)/i, 4 * MIB);
-  const replace = places.folder(false);
-  const rename = places.folder(true);
-  return { read, append: appended, remove: removed, replace, rename, renamed: `${rename}.renamed` };
+  return {
+    read: places.file(/^(license|copying|readme|package\.json|os-release)/i, 4 * MIB),
+    append: places.bigFile(8 * MIB),
+    remove: places.file(/^(license|readme|changelog|copyright)/i, 4 * MIB),
+    replace: places.folder(false),
+    rename: places.folder(true),
+  };
 }
 
 function transportText(row: MountRow): string {
@@ -487,25 +448,6 @@ async function readHead(path: Buffer): Promise<{ readonly first: string; readonl
   } finally {
     await file.close();
   }
-}
-
-function sizeIn(upper: string, path: ByteString): number {
-  return lstatSync(placeOf(upper, path)).size;
-}
-
-function kindIn(upper: string, path: ByteString): string {
-  const stat = lstatSync(placeOf(upper, path), { throwIfNoEntry: false });
-  if (stat === undefined) return 'nothing';
-  return stat.isCharacterDevice() && stat.rdev === 0
-    ? 'a device 0:0'
-    : stat.isFile()
-      ? 'a file'
-      : 'something else';
-}
-
-function marksText(upper: string, path: ByteString): string {
-  const marks = marksOf(upper, dirname(path), basename(path));
-  return marks.length === 0 ? 'no mark' : marks.join(' and ');
 }
 
 async function explain(store: Store, row: MountRow, path: ByteString): Promise<Explanation> {

@@ -5,6 +5,7 @@ import { mkdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ByteString, dirname, joinPath } from '../../../fs/index.js';
 import { type Digest, digestHex, digestOf } from '../../digest.js';
+import { StoreError } from '../../errors.js';
 import { OCI_CONFIG, OCI_INDEX, OCI_LAYER_GZIP, OCI_MANIFEST } from '../../images/media-types.js';
 import { hostPlatform } from '../../images/platform.js';
 import { timeNow } from '../../time.js';
@@ -39,10 +40,10 @@ export async function makeDemoImage(source: string, layout: string, signal: Abor
   const everything = [...base.keys()].filter((path) => path !== '');
   contents.push({ comment: 'the files of Node', content: async () => ({ present: everything }) });
 
-  const goneFile = places.file(/^(AUTHORS|CHANGELOG|HISTORY)/i, 64 * KIB);
-  const goneFolder = places.folder(false);
-  const replaced = places.folder(true);
-  const linked = places.file(/^index\.[cm]?js$/, 256 * KIB);
+  const goneFile = needed(places.file(/^(AUTHORS|CHANGELOG|HISTORY)/i, 64 * KIB));
+  const goneFolder = needed(places.folder(false));
+  const replaced = needed(places.folder(true));
+  const linked = needed(places.file(/^index\.[cm]?js$/, 256 * KIB));
   const link = `${linked}.linked`;
   contents.push({
     comment: 'deletions, a folder replaced as a whole, a hard link into the layer below',
@@ -62,7 +63,7 @@ export async function makeDemoImage(source: string, layout: string, signal: Abor
     },
   });
 
-  const changed = places.file(/^readme/i, 256 * KIB);
+  const changed = needed(places.file(/^readme/i, 256 * KIB));
   const second = joinPath(replaced, 'new-two');
   contents.push({
     comment: 'a changed file, and a deletion in the folder that was replaced',
@@ -95,6 +96,14 @@ export async function makeDemoImage(source: string, layout: string, signal: Abor
     touched: [goneFile, goneFolder, replaced, linked, link, changed],
     tree: scanFolder(source),
   };
+}
+
+/** Any tree of Node's has such places; one that has not makes no image. */
+function needed(path: ByteString | undefined): ByteString {
+  if (path !== undefined) return path;
+  throw new StoreError('failed', 'cannot make an image of this Node', 'its files are too few', {
+    hint: 'mica demo IMAGE.tar',
+  });
 }
 
 /** The folders on the way to a path, without the root. */

@@ -1,8 +1,8 @@
 // Chooses the files and folders that the demo works on, from a tree that it has never seen. No two of them lie
 // within one another, so that each step shows its own mark and no other.
+// A tree may have no fitting place: undefined then.
 
 import { type ByteString, basename, dirname } from '../../../fs/index.js';
-import { StoreError } from '../../errors.js';
 import type { Tree, TreeEntry } from './tree.js';
 
 export class Places {
@@ -34,18 +34,18 @@ export class Places {
   }
 
   /** A regular file with one name and something in it, at best one whose name matches `favourite`. */
-  file(favourite: RegExp, atMost: number): ByteString {
+  file(favourite: RegExp, atMost: number): ByteString | undefined {
     const fits = (path: ByteString, entry: TreeEntry) =>
       entry.kind === 'file' &&
       entry.nlink === 1 &&
       entry.size > 0 &&
       entry.size <= atMost &&
       this.#mayWrite(path);
-    return this.#choose('file', fits, (path) => favourite.test(basename(path)));
+    return this.#choose(fits, (path) => favourite.test(basename(path)));
   }
 
   /** The biggest such file. */
-  bigFile(atMost: number): ByteString {
+  bigFile(atMost: number): ByteString | undefined {
     let biggest: ByteString | undefined;
     let size = 0;
     for (const [path, entry] of this.#tree) {
@@ -54,46 +54,35 @@ export class Places {
       biggest = path;
       size = entry.size;
     }
-    return this.#taking('file', biggest);
+    return this.#taking(biggest);
   }
 
   /** A folder with a few entries, at best one that has folders in it if `deep`, else one that has none. */
-  folder(deep: boolean): ByteString {
+  folder(deep: boolean): ByteString | undefined {
     const fits = (path: ByteString, entry: TreeEntry) => {
       const below = this.#below.get(path) ?? 0;
       return (
         entry.kind === 'folder' && path.includes('/') && below >= 2 && below <= 200 && this.#mayWrite(path)
       );
     };
-    return this.#choose('folder', fits, (path) => this.#withFolders.has(path) === deep);
+    return this.#choose(fits, (path) => this.#withFolders.has(path) === deep);
   }
 
   #choose(
-    what: string,
     fits: (path: ByteString, entry: TreeEntry) => boolean,
     favourite: (path: ByteString) => boolean,
-  ): ByteString {
+  ): ByteString | undefined {
     let second: ByteString | undefined;
     for (const [path, entry] of this.#tree) {
       if (!fits(path, entry) || !this.#isFree(path)) continue;
-      if (favourite(path)) return this.#taking(what, path);
+      if (favourite(path)) return this.#taking(path);
       second ??= path;
     }
-    return this.#taking(what, second);
+    return this.#taking(second);
   }
 
-  #taking(what: string, path: ByteString | undefined): ByteString {
-    if (path === undefined) {
-      throw new StoreError(
-        'failed-precondition',
-        'cannot work on this image',
-        `no ${what} in it that this user may change`,
-        {
-          hint: 'mica demo',
-        },
-      );
-    }
-    this.take(path);
+  #taking(path: ByteString | undefined): ByteString | undefined {
+    if (path !== undefined) this.take(path);
     return path;
   }
 
