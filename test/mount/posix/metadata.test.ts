@@ -4,6 +4,40 @@ import { subject } from './places.js';
 
 subject('metadata', [
   {
+    name: 'a device number of zero from a user among others hides nothing',
+    privilege: 'becoming several users needs CAP_SETUID, and a mount for all of them allow_other',
+    lower: 'mkdir d; chmod 777 d; echo -n low > d/f; echo -n low > d/x',
+    calls: `
+      as 1000 1000
+      mknod d/new c 0600 0 0 => 0 | EPERM
+      mknod d/f c 0600 0 0 => EEXIST
+      list-without new d => f,x
+      get d/f => low
+      mknod d/real c 0600 1 3 => EPERM
+    `,
+  },
+  {
+    name: 'owners change one by one, and not at all, and a mode stays through it',
+    privilege: 'another owner needs CAP_CHOWN',
+    lower: 'echo x > f; chown 5:6 f; chmod 0640 f; mkdir d; chmod 2775 d; ln -s f l',
+    calls: `
+      chown f -1 -1
+      stat f uid gid mode => 5 6 0640
+      chown f 7 -1
+      chown f -1 8
+      stat f uid gid mode => 7 8 0640
+      chown d 9 10
+      stat d uid gid mode => 9 10 2775
+      chown l 11 12
+      lstat l uid gid => 11 12
+      stat f uid => 7
+      chown f 4294967294 70000
+      remount
+      stat f uid gid mode => 4294967294 70000 0640
+      stat d uid gid mode => 9 10 2775
+    `,
+  },
+  {
     name: 'a copy-up keeps owner, mode, times, xattrs, ACL and capability of a file and its folders',
     privilege: 'another owner needs CAP_CHOWN',
     bottom: `

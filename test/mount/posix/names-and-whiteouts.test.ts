@@ -221,6 +221,74 @@ subject('names and whiteouts', [
     `,
   },
   {
+    name: 'a rename that leaves a whiteout is refused, or leaves a device',
+    lower: 'echo -n a > a; echo -n b > b',
+    calls: `
+      rename a x whiteout => 0 | EINVAL
+      lstat a type => c | -
+      get b => b
+      rename b c
+      get c => b
+    `,
+  },
+  {
+    name: 'a folder moved away and made anew is one of each, with what was below at its new place',
+    bottom: 'mkdir d d/e d/e/g; echo -n low > d/e/f; ln d/e/f d/l',
+    lower: 'mkdir d; echo -n x > d/x',
+    calls: `
+      open 0 rw d/e/f
+      open 1 dir d/e
+      rename d one
+      mkdir d
+      mkdir d/e
+      put d/e/f new
+      pwrite 0 0 LOW => 3
+      get one/e/f => LOW
+      get one/l => LOW
+      get d/e/f => new
+      get 1:f => LOW
+      rename one/e two
+      chmod #0 0600
+      stat two/f mode nlink => 0600 2
+      stat one/l mode => 0600
+      mkdir one/e
+      list one/e =>
+      rename two one/e/two
+      rename one d/e/one
+      get d/e/one/e/two/f => LOW
+      list d/e/one => e,l,x
+      remount
+      list . => d
+      list d/e => f,one
+      list d/e/one => e,l,x
+      list d/e/one/e => two
+      list d/e/one/e/two => f,g
+      get d/e/one/e/two/f => LOW
+      get d/e/f => new
+      same d/e/one/l d/e/one/e/two/f => same
+      stat d/e/one/l mode nlink => 0600 2
+      rename d/e/one/e/two d/two
+      rename d/two/g g
+      unlink d/two/f
+      rmdir d/two
+      mkdir d/two
+      list d/two =>
+      remount
+      list d/two =>
+      list . => d,g
+      get d/e/one/l => LOW
+      stat d/e/one/l nlink => 1
+    `,
+  },
+  {
+    name: 'names are made and removed while a folder is listed in small pieces, and those that stay come once',
+    bottom: `mkdir d; cd d; touch ${removedNames}`,
+    calls: `
+      churn-list d => once
+      list d => 300 names
+    `,
+  },
+  {
     name: 'names with the prefix of archive whiteouts are ordinary names',
     bottom: 'echo -n f > f; mkdir d; echo -n g > d/g; echo -n low > .wh.low',
     lower: 'mkdir d; touch d/h',

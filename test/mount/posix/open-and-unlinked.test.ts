@@ -156,6 +156,36 @@ subject('open and unlinked files', [
     `,
   },
   {
+    name: 'a mapping stays with its file through copy-up, rename, removal and truncation',
+    lower: 'echo -n lower > f; echo -n other > g',
+    calls: `
+      open 0 rw f
+      mmap 0 0 rw 4096
+      open 1 r f
+      mmap 1 1 rp 4096
+      poke 0 0 L
+      rename f h
+      rename g f
+      poke 0 1 O
+      peek 1 0 5 => LOwer
+      get h => LOwer
+      get f => other
+      unlink h
+      poke 0 2 W
+      pread 1 0 9 => LOWer
+      truncate #0 4
+      pread 1 0 9 => LOWe
+      pwrite 0 4 R => 1
+      peek 0 0 5 => LOWeR
+      msync 0
+      close 0
+      close 1
+      peek 1 0 5 => LOWeR
+      poke 0 0 XXXXX
+      peek 1 0 5 => {X*5}
+    `,
+  },
+  {
     name: 'nothing is made in a removed folder, which lists empty',
     lower: 'mkdir d e; touch e/f',
     calls: `

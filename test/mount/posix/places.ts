@@ -96,6 +96,7 @@ class PlainFolder implements Place {
 class Mount implements Place {
   wrap: readonly string[];
   readonly #scratch = new Scratch('posix');
+  #mounted = false;
 
   constructor(wrap: readonly string[]) {
     this.wrap = wrap;
@@ -139,6 +140,7 @@ class Mount implements Place {
     const lowers = `${this.path('lower')}:${this.path('bottom')}`;
     const upper = ['--upper', this.path('upper'), '--work', this.path('work')];
     this.#mica('mount', '--lower', lowers, ...upper, this.path('mnt'));
+    this.#mounted = true;
   }
 
   #mica(...words: string[]): void {
@@ -150,12 +152,13 @@ class Mount implements Place {
 
   remount(): void {
     this.#mica('umount', this.path('mnt'));
+    this.#mounted = false;
     this.#mount();
   }
 
   async remove(): Promise<void> {
     try {
-      this.#mica('umount', this.path('mnt'));
+      if (this.#mounted) this.#mica('umount', this.path('mnt'));
     } finally {
       this.#scratch.remove();
     }
@@ -313,8 +316,11 @@ function tryAll(cases: readonly Case[], make: () => Place): void {
   });
 
   afterAll(async () => {
-    await place?.remove();
-    rmSync(tools, { recursive: true, force: true });
+    try {
+      await place?.remove();
+    } finally {
+      rmSync(tools, { recursive: true, force: true });
+    }
   });
 
   cases.forEach(({ name, calls }, at) => {

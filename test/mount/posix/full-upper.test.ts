@@ -1,0 +1,79 @@
+// A copy-up that does not fit: nothing of it stays, and the file can still be read, removed and written anew.
+
+import { spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  truncateSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { Scratch } from '../../program.js';
+import { describeWith } from '../../requires.js';
+
+const BIG = 3 << 20;
+
+describeWith(['root', 'fuse'], 'a mount whose upper is full', () => {
+  let scratch: Scratch;
+  let mnt: string;
+
+  beforeEach(() => {
+    scratch = new Scratch('full-upper');
+    for (const name of ['lower/d', 'disk']) scratch.folder(name);
+    for (const name of ['big', 'moved', 'd/big']) {
+      writeFileSync(scratch.path('lower', name), Buffer.alloc(BIG, 'a'));
+    }
+    spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'none', scratch.path('disk')]);
+    for (const name of ['disk/upper', 'disk/work']) scratch.folder(name);
+    mnt = scratch.folder('mnt');
+    const upper = ['--upper', scratch.path('disk/upper'), '--work', scratch.path('disk/work')];
+    scratch.mica('mount', '--lower', scratch.path('lower'), ...upper, mnt);
+  });
+
+  afterEach(() => {
+    scratch.try('umount', mnt);
+    scratch.remove();
+  });
+
+  const inUpper = () => readdirSync(scratch.path('disk/upper'), { recursive: true }).sort();
+  const full = expect.objectContaining({ code: 'ENOSPC' });
+  const failure = (call: () => unknown): unknown => {
+    try {
+      call();
+    } catch (error) {
+      return error;
+    }
+    return undefined;
+  };
+
+  it('leaves nothing of a copy-up that does not fit, and shows the lower file', () => {
+    expect(failure(() => chmodSync(join(mnt, 'd/big'), 0o600))).toEqual(full);
+    expect(failure(() => writeFileSync(join(mnt, 'big'), 'x', { flag: 'r+' }))).toEqual(full);
+    expect(failure(() => truncateSync(join(mnt, 'big'), 2 << 20))).toEqual(full);
+    expect(failure(() => renameSync(join(mnt, 'moved'), join(mnt, 'd/moved')))).toEqual(full);
+    expect(inUpper().filter((name) => name !== 'd')).toEqual([]);
+    expect(readFileSync(join(mnt, 'd/big')).equals(Buffer.alloc(BIG, 'a'))).toBe(true);
+    expect(statSync(join(mnt, 'd/big')).mode & 0o777).toBe(0o644);
+    expect(readdirSync(mnt)).toEqual(['big', 'd', 'moved']);
+    expect(readdirSync(join(mnt, 'd'))).toEqual(['big']);
+    expect(readdirSync(scratch.path('disk/work/work'))).toEqual([]);
+  });
+
+  it('still removes, truncates and makes what fits', () => {
+    expect(failure(() => chmodSync(join(mnt, 'big'), 0o600))).toEqual(full);
+    writeFileSync(join(mnt, 'big'), 'small');
+    expect(readFileSync(join(mnt, 'big'), 'utf8')).toBe('small');
+    unlinkSync(join(mnt, 'moved'));
+    truncateSync(join(mnt, 'd/big'), 10);
+    expect(readFileSync(join(mnt, 'd/big'), 'utf8')).toBe('aaaaaaaaaa');
+    expect(failure(() => writeFileSync(join(mnt, 'new'), Buffer.alloc(BIG)))).toEqual(full);
+    unlinkSync(join(mnt, 'new'));
+    writeFileSync(join(mnt, 'new'), 'fits');
+    expect(readdirSync(mnt)).toEqual(['big', 'd', 'new']);
+  });
+});
