@@ -24,7 +24,7 @@ import {
 } from '../sys/index.js';
 import { DirFile } from './dir-file.js';
 import { listMarked } from './dir-list.js';
-import { type LayerRules, readMarks } from './dir-marks.js';
+import { clearMarks, type LayerRules, readMarks } from './dir-marks.js';
 import { DirNode } from './dir-node.js';
 import { FolderCache } from './folder-cache.js';
 import type { Dialect, LayerEntry, LayerFile, LayerVisitor, MarkPrefix, ReadLayer } from './layer.js';
@@ -86,6 +86,16 @@ export class DirLayer implements ReadLayer {
     if (this.rules.dialect === 'wh') return this.#lookupWh(folder, name, out);
     if (!statAt(folder, name, out.attr)) return false;
     readMarks(this.rules, folder, name, out);
+    return true;
+  }
+
+  stat(dir: ByteString, name: ByteString, out: LayerEntry): boolean {
+    const { dialect, overrides } = this.rules;
+    if (dialect === 'wh' || overrides) return this.lookup(dir, name, out);
+    assertComponent(name);
+    const folder = this.folders.get(dir);
+    if (folder === undefined || !statAt(folder, name, out.attr)) return false;
+    clearMarks(out);
     return true;
   }
 

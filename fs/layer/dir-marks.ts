@@ -56,10 +56,7 @@ export function readMarks(
 ): void {
   const attr = out.attr;
   const type = attr.mode & S_IFMT;
-  out.opaque = false;
-  out.redirect = undefined;
-  out.origin = 0;
-  out.whiteout = type === S_IFCHR && attr.rdev === 0;
+  clearMarks(out);
   if (out.whiteout) return;
   if (type === S_IFDIR && rules.dialect === 'wh') out.opaque = hasOpaqueFile(fd, name);
   if (!mayBeMarked(rules, type, attr.size)) return;
@@ -74,6 +71,14 @@ export function readMarks(
     const override = readOverride(fd, name);
     if (override !== undefined) applyOverride(override, attr);
   }
+}
+
+/** The marks of an object without xattrs. */
+export function clearMarks(out: LayerEntry): void {
+  out.opaque = false;
+  out.redirect = undefined;
+  out.origin = 0;
+  out.whiteout = (out.attr.mode & S_IFMT) === S_IFCHR && out.attr.rdev === 0;
 }
 
 /** Whether an xattr of such an object can matter here: each look costs as much as the object's attributes. */

@@ -137,6 +137,8 @@ export interface ReadLayer {
   readonly device: string;
   /** Fills `out` with what is at (dir, name) and returns true; false if there is nothing, not even a whiteout. `dir` must be a folder of this layer, else false. */
   lookup(dir: ByteString, name: ByteString, out: LayerEntry): boolean;
+  /** As `lookup` of an object that is known to be there, for its attributes alone: opaque, redirect and origin may be left out. */
+  stat?(dir: ByteString, name: ByteString, out: LayerEntry): boolean;
   /** Visits every entry of a folder but '.' and '..', in any order. ENOENT or ENOTDIR if it is not a folder. */
   list(dir: ByteString, visit: LayerVisitor): void;
   /** Opens a regular file for reading, where that is less work than holding it first; ENOENT. */

@@ -3,7 +3,7 @@
 
 import { EINVAL, ENOENT, ENOTDIR, EROFS, ESTALE, FsError } from '../errno.js';
 import type { Attr } from '../filesystem.js';
-import type { LayerEntry, LayerNode, WritableNode } from '../layer/layer.js';
+import type { LayerEntry, LayerNode, ReadLayer, WritableNode } from '../layer/layer.js';
 import type { ByteString } from '../name.js';
 import type { Inode } from './inode.js';
 import type { Stack } from './stack.js';
@@ -50,7 +50,7 @@ export function withUpper<T>(stack: Stack, inode: Inode, act: (node: WritableNod
   }
 }
 
-/** The layer's own view of the inode, in `stack.scratch` until the next call. */
+/** The layer's own attributes of the inode (not its marks), in `stack.scratch` until the next call. */
 export function statLayer(stack: Stack, inode: Inode): LayerEntry {
   const { scratch } = stack;
   if (inode.held !== undefined) {
@@ -61,16 +61,20 @@ export function statLayer(stack: Stack, inode: Inode): LayerEntry {
   if (inode.upper) {
     there =
       inode.parent === undefined
-        ? stack.upper!.lookup('', '.', scratch)
-        : stack.upper!.lookup(stack.table.path(inode.parent), inode.name, scratch);
+        ? attributesAt(stack.upper!, '', '.', scratch)
+        : attributesAt(stack.upper!, stack.table.path(inode.parent), inode.name, scratch);
   } else if (inode.lower !== undefined) {
-    there = inode.lower.layer.lookup(inode.lower.dir, inode.lower.name, scratch);
+    there = attributesAt(inode.lower.layer, inode.lower.dir, inode.lower.name, scratch);
   } else {
     const top = inode.folders[0];
-    there = top !== undefined && stack.lowers[top.depth]!.lookup(top.path, '.', scratch);
+    there = top !== undefined && attributesAt(stack.lowers[top.depth]!, top.path, '.', scratch);
   }
   if (!there || scratch.whiteout) throw new FsError(ESTALE, 'inode');
   return scratch;
+}
+
+function attributesAt(layer: ReadLayer, dir: ByteString, name: ByteString, out: LayerEntry): boolean {
+  return layer.stat === undefined ? layer.lookup(dir, name, out) : layer.stat(dir, name, out);
 }
 
 /** Fills `out` with the attributes that the union shows. */

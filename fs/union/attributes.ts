@@ -6,14 +6,13 @@ import { EINVAL, EISDIR, FsError } from '../errno.js';
 import type { Attr, AttrChange, Caller } from '../filesystem.js';
 import type { WritableNode } from '../layer/layer.js';
 import { PERMISSION_BITS, S_IFDIR, S_IFLNK, S_IFREG, S_ISGID, S_ISUID, S_IXGRP } from '../mode.js';
-import { assertOffset, stat, withNode, withUpper } from './access.js';
+import { assertOffset, stat, statLayer, withUpper } from './access.js';
 import { ACL_ACCESS, aclAfterChmod } from './acl.js';
 import { ensureUpper } from './copy-up.js';
 import type { Inode } from './inode.js';
 import { truncateData } from './open-file.js';
 import type { Stack } from './stack.js';
-
-const CAPABILITY = 'security.capability';
+import { CAPABILITY, getXattr } from './xattr.js';
 
 /** See Filesystem.setattr. A change that changes nothing copies nothing up. */
 export function setAttributes(
@@ -54,8 +53,7 @@ function changeOwner(
   uid: number | undefined,
   gid: number | undefined,
 ): void {
-  node.stat(stack.scratch);
-  const { attr } = stack.scratch;
+  const { attr } = statLayer(stack, inode);
   const { mode } = attr;
   node.chown(uid ?? attr.uid, gid ?? attr.gid);
   const setId = (mode & (S_ISUID | S_ISGID)) !== 0;
@@ -82,7 +80,7 @@ export function clearPrivileges(stack: Stack, inode: Inode, caller?: Caller): vo
   const { mode, gid } = stack.attr;
   const outsider = caller !== undefined && caller.uid !== 0 && caller.gid !== gid;
   const kept = withoutSetId(mode, outsider);
-  const capability = withNode(stack, inode, (node) => node.getxattr(CAPABILITY));
+  const capability = getXattr(stack, inode, CAPABILITY);
   if (kept !== mode || capability !== undefined) {
     ensureUpper(stack, inode);
     withUpper(stack, inode, (upper) => {

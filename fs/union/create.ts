@@ -59,6 +59,7 @@ export function createFile(
       : makeStaged(stack, parent, name, heritage, true);
   const inode = made(stack, parent, name);
   inode.writer = writer;
+  inode.withoutCapability = true;
   return inode;
 }
 

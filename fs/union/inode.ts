@@ -74,6 +74,8 @@ export class Inode {
   writer: WritableFile | undefined;
   /** Set while it is known that a write has no set-id bits and no capability to clear. */
   unprivileged = false;
+  /** Set while it is known to have no `security.capability`: the kernel asks for it before every write and chown. */
+  withoutCapability = false;
   /** Known inheritance of a folder; dropped when mode, owner or ACL change. */
   inheritance: Inheritance | undefined;
   /** The upper folder carries the mark `impure`. */

@@ -12,8 +12,13 @@ import { ensureUpper } from './copy-up.js';
 import type { Inode } from './inode.js';
 import type { Stack } from './stack.js';
 
+export const CAPABILITY = 'security.capability';
+
 export function getXattr(stack: Stack, inode: Inode, name: ByteString): Uint8Array | undefined {
-  return withNode(stack, inode, (node) => node.getxattr(name));
+  if (inode.withoutCapability && name === CAPABILITY) return undefined;
+  const value = withNode(stack, inode, (node) => node.getxattr(name));
+  if (value === undefined && name === CAPABILITY) inode.withoutCapability = true;
+  return value;
 }
 
 export function listXattr(stack: Stack, inode: Inode): readonly ByteString[] {
@@ -35,6 +40,7 @@ export function setXattr(
     if ((flags & XATTR_CREATE) !== 0 && there) throw new FsError(EEXIST, 'setxattr');
     if ((flags & XATTR_REPLACE) !== 0 && !there) throw new FsError(ENODATA, 'setxattr');
   }
+  if (name === CAPABILITY) inode.withoutCapability = false;
   if (name === ACL_ACCESS) setAccessAcl(stack, inode, value, clearSgid);
   else if (name === ACL_DEFAULT) setDefaultAcl(stack, inode, value);
   else {
