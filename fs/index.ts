@@ -2,17 +2,18 @@
 
 export * from './errno.js';
 export * from './filesystem.js';
-export { chainMembers, type OpenIndexedLayer, openChain } from './layer/chain-index.js';
+export { chainMembers } from './layer/chain-index.js';
+export {
+  type IndexedLayer,
+  indexPath,
+  isUnusable,
+  type SnapshotFacts,
+  writeLayerIndex,
+} from './layer/dir-index.js';
 export { type LowerDirOptions, openLowerDir } from './layer/dir-layer.js';
 export { openUpperDir, type UpperDir, type UpperDirOptions } from './layer/dir-upper.js';
 export { readIndexHead } from './layer/index-file.js';
 export * from './layer/layer.js';
-export {
-  type IndexedLayer,
-  indexPath,
-  type SnapshotFacts,
-  writeLayerIndex,
-} from './layer/layer-index.js';
 export { MemLayer, type MemLayerOptions } from './layer/mem-layer.js';
 export * from './layer/open-stack.js';
 export { hasOverrides } from './layer/upper-rules.js';

@@ -8,17 +8,11 @@ import { join } from 'node:path';
 import { mergeImages } from '../erofs/merge.js';
 import { writeImage } from '../erofs/writer.js';
 import { EIO, FsError } from '../errno.js';
-import { isSwitchedOff, switchedOff } from '../sys/features.js';
+import { hasFeature } from '../sys/index.js';
+import { type IndexedLayer, isUnusable, keepIfPossible, layerIndex, layerIndexDigest } from './dir-index.js';
 import { ErofsLayer } from './erofs-layer.js';
 import { type IndexFile, packIndex, parseIndex, readIndex, sha256 } from './index-file.js';
 import type { ReadLayer } from './layer.js';
-import {
-  type IndexedLayer,
-  isUnusable,
-  keepIfPossible,
-  layerIndex,
-  layerIndexDigest,
-} from './layer-index.js';
 import { markName } from './marks.js';
 
 /** A layer of a chain with its folder, open. */
@@ -32,9 +26,7 @@ export interface OpenIndexedLayer extends IndexedLayer {
  */
 export function openChain(chain: readonly OpenIndexedLayer[], folder: string): ErofsLayer | undefined {
   const top = chain[0];
-  if (top === undefined || isSwitchedOff('index', switchedOff())) return undefined;
-  if (chain.some(({ marks, layer }) => marks !== top.marks || layer.device !== top.layer.device))
-    return undefined;
+  if (top === undefined || !hasIndex(chain)) return undefined;
   try {
     const { image } = known(chain, folder) ?? flatten(chain, folder);
     const layers = chain.map(({ layer }) => layer);
@@ -45,14 +37,38 @@ export function openChain(chain: readonly OpenIndexedLayer[], folder: string): E
   }
 }
 
-/** The kept index of a chain whose layers' indexes all stand; undefined otherwise. */
-function known(chain: readonly OpenIndexedLayer[], folder: string): IndexFile | undefined {
+/** Makes and keeps the index of a chain where that was not done; it is not read. */
+export function keepChain(chain: readonly OpenIndexedLayer[], folder: string): void {
+  if (!hasIndex(chain)) return;
+  try {
+    const digests = digestsOf(chain);
+    if (digests === undefined || !existsSync(join(folder, keyOf(digests)))) flatten(chain, folder);
+  } catch (error) {
+    if (!isUnusable(error)) throw error;
+  }
+}
+
+function hasIndex(chain: readonly OpenIndexedLayer[]): boolean {
+  const top = chain[0];
+  if (top === undefined || !hasFeature('index')) return false;
+  return chain.every(({ marks, layer }) => marks === top.marks && layer.device === top.layer.device);
+}
+
+/** Those of the layers' indexes; undefined unless all stand. */
+function digestsOf(chain: readonly OpenIndexedLayer[]): readonly string[] | undefined {
   const digests: string[] = [];
   for (const of of chain) {
     const digest = layerIndexDigest(of, of.layer);
     if (digest === undefined) return undefined;
     digests.push(digest);
   }
+  return digests;
+}
+
+/** The kept index of a chain whose layers' indexes all stand; undefined otherwise. */
+function known(chain: readonly OpenIndexedLayer[], folder: string): IndexFile | undefined {
+  const digests = digestsOf(chain);
+  if (digests === undefined) return undefined;
   const path = join(folder, keyOf(digests));
   if (!existsSync(path)) return undefined;
   try {

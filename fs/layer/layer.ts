@@ -135,6 +135,8 @@ export interface ReadLayer {
   readonly id: string;
   /** Distinguishes the filesystems that layers lie on: equal exactly if file numbers are from one number space. */
   readonly device: string;
+  /** The layers, topmost first, whose union this one shows by itself (a flattened chain). Absent for all others. */
+  readonly layers?: readonly ReadLayer[];
   /** Fills `out` with what is at (dir, name) and returns true; false if there is nothing, not even a whiteout. `dir` must be a folder of this layer, else false. */
   lookup(dir: ByteString, name: ByteString, out: LayerEntry): boolean;
   /** As `lookup` of an object that is known to be there, for its attributes alone: opaque, redirect and origin may be left out. */

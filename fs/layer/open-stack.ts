@@ -4,6 +4,8 @@
 import { EPERM, FsError } from '../errno.js';
 import { fromText } from '../name.js';
 import { mayUseTrustedXattrs } from '../sys/index.js';
+import { keepChain, type OpenIndexedLayer, openChain } from './chain-index.js';
+import type { SnapshotFacts } from './dir-index.js';
 import { openLowerDir } from './dir-layer.js';
 import { openUpperDir } from './dir-upper.js';
 import type { Dialect, MarkPrefix, ReadLayer, WriteLayer } from './layer.js';
@@ -16,6 +18,8 @@ export interface LowerDescription {
   readonly dialect: Dialect;
   /** Absent: whichever this process can read. */
   readonly marks?: MarkPrefix;
+  /** The folder is that of a committed snapshot, which has an index beside it (see dir-index.ts) or gets one. */
+  readonly facts?: SnapshotFacts;
 }
 
 export interface UpperDescription extends LowerDescription {
@@ -29,11 +33,16 @@ export interface StackDescription {
   readonly lowers: readonly LowerDescription[];
   /** Absent: the union is read only. */
   readonly upper?: UpperDescription;
+  /**
+   * The folder of flattened indexes. With it the lowest layers, as far up as all have `facts`, are opened as one.
+   * Worth it for who looks at many names; each chain that is new costs a merge.
+   */
+  readonly chains?: string;
 }
 
 /** The layers of a description, open. A Union that is made of them closes them when it is destroyed. */
 export interface OpenStack {
-  /** Topmost first. */
+  /** Topmost first; a flattened chain stands for all of its layers. */
   readonly lowers: readonly ReadLayer[];
   readonly upper?: WriteLayer;
   /** Closes all layers; for those who do not hand them to a Union. */
@@ -52,7 +61,7 @@ export function openStack(description: StackDescription, mountPoint?: string): O
     for (const layer of opened.splice(0)) layer.close();
   };
   try {
-    const lowers = description.lowers.map((lower) => {
+    const folders = description.lowers.map((lower) => {
       const { path, id, dialect, marks } = lower;
       if (marks === 'trusted') assertReadsTrusted(path);
       const layer = openLowerDir(fromText(path), {
@@ -63,6 +72,7 @@ export function openStack(description: StackDescription, mountPoint?: string): O
       opened.push(layer);
       return layer;
     });
+    const lowers = flattened(description, folders);
     if (description.upper === undefined) return { lowers, close };
     const { path, work, id, dialect, marks } = description.upper;
     if (marks === 'trusted') assertReadsTrusted(path);
@@ -78,6 +88,42 @@ export function openStack(description: StackDescription, mountPoint?: string): O
     close();
     throw error;
   }
+}
+
+/**
+ * Makes the flattened index of a stack where it is missing, so that whoever opens the stack next (a mount server,
+ * whose memory is kept small) only has to read it. Fails as `openStack` does.
+ */
+export function prepareStack({ lowers, chains }: StackDescription): void {
+  if (chains === undefined) return;
+  const { lowers: folders, close } = openStack({ lowers });
+  try {
+    keepChain(chainOf(lowers, folders), chains);
+  } finally {
+    close();
+  }
+}
+
+/** The layers as the union takes them: as few as can be. Closing one that is flattened closes its folders. */
+function flattened(
+  { lowers, chains }: StackDescription,
+  folders: readonly ReadLayer[],
+): readonly ReadLayer[] {
+  if (chains === undefined) return folders;
+  const chain = chainOf(lowers, folders);
+  const one = openChain(chain, chains);
+  return one === undefined ? folders : [...folders.slice(0, lowers.length - chain.length), one];
+}
+
+/** The lowest layers, as far up as all are committed snapshots. */
+function chainOf(lowers: readonly LowerDescription[], folders: readonly ReadLayer[]): OpenIndexedLayer[] {
+  const chain: OpenIndexedLayer[] = [];
+  for (let i = lowers.length - 1; i >= 0; i--) {
+    const { path, dialect, marks, facts } = lowers[i]!;
+    if (facts === undefined || marks === undefined) break;
+    chain.unshift({ path, dialect, marks, facts, layer: folders[i]! });
+  }
+  return chain;
 }
 
 /** A process that cannot see `trusted.` marks would silently show what they hide. */

@@ -41,6 +41,13 @@ const TABLE = {
     probedBy: 'FS_IOC_GETFSUUID of each layer',
     missing: () => olderThan('6.9'),
   },
+  index: {
+    since: OLDEST_KERNEL,
+    gives: 'committed chains looked up in one index, without a system call',
+    without: 'a walk through the folders of all layers',
+    probedBy: 'the digests of each index',
+    missing: () => undefined,
+  },
   reflink: onDisk('4.5', 'copies that share their extents (FICLONE)', 'copies of the data'),
   'copy-range': onDisk('4.5', 'copies made inside the kernel (copy_file_range)', 'reading and writing'),
   tmpfile: onDisk('3.11', 'new files without a name until they are whole (O_TMPFILE)', 'names in work/'),

@@ -93,7 +93,18 @@ export class Union implements Filesystem {
 
   /** How a path resolves, layer by layer; `path` has no leading slash. Changes nothing. */
   explain(path: ByteString): Explanation {
-    return explain(this.#stack, path, this.#get(ROOT_NODE));
+    const { lowers, upper, frozen } = this.#stack;
+    if (lowers.every(({ layers }) => layers === undefined)) {
+      return explain(this.#stack, path, this.#get(ROOT_NODE));
+    }
+    // A flattened chain knows the answer and not the way to it, so its layers are asked one by one.
+    const single = new Stack(
+      lowers.flatMap((layer) => layer.layers ?? [layer]),
+      upper,
+      undefined,
+    );
+    single.frozen = frozen;
+    return explain(single, path, makeRoot(single));
   }
 
   /**

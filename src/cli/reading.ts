@@ -12,7 +12,7 @@ import { mountOf } from './mounted.js';
 
 /** The layers of a snapshot, as a command may open them that changes nothing. */
 export async function stackToRead(store: Store, snapshot: SnapshotInfo): Promise<StackDescription> {
-  const stack = await store.snapshots.stack(snapshot.name);
+  const stack = { ...(await store.snapshots.stack(snapshot.name)), chains: store.folders.chains };
   if (stack.upper === undefined) return stack;
   const table = new MountTable(store.state);
   const mount = mountOf(store, snapshot);
@@ -28,8 +28,9 @@ export async function stackToRead(store: Store, snapshot: SnapshotInfo): Promise
 /** The same tree with its upper as one more lower: looking needs no hold on it. */
 export function withoutUpper(stack: StackDescription): StackDescription {
   if (stack.upper === undefined) return stack;
-  const { path, id, dialect, marks } = stack.upper;
-  return { lowers: [{ path, id, dialect, marks }, ...stack.lowers] };
+  const { upper, ...rest } = stack;
+  const { path, id, dialect, marks } = upper;
+  return { ...rest, lowers: [{ path, id, dialect, marks }, ...stack.lowers] };
 }
 
 /** Runs `act` on the tree that a snapshot shows. */

@@ -4,7 +4,7 @@
 
 import { closeSync, openSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { type StackDescription, sys } from '../../fs/index.js';
+import { prepareStack, type StackDescription, sys } from '../../fs/index.js';
 import { mountOverlay } from '../../native-fallback/index.js';
 import { StoreError } from '../errors.js';
 import { timeNow } from '../time.js';
@@ -39,7 +39,7 @@ export interface MountingStore {
     ): Promise<{ readonly id: string; readonly kind: string; readonly form: 'diff' | 'full' }>;
     stack(name: string): Promise<StackDescription>;
   };
-  readonly folders: { readonly snapshots: string };
+  readonly folders: { readonly snapshots: string; readonly chains: string };
   readonly namespace: string;
   readonly state: string;
   readonly driver: Driver;
@@ -76,8 +76,18 @@ export async function mountSnapshot(
     );
   }
   const snapshot = { store: store.folders.snapshots, namespace: store.namespace, key, id: info.id };
-  const stack = await store.snapshots.stack(key);
+  const stack = { ...(await store.snapshots.stack(key)), chains: store.folders.chains };
+  if (driver === 'fuse') prepared(stack, what);
   return mountStack(stack, target, { ...options, driver, state: options.state ?? store.state }, snapshot);
+}
+
+/** The merge of a new chain takes memory, which a server would keep. */
+function prepared(stack: StackDescription, what: string): void {
+  try {
+    prepareStack(stack);
+  } catch (error) {
+    throw mountFailure(what, error);
+  }
 }
 
 /** Mounts any stack, of a snapshot or of plain folders, at the folder `target`. */

@@ -2,7 +2,7 @@
 // views of one chain of folders. Outside callers get binds where a bind shows the same tree, since every engine
 // can do those, and fstab words of the driver otherwise.
 
-import type { LowerDescription, StackDescription } from '../../fs/index.js';
+import type { LowerDescription, SnapshotFacts, StackDescription } from '../../fs/index.js';
 import { escapeOption, type FeatureSet, overlayWords, planOverlay } from '../../native-fallback/index.js';
 import type { SnapshotRow } from '../metadata/rows.js';
 import type { Driver, Mount } from './snapshot.js';
@@ -30,13 +30,19 @@ export interface MountWords {
   readonly bind: boolean;
 }
 
+/** What the index of a committed snapshot says of it; `below` is its parent. */
+export function factsOf({ id, name, form }: SnapshotRow, below: SnapshotRow | undefined): SnapshotFacts {
+  return { id, ...(below === undefined ? {} : { parent: below.id }), name, form };
+}
+
 /** The folders of a chain as a stack for `fs`. A whole tree has no lowers: nothing below may show through. */
 export function stackOf({ row, parents }: Chain, place: Place): StackDescription {
-  const layer = (of: SnapshotRow): LowerDescription => ({
+  const layer = (of: SnapshotRow, below?: SnapshotRow): LowerDescription => ({
     path: place.fs(of.id),
     id: of.id,
     dialect: of.dialect,
     marks: of.marks,
+    ...(of.kind === 'committed' && of.form === 'diff' ? { facts: factsOf(of, below) } : {}),
   });
   if (row.form === 'full') {
     // A view copies nothing: it shows its parent's tree.
@@ -45,10 +51,10 @@ export function stackOf({ row, parents }: Chain, place: Place): StackDescription
       ? { lowers: [], upper: withWork(row, layer(row), place) }
       : { lowers: [layer(shown)] };
   }
-  const lowers = parents.map(layer);
+  const lowers = parents.map((parent, i) => layer(parent, parents[i + 1]));
   if (row.kind === 'active') return { lowers, upper: withWork(row, layer(row), place) };
   if (row.kind === 'view') return { lowers: lowers.length > 0 ? lowers : [layer(row)] };
-  return { lowers: [layer(row), ...lowers] };
+  return { lowers: [layer(row, parents[0]), ...lowers] };
 }
 
 function withWork(row: SnapshotRow, layer: LowerDescription, place: Place) {

@@ -2,7 +2,18 @@
 // rows decide what exists; a folder that no row names is rubbish, and a row is put only together with its folder.
 // Copying, measuring and syncing happen outside transactions, and what they rest on is checked again inside.
 
-import { Attr, fromText, type MarkPrefix, type StackDescription, sys } from '../../fs/index.js';
+import { rmSync } from 'node:fs';
+import {
+  Attr,
+  fromText,
+  indexPath,
+  isUnusable,
+  type MarkPrefix,
+  openLowerDir,
+  type StackDescription,
+  sys,
+  writeLayerIndex,
+} from '../../fs/index.js';
 import { type FeatureSet, featureSet, followsRedirects } from '../../native-fallback/index.js';
 import { StoreError } from '../errors.js';
 import type { Labels } from '../labels.js';
@@ -23,7 +34,7 @@ import { MountTable } from '../mounts/table.js';
 import { measureTree } from '../mounts/usage.js';
 import { copyAttributes, copyTree } from './copy-tree.js';
 import { type NewFolder, removeTree, SnapshotFolders } from './folders.js';
-import { type Chain, mountsOf, stackOf } from './mounts.js';
+import { type Chain, factsOf, mountsOf, stackOf } from './mounts.js';
 import {
   addNew,
   checkCommit,
@@ -129,6 +140,7 @@ export class FolderSnapshotter implements Snapshotter {
         return measured;
       }),
     );
+    this.#index(active, name);
     const row = await this.#metadata.write((tx) => {
       const rows = this.#rows(tx);
       const now = existing(rows, key, 'cannot commit snapshot');
@@ -173,6 +185,24 @@ export class FolderSnapshotter implements Snapshotter {
       await withServer(mount, (server) => server.ask({ op: 'freeze' }));
     } else if (row.form === 'diff') {
       await settle(stackOf(this.#chain(row.name, 'cannot commit snapshot'), this.#folders), this.#table);
+    }
+  }
+
+  /** Puts the index of what is to be committed under `name` beside its folder. Whoever needs it can make it again. */
+  #index(row: SnapshotRow, name: string): void {
+    const { id, dialect, marks, form } = row;
+    const path = this.#folders.fs(id);
+    // One of a commit that failed speaks of what the folder was then.
+    rmSync(indexPath(path), { force: true });
+    if (form !== 'diff' || process.platform !== 'linux' || !sys.hasFeature('index')) return;
+    const [below] = this.#chain(row.name, 'cannot commit snapshot').parents;
+    const layer = openLowerDir(fromText(path), { id, dialect, marks: [marks] });
+    try {
+      writeLayerIndex({ path, dialect, marks, facts: factsOf({ ...row, name }, below) }, layer);
+    } catch (error) {
+      if (!isUnusable(error)) throw error;
+    } finally {
+      layer.close();
     }
   }
 

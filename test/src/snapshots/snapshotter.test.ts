@@ -21,7 +21,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { sys } from '../../../fs/index.js';
+import { readIndexHead, sys } from '../../../fs/index.js';
 import { Metadata } from '../../../src/metadata/db.js';
 import { MemSnapshotter } from '../../../src/snapshots/mem-snapshotter.js';
 import type { Driver } from '../../../src/snapshots/snapshot.js';
@@ -121,8 +121,33 @@ describe('snapshots on folders', () => {
     const { ino } = statSync(folder(id, 'fs', 'file'));
     await sn.commit('base', 'key');
     expect(statSync(folder(id, 'fs', 'file')).ino).toBe(ino);
-    expect(readdirSync(folder(id))).toEqual(['fs']);
+    expect(readdirSync(folder(id))).toEqual(process.platform === 'linux' ? ['fs', 'index'] : ['fs']);
   });
+
+  it.runIf(process.platform === 'linux')(
+    'have an index that names them, their parent and no later state',
+    async () => {
+      const sn = store.open('overlay');
+      await sn.prepare('one', undefined);
+      await sn.commit('base', 'one');
+      await sn.prepare('two', 'base');
+      const { id } = await sn.stat('two');
+      // What a commit that failed may leave.
+      writeFileSync(folder(id, 'index'), 'stale');
+      await sn.commit('top', 'two');
+      const { trailer } = readIndexHead(folder(id, 'index'));
+      const parent = (await sn.stat('base')).id;
+      expect(JSON.parse(trailer)).toMatchObject({
+        id,
+        parent,
+        name: 'top',
+        form: 'diff',
+        dialect: 'overlay',
+      });
+      const { lowers } = await sn.stack('top');
+      expect(lowers.map(({ facts }) => facts?.name)).toEqual(['top', 'base']);
+    },
+  );
 
   it('begin with the owner, mode and times of their parent’s root', async () => {
     const sn = store.open('overlay');
