@@ -211,14 +211,18 @@ export class WorkFolder {
     return guarded;
   }
 
-  /** What was being made (ovl_indexdir_cleanup); entries of which no name is left are the index's own affair. */
+  /**
+   * What was being made (ovl_indexdir_cleanup), which may be a folder: overlayfs leaves one when it fails to copy up
+   * a removed folder that is open. Entries of which no name is left are the index's own affair.
+   */
   #cleanIndex(index: number): void {
     const gone: ByteString[] = [];
     listFolder(index, (name) => {
       if (name.startsWith('#')) gone.push(name);
       return undefined;
     });
-    for (const name of gone) unlinkAtIfAny(index, name);
+    let fresh = 0;
+    for (const name of gone) removeAny(index, name, () => `#x${fresh++}`);
   }
 }
 

@@ -69,6 +69,14 @@ describe('the work folder', () => {
     expect(readdirSync(join(base, 'work/work'))).toEqual([]);
   });
 
+  it('loses what was being made in the index, folders too', () => {
+    mkdirSync(join(base, 'work/index/#5/#6'), { recursive: true });
+    writeFileSync(join(base, 'work/index/#5/#6/f'), '');
+    writeFileSync(join(base, 'work/index/#7'), '');
+    open();
+    expect(readdirSync(join(base, 'work/index'))).toEqual([]);
+  });
+
   it('leaves what others put beside it', () => {
     writeFileSync(join(base, 'work/theirs'), '');
     open();
