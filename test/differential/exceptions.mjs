@@ -1,0 +1,33 @@
+// Where two right filesystems may answer differently, or the kernel's overlayfs is the one that is wrong. Each
+// rule has a name and a reason, and the runs count how often each was needed.
+
+export const EXCEPTIONS = {
+  'folder-nlink': 'overlayfs shows 1 for merged folders and the real count for others; 1 means "not counted"',
+  'copy-up-ctime':
+    'a copy-up is no change of the file or its folder, but leaves a ctime in both: overlayfs shows it at once, a mount of ours when the kernel asks for the attributes again',
+  'tmpfile-in-removed':
+    'O_TMPFILE in a removed folder: EPERM from overlayfs, ENOENT as every other creation from us',
+  'unlinked-lower-change':
+    'overlayfs cannot change the attributes of an unlinked file or folder that was never copied up (EEXIST, ENOENT, EIO, ENOTDIR)',
+  'failed-times':
+    'an operation that fails changes no times: overlayfs sometimes has moved things before it finds out',
+  'd-ino':
+    'overlayfs lists some entries of the upper with the number of the upper inode, which stat does not show',
+  holes: 'the copy-up of overlayfs fills the holes of a file behind its first data',
+  'seek-in-folder':
+    'SEEK_DATA and SEEK_HOLE in a folder never reach a FUSE server; overlayfs answers EINVAL, ext4 does not',
+  'unlinked-lower-nlink':
+    'fstat of an unlinked file that was never copied up: overlayfs shows the count of the lower inode',
+};
+
+const used = new Map();
+
+export function except(name) {
+  used.set(name, (used.get(name) ?? 0) + 1);
+}
+
+export function takeUsed() {
+  const counts = Object.fromEntries(used);
+  used.clear();
+  return counts;
+}

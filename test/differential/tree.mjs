@@ -1,0 +1,107 @@
+// Two trees side by side: all that a program can see of each entry, and the differences.
+
+import fs from 'node:fs';
+import { sys } from '../../dist/fs/index.js';
+import { listing } from './calls.mjs';
+import { except } from './exceptions.mjs';
+
+/** Clocks differ by the time between the two calls; what is further apart was not set by the same call. */
+const SAME_TIME_NS = 5_000_000_000n;
+
+function xattrsOf(dir, name) {
+  return [...sys.listXattrsAt(dir, name)]
+    .sort()
+    .map((key) => `${key}=${Buffer.from(sys.getXattrAt(dir, name, key) ?? []).toString('hex')}`);
+}
+
+/** path -> what is there. `root` is a mount point. */
+export function treeOf(root) {
+  const entries = new Map();
+  const visit = (dir) => {
+    const fd = fs.openSync(`${root}/${dir}`, fs.constants.O_RDONLY);
+    try {
+      const lines = listing(fd, `${root}/${dir}`);
+      for (const line of lines) {
+        const [name] = line.split(' ');
+        const path = `${dir}${name}`;
+        const full = `${root}/${path}`;
+        const stat = fs.lstatSync(full, { bigint: true });
+        entries.set(path, {
+          line,
+          mode: stat.mode.toString(8),
+          owner: `${stat.uid}:${stat.gid}`,
+          rdev: stat.isDirectory() || stat.isFile() ? undefined : `${stat.rdev}`,
+          nlink: stat.isDirectory() ? undefined : Number(stat.nlink),
+          size: stat.isDirectory() ? undefined : Number(stat.size),
+          content: stat.isFile() ? fs.readFileSync(full, 'latin1') : undefined,
+          target: stat.isSymbolicLink() ? fs.readlinkSync(full) : undefined,
+          xattrs: xattrsOf(fd, name),
+          mtime: stat.mtimeNs,
+          ino: stat.ino,
+          dev: stat.dev,
+          folder: stat.isDirectory(),
+        });
+        if (stat.isDirectory()) visit(`${path}/`);
+      }
+    } finally {
+      fs.closeSync(fd);
+    }
+  };
+  visit('');
+  return entries;
+}
+
+const distance = (a, b) => (a > b ? a - b : b - a);
+const short = (value) => JSON.stringify(value)?.slice(0, 300);
+
+/** Lines that tell how tree `a` differs from `b`. */
+export function differences(a, b) {
+  const lines = [];
+  for (const path of new Set([...a.keys(), ...b.keys()])) {
+    const [one, other] = [a.get(path), b.get(path)];
+    if (one === undefined || other === undefined) {
+      lines.push(`${path}: only in ${one === undefined ? 'theirs' : 'ours'}`);
+      continue;
+    }
+    if (one.line !== other.line && one.line === other.line.replace(/other$/, 'same')) {
+      except('d-ino');
+      other.line = one.line;
+    }
+    for (const key of ['line', 'mode', 'owner', 'rdev', 'nlink', 'size', 'content', 'target', 'xattrs']) {
+      const [x, y] = [short(one[key]), short(other[key])];
+      if (x !== y) lines.push(`${path}: ${key} is ${x} in ours and ${y} in theirs`);
+    }
+    if (distance(one.mtime, other.mtime) > SAME_TIME_NS) {
+      lines.push(`${path}: mtime is ${one.mtime} in ours and ${other.mtime} in theirs`);
+    }
+  }
+  lines.push(...unpaired(a, b));
+  const devices = new Set([...a.values()].map((entry) => entry.dev));
+  if (devices.size > 1) lines.push('ours has more than one st_dev');
+  return lines;
+}
+
+/** Names that are one file on one side must be one file on the other. */
+function unpaired(a, b) {
+  const lines = [];
+  const there = new Map();
+  const back = new Map();
+  for (const [path, one] of a) {
+    const other = b.get(path);
+    if (other === undefined) continue;
+    const pair = there.get(one.ino) ?? other.ino;
+    const mate = back.get(other.ino) ?? one.ino;
+    if (pair !== other.ino || mate !== one.ino)
+      lines.push(`${path}: is one file with other names on one side only`);
+    there.set(one.ino, other.ino);
+    back.set(other.ino, one.ino);
+  }
+  return lines;
+}
+
+/** Paths of a side whose number is not what it was. */
+export function renumbered(before, after) {
+  return [...after]
+    .filter(([path, entry]) => before.has(path) && before.get(path).ino !== entry.ino)
+    .map(([path]) => path);
+}
