@@ -86,8 +86,8 @@ module.exports = {
       name: 'union-is-pure',
       comment: 'The union runs in a browser for teaching: no Node modules, no system calls, no sessions.',
       severity: 'error',
-      from: { path: '^fs/(union/|layer/(layer|mem-)|filesystem|name|errno|mode)' },
-      to: { pathNot: '^fs/(union/|layer/(layer|mem-)|filesystem|name|errno|mode)' },
+      from: { path: '^fs/(union/|layer/(layer\\.|mem-)|filesystem|name|errno|mode)' },
+      to: { pathNot: '^fs/(union/|layer/(layer\\.|mem-)|filesystem|name|errno|mode)' },
     },
     {
       name: 'fuse-below-transport',

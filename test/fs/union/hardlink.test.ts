@@ -44,9 +44,9 @@ test('a name of a lower file that the process may not read is removed all the sa
       return node;
     }
   }
-  const lower = new Unreadable('lower');
+  const lower = new Unreadable({ id: 'lower' });
   fillLayer(lower, { a: 'x', b: '=a', c: '=a' });
-  const upper = new MemLayer('upper');
+  const upper = new MemLayer({ id: 'upper' });
   const paths = new Paths(new Union({ lowers: [lower], upper }));
   paths.unlink('a');
   expect(paths.exists('a')).toBe(false);
