@@ -1,7 +1,7 @@
 // Tells the story of the demo: each step with what happened and how long it took. With --teach it stops before a
 // step, says what is about to happen, asks for a guess, and shows the upper folder on disk before and after.
 
-import { createInterface, type Interface } from 'node:readline/promises';
+import { createInterface, type Interface } from 'node:readline';
 import colors from 'picocolors';
 import type { Output } from '../output.js';
 import { durationText } from '../output.js';
@@ -36,6 +36,7 @@ export class Narrator {
   readonly #options: NarratorOptions;
   #count = 0;
   #questions: Interface | undefined;
+  #answers: AsyncIterator<string> | undefined;
 
   constructor(options: NarratorOptions) {
     this.#options = options;
@@ -76,14 +77,21 @@ export class Narrator {
   async #ask(number: number, step: Step<unknown>): Promise<void> {
     const { signal } = this.#options;
     process.stderr.write(`\n${colors.bold(`${number}. ${step.title}`)}\n   ${step.about}\n`);
-    this.#questions ??= createInterface({ input: process.stdin, output: process.stderr });
-    // A pipe that has ended answers nothing; the story goes on.
-    const ended = new Promise<string>((resolve) => this.#questions?.once('close', () => resolve('')));
-    const answer = await Promise.race([
-      this.#questions.question(`   ${step.question} Your guess: `, { signal }),
-      ended,
-    ]);
+    process.stderr.write(`   ${step.question} Your guess: `);
+    const answer = await this.#line(signal);
     process.stderr.write(answer === '' ? '   Let us see.\n' : `   You said: ${answer}. Let us see.\n`);
+  }
+
+  /** The next line of stdin. Lines that came early wait their turn; a pipe that has ended answers nothing. */
+  async #line(signal: AbortSignal): Promise<string> {
+    // Not as a terminal, which would keep Ctrl-C to itself.
+    this.#questions ??= createInterface({ input: process.stdin, terminal: false });
+    this.#answers ??= this.#questions[Symbol.asyncIterator]();
+    const aborted = new Promise<never>((_, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+    });
+    const next = await Promise.race([this.#answers.next(), aborted]);
+    return next.done === true ? '' : next.value;
   }
 
   #showUpper(before: readonly string[] | undefined, after: readonly string[] | undefined): void {
