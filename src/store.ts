@@ -70,6 +70,7 @@ export class Store {
   get snapshots(): Snapshotter {
     this.#snapshots ??= new FolderSnapshotter(this.metadata, {
       folder: this.folders.snapshots,
+      chains: this.folders.chains,
       state: this.state,
       namespace: this.namespace,
       driver: this.driver,

@@ -32,6 +32,7 @@ import type { ReadTx, WriteTx } from '../metadata/transaction.js';
 import { layerWithStandIns, settle, settleForKernel, withServer } from '../mounts/settle.js';
 import { MountTable } from '../mounts/table.js';
 import { measureTree } from '../mounts/usage.js';
+import { sweepChains } from './chains.js';
 import { copyAttributes, copyTree } from './copy-tree.js';
 import { type NewFolder, removeTree, SnapshotFolders } from './folders.js';
 import { type Chain, factsOf, mountsOf, stackOf } from './mounts.js';
@@ -55,6 +56,8 @@ export const UPPERDIR_LABEL = 'containerd.io/snapshot/overlay.upperdir';
 export interface SnapshotterOptions {
   /** ROOT/snapshots. */
   readonly folder: string;
+  /** ROOT/chains: what `cleanup` clears of chains that are gone; absent, nothing is cleared. */
+  readonly chains?: string;
   /** The state folder, whose mount table says what is mounted. */
   readonly state: string;
   readonly namespace: string;
@@ -165,7 +168,10 @@ export class FolderSnapshotter implements Snapshotter {
   }
 
   async cleanup(): Promise<number> {
-    return this.#folders.sweep((id) => this.#metadata.read((tx) => allSnapshotIds(tx)).has(id));
+    const named = (id: string) => this.#metadata.read((tx) => allSnapshotIds(tx)).has(id);
+    const removed = this.#folders.sweep(named);
+    if (this.#options.chains !== undefined) sweepChains(this.#options.chains, named);
+    return removed;
   }
 
   async stack(name: string): Promise<StackDescription> {

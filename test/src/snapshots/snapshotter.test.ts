@@ -21,7 +21,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { readIndexHead, sys } from '../../../fs/index.js';
+import { prepareStack, readIndexHead, sys } from '../../../fs/index.js';
 import { Metadata } from '../../../src/metadata/db.js';
 import { MemSnapshotter } from '../../../src/snapshots/mem-snapshotter.js';
 import type { Driver } from '../../../src/snapshots/snapshot.js';
@@ -148,6 +148,22 @@ describe('snapshots on folders', () => {
       expect(lowers.map(({ facts }) => facts?.name)).toEqual(['top', 'base']);
     },
   );
+
+  it.runIf(process.platform === 'linux')('take the flattened index of their chain along', async () => {
+    const chains = join(store.root, 'chains');
+    const sn = store.open('overlay', { chains });
+    for (const name of ['base', 'top']) {
+      await sn.prepare('key', name === 'top' ? 'base' : undefined);
+      await sn.commit(name, 'key');
+      prepareStack({ ...(await sn.stack(name)), chains });
+    }
+    expect(readdirSync(chains)).toHaveLength(2);
+    await sn.cleanup();
+    expect(readdirSync(chains)).toHaveLength(2);
+    await sn.remove('top');
+    await sn.cleanup();
+    expect(readdirSync(chains)).toHaveLength(1);
+  });
 
   it('begin with the owner, mode and times of their parent’s root', async () => {
     const sn = store.open('overlay');
