@@ -32,6 +32,11 @@ export class Conversation {
   setxattrBytes: number = fuse_setxattr_in.compat_size;
   /** OPEN and OPENDIR are answered ENOSYS: the kernel opens without asking, and sends file handle 0. */
   opensUnasked = false;
+  /**
+   * An open with O_TRUNC clears set-id bits and capabilities of its own accord: the kernel leaves the truncation to
+   * us, and says only where HANDLE_KILLPRIV_V2 was agreed on whether they go.
+   */
+  truncatingOpensClear = false;
   readonly implicit: ImplicitHandles;
 
   constructor(filesystem: Filesystem) {

@@ -34,8 +34,11 @@ export function open(talk: Conversation): Outcome {
   if (talk.opensUnasked) return -ENOSYS;
   const { filesystem, request, reply, entry } = talk;
   const node = request.node;
-  const handle = filesystem.open(node, request.u32(fuse_open_in.flags) & OPEN_FLAGS);
-  if ((request.u32(fuse_open_in.open_flags) & FUSE_OPEN_KILL_SUIDGID) !== 0) {
+  const flags = request.u32(fuse_open_in.flags) & OPEN_FLAGS;
+  const handle = filesystem.open(node, flags);
+  const asked = (request.u32(fuse_open_in.open_flags) & FUSE_OPEN_KILL_SUIDGID) !== 0;
+  const implied = talk.truncatingOpensClear && (flags & O_TRUNC) !== 0 && request.uid !== 0;
+  if (asked || implied) {
     filesystem.setattr(node, { killPrivileges: true }, request.caller(0), entry.attr, handle);
   }
   openOut(reply, 0, handle, FOPEN_KEEP_CACHE);

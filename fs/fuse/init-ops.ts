@@ -83,6 +83,8 @@ export function init(talk: Conversation): Outcome {
   talk.opensUnasked = (offered & ZERO_MESSAGE_OPENS) === ZERO_MESSAGE_OPENS && hasFeature('fuse-no-open');
   // O_TRUNC of an open that is not asked for comes as SETATTR, which is one request as well.
   const agreed = offered & wanted() & ~(talk.opensUnasked ? FUSE_ATOMIC_O_TRUNC : 0);
+  talk.truncatingOpensClear =
+    (agreed & FUSE_ATOMIC_O_TRUNC) !== 0 && (agreed & FUSE_HANDLE_KILLPRIV_V2) === 0;
   talk.minor = Math.min(minor, FUSE_KERNEL_MINOR_VERSION);
   if ((agreed & FUSE_SETXATTR_EXT) !== 0) talk.setxattrBytes = fuse_setxattr_in.size;
 

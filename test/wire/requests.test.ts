@@ -379,6 +379,14 @@ describe('a request', () => {
     expect(wire.send(request(26, 0, '06000000 00000000 00000000 00000000'))).toBe(failure(71));
   });
 
+  it('an open that truncates clears set-id bits unasked where the kernel cannot ask', () => {
+    const wire = new Wire({ init: request(26, 0, '07000000 1f000000 00000200 28000000') });
+    wire.send(request(14, 7, `${le32(0o1001)} 00000000`));
+    expect(wire.asked()).toEqual(['open 7 1001', 'setattr 7 {killPrivileges:true} 1000 57']);
+    wire.send(request(14, 7, `${le32(1)} 00000000`));
+    expect(wire.asked()).toEqual(['open 7 1']);
+  });
+
   it('SETXATTR without the extension has a shorter struct', () => {
     const wire = new Wire({ init: request(26, 0, '07000000 1f000000 00000200 20000000') });
     expect(wire.send(request(21, 7, `01000000 02000000 ${text('user.x')} 61`))).toBe(reply(''));
