@@ -289,8 +289,6 @@ subject('metadata', [
       stat d/f mode => 0755
       chmod d/sub 2700
       stat d/sub mode => 0700
-      open 0 rw,tmpfile d
-      stat #0 gid => 50
       put plain/f text
       stat plain/f gid => 1000
       mknod d/x f 2755
@@ -298,6 +296,19 @@ subject('metadata', [
       remount
       stat d/f uid gid => 1000 50
       stat d/sub gid => 50
+    `,
+  },
+  {
+    name: 'a file without a name takes group and umask as one with a name',
+    privilege: 'the group is one that root alone may give',
+    feature: 'tmpfile',
+    bottom: 'mkdir d; chown 0:50 d; chmod 2777 d',
+    calls: `
+      umask 0077
+      open 0 rw,tmpfile d 0666
+      stat #0 mode gid => 0600 50
+      link #0 d/named
+      stat d/named mode gid => 0600 50
     `,
   },
   {
@@ -341,8 +352,6 @@ subject('metadata', [
       lstat u/c mode => 0600
       mknod u/f2 f 0666
       lstat u/f2 mode => 0600
-      open 1 rw,tmpfile u 0666
-      stat #1 mode => 0600
       unlink u/low
       open 2 rw,creat u/low 0666
       stat u/low mode => 0600

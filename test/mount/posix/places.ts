@@ -32,6 +32,8 @@ export interface Case extends Layers {
   readonly privilege?: string;
   /** Why it cannot hold in a user namespace either: the kernel's rule. */
   readonly namespace?: string;
+  /** A feature of the kernel that it stands on (MICA_WITHOUT). */
+  readonly feature?: string;
   /** The layers are made by root, whoever makes the calls. */
   readonly foreign?: boolean;
   readonly calls: string;
@@ -280,8 +282,16 @@ const PLACES: readonly { name: string; who: Who; needs: Needs; make(): Place }[]
   },
 ];
 
+/** Switched off, as fs/sys/features.ts reads it. */
+const WITHOUT = new Set((process.env['MICA_WITHOUT'] ?? '').split(','));
+
+function isThere(feature: string): boolean {
+  return !WITHOUT.has('all') && !WITHOUT.has(feature);
+}
+
 /** The cases that the kernel lets somebody make. */
-function possible(cases: readonly Case[], who: Who): readonly Case[] {
+function possible(all: readonly Case[], who: Who): readonly Case[] {
+  const cases = all.filter(({ feature }) => feature === undefined || isThere(feature));
   if (who === 'root') return cases.filter(({ foreign }) => foreign !== true);
   const own = cases.filter(({ privilege }) => privilege === undefined);
   return who === 'user' ? own : own.filter(({ namespace }) => namespace === undefined);

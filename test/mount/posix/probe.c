@@ -692,6 +692,7 @@ static void obey(void) {
 int main(void) {
   if (posix_memalign((void **)&buffer, 4096, BUFFER)) return 1;
   memset(buffer, 0, BUFFER);
+  for (int i = 0; i < SLOTS; i++) fds[i] = -1;
   signal(SIGPIPE, SIG_IGN);
   umask(022);
   char *line = NULL;
