@@ -355,7 +355,7 @@ class Demo {
     const by =
       row.driver === 'fuse'
         ? `fuse, ${transportText(row)}`
-        : 'the kernel’s overlayfs, because FUSE does not work here';
+        : `the kernel’s overlayfs, ${this.#context.settings.driver === 'overlay' ? 'as asked for' : 'because FUSE does not work here'}`;
     if (this.#differences.length === 0) {
       const aspects =
         this.#compare.ownOnly === true

@@ -55,6 +55,7 @@ export class Stage {
     mkdirSync(target);
     const asked = this.#settings.driver;
     const drivers = asked === 'auto' ? UNIONS : UNIONS.filter((driver) => driver === asked);
+    if (drivers.length === 0) reasons.push(`--driver ${asked} is no union`);
     for (const driver of drivers) {
       try {
         const row = await mountSnapshot(store, key, target, { driver, transport: this.#settings.transport });
