@@ -63,14 +63,11 @@ export interface History {
 
 const list = (maxLength: number) => fc.array(command, { maxLength, size: 'max' });
 
-export const history: fc.Arbitrary<History> = fc.record({
-  layer: list(40),
-  parts: fc.array(fc.record({ commands: list(150), swap: fc.boolean() }), {
-    minLength: 2,
-    maxLength: 5,
-    size: 'max',
-  }),
-});
+/** `most`: commands between one mounting and the next. */
+export function historyOf(most: number): fc.Arbitrary<History> {
+  const part = fc.record({ commands: list(most), swap: fc.boolean() });
+  return fc.record({ layer: list(40), parts: fc.array(part, { minLength: 2, maxLength: 5, size: 'max' }) });
+}
 
 /** A history that goes to the given cells of the coverage, and is the same for the same seed. */
 export function tourOf(cells: readonly Cell[], seed: number): History {

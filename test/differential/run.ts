@@ -2,7 +2,7 @@
 // cells of the coverage that they have left below the minimum.
 
 import fc from 'fast-check';
-import { type History, history, tourOf } from './commands.js';
+import { type History, historyOf, tourOf } from './commands.js';
 import type { Coverage } from './coverage.js';
 import { Caller, live } from './twins.js';
 
@@ -10,6 +10,8 @@ export interface RunOptions {
   readonly seed: number;
   /** Histories are made until so many operations were run. */
   readonly operations: number;
+  /** How many commands there are at most between one mounting and the next. */
+  readonly commands: number;
   /** How often each cell of the coverage must be met. */
   readonly least: number;
   /** Where what was met is added up. */
@@ -23,7 +25,7 @@ const TOURS_WITHOUT_GAIN = 6;
 const SHRINK_LIMIT_MS = 60_000;
 
 /** Fails with the seed and the shortest history that fast-check finds. */
-export async function runTwins({ seed, operations, least, coverage }: RunOptions): Promise<void> {
+export async function runTwins({ seed, operations, commands, least, coverage }: RunOptions): Promise<void> {
   const caller = new Caller();
   let left = operations;
   let failedAt: number | undefined;
@@ -35,7 +37,7 @@ export async function runTwins({ seed, operations, least, coverage }: RunOptions
   };
   try {
     const run = await fc.check(
-      fc.asyncProperty(history, async (lived) => {
+      fc.asyncProperty(historyOf(commands), async (lived) => {
         const enough = failedAt === undefined ? left <= 0 : Date.now() - failedAt > SHRINK_LIMIT_MS;
         if (enough) return;
         try {

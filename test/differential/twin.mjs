@@ -13,10 +13,14 @@ import { differences, renumbered, treeOf } from './tree.mjs';
 /** An ordinary user, for every eighth operation or so. */
 const USER = 12345;
 const MOST_OPEN = 8;
+/** linux/magic.h */
+const TMPFS_MAGIC = 0x01021994;
 
 /** Ours, if it takes part, then the kernel's; the last decides where places are. */
 let sides = [];
 let upper = '';
+/** The upper lies on a filesystem whose times cannot tell two changes apart. */
+let coarse = false;
 let places;
 /** Open files: a descriptor per side, the kind, and how it was opened. */
 let slots = [];
@@ -183,11 +187,14 @@ function changes(before, after) {
     if (was === undefined || is === undefined) continue;
     // Two objects have nothing to do with each other's times.
     const one = was.ino === is.ino;
-    told[key] = one
-      ? ['ino', was.mtimeNs === is.mtimeNs && 'mtime', was.ctimeNs === is.ctimeNs && 'ctime']
-      : ['other'];
+    if (coarse) told[key] = [one ? 'ino' : 'other'];
+    else
+      told[key] = one
+        ? ['ino', was.mtimeNs === is.mtimeNs && 'mtime', was.ctimeNs === is.ctimeNs && 'ctime']
+        : ['other'];
   }
   const [from, to] = [before.one, after.two];
+  if (coarse) except('tick-times');
   if (from && to) told.moved = from.ino === to.ino && ['ino', from.mtimeNs === to.mtimeNs && 'mtime'];
   return told;
 }
@@ -294,7 +301,9 @@ function exceptionFor(op, one, two, [ours, theirs]) {
     const [[ourData, ourHole], [data, hole]] = [ours.value, theirs.value];
     if ((ourData === 'none' || ourData >= data) && ourHole <= hole) return { name: 'holes' };
   }
-  if (/^E(EXIST|NOENT|IO|NOTDIR)$/.test(theirs.errno) && ours.errno === undefined) {
+  // Where ours goes on to fail for a reason of its own, EEXIST and EIO can have come from nowhere else.
+  const cannotChange = ours.errno === undefined ? /^E(EXIST|NOENT|IO|NOTDIR)$/ : /^E(EXIST|IO)$/;
+  if (ours.errno !== theirs.errno && cannotChange.test(theirs.errno)) {
     const place = gone(one) && one.name === undefined ? one : two;
     if (gone(place) && place.name === undefined) return { name: 'unlinked-lower-change', drop: place.slot };
   }
@@ -377,6 +386,7 @@ const REQUESTS = {
   mounts(request) {
     closeAll();
     ({ sides, upper } = request);
+    coarse = fs.statfsSync(upper).type === TMPFS_MAGIC;
     places = undefined;
     log.push(`-- ${request.what}`);
     return {};

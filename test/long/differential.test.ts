@@ -18,7 +18,13 @@ describeWith(
     const coverage = new Coverage();
 
     it.each(SEEDS)('answers as it does, whatever is done (seed %i)', async (seed) => {
-      await runTwins({ seed, operations: Math.ceil(OPERATIONS / SEEDS.length), least: LEAST, coverage });
+      await runTwins({
+        seed,
+        operations: Math.ceil(OPERATIONS / SEEDS.length),
+        commands: 300,
+        least: LEAST,
+        coverage,
+      });
     });
 
     it('met every operation on every state, and most operations succeeded', () => {

@@ -12,7 +12,7 @@ describeWith(
   () => {
     it.each([1])('answers as it does, whatever is done (seed %i)', async (seed) => {
       const coverage = new Coverage();
-      await runTwins({ seed, operations: 500, least: 1, coverage });
+      await runTwins({ seed, operations: 500, commands: 150, least: 1, coverage });
       process.stdout.write(`${coverage.table()}\n`);
       expect(coverage.missing(1)).toEqual([]);
       expect(coverage.successShare).toBeGreaterThan(0.4);
