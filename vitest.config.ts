@@ -10,6 +10,9 @@ const mounting = {
   hookTimeout: 120_000,
 } as const;
 
+// The same random numbers at every run; the long forms draw new ones.
+const seeded = { setupFiles: ['test/seed.ts'] };
+
 export default defineConfig({
   test: {
     projects: [
@@ -20,9 +23,10 @@ export default defineConfig({
           exclude: ['test/{mount,image,engines,crash,demo,long}/**'],
           pool: 'forks',
           testTimeout: 30_000,
+          ...seeded,
         },
       },
-      { test: { name: 'mount', include: ['test/mount/**/*.test.ts'], ...mounting } },
+      { test: { name: 'mount', include: ['test/mount/**/*.test.ts'], ...mounting, ...seeded } },
       {
         test: {
           name: 'image',
@@ -33,7 +37,15 @@ export default defineConfig({
         },
       },
       { test: { name: 'demo', include: ['test/demo/**/*.test.ts'], ...mounting, testTimeout: 300_000 } },
-      { test: { name: 'crash', include: ['test/crash/**/*.test.ts'], ...mounting, testTimeout: 300_000 } },
+      {
+        test: {
+          name: 'crash',
+          include: ['test/crash/**/*.test.ts'],
+          ...mounting,
+          ...seeded,
+          testTimeout: 300_000,
+        },
+      },
       { test: { name: 'long', include: ['test/long/**/*.test.ts'], ...mounting, testTimeout: 3_600_000 } },
     ],
   },

@@ -1,6 +1,6 @@
 // Settling: makes an upper plain, so that the kernel's overlayfs shows the tree that we show. What only we can
 // read is turned into what everybody can: folders moved by a redirect under `user.`, which the kernel does not
-// follow, are copied up whole and made opaque; then the names of hard links that were joined by the index alone
+// follow, are copied up whole, made opaque and freed of whiteouts; then the names of hard links that were joined by the index alone
 // are made, those of files copied up a moment ago included. The guard goes last; until then each step leaves a
 // tree that we show unchanged, so a settling that was cut short goes on at the next one.
 
@@ -15,7 +15,10 @@ import type { Stack } from './stack.js';
 export function settle(stack: Stack, root: Inode): void {
   const upper = stack.writable();
   if (!upper.guarded) return;
-  if (upper.marks === 'user') copyUpMoved(stack, root, false);
+  if (upper.marks === 'user') {
+    copyUpMoved(stack, root, false);
+    dropWhiteouts(stack, root);
+  }
   const joined = new Map<string, Inode>();
   try {
     makeNames(stack, root, joined);
@@ -43,6 +46,33 @@ function copyUpMoved(stack: Stack, folder: Inode, whole: boolean): void {
   });
   folder.folders = [];
   if (!whole) stack.emit('opaque', stack.table.path(folder));
+}
+
+/**
+ * A folder without lower parts needs no whiteouts, and the kernel, which lists such a folder as it is, would show
+ * their names. Only once it is opaque: before that they hide what lies below.
+ */
+function dropWhiteouts(stack: Stack, folder: Inode): void {
+  if (!folder.upper) return;
+  if (folder.folders.length === 0) {
+    const upper = stack.writable();
+    const path = stack.table.path(folder);
+    const names: ByteString[] = [];
+    upper.list(path, (name, _type, _ino, whiteout) => {
+      if (whiteout) names.push(name);
+    });
+    if (names.length > 0) {
+      withUpper(stack, folder, (node) => {
+        node.stat(stack.scratch);
+        const { atimeSec, atimeNsec, mtimeSec, mtimeNsec } = stack.scratch.attr;
+        for (const name of names) upper.unlink(path, name);
+        node.utimes({ sec: atimeSec, nsec: atimeNsec }, { sec: mtimeSec, nsec: mtimeNsec });
+      });
+    }
+  }
+  eachChild(stack, folder, (inode) => {
+    if (inode.isFolder) dropWhiteouts(stack, inode);
+  });
 }
 
 function hasRedirect(stack: Stack, folder: Inode): boolean {

@@ -77,6 +77,20 @@ test('redirects under user. guard the upper until it is settled', () => {
   bothShow(r, tree);
 });
 
+test('settling leaves no whiteouts in folders that it makes opaque, and keeps their times', () => {
+  const r = rig([{ a: {}, 'a/a': {}, 'a/a/x': 'x', 'a/b': 'b' }], { marks: 'user' });
+  r.paths.unlink('a/b');
+  r.paths.unlink('a/a/x');
+  r.paths.rename('a', 'd');
+  const before = r.paths.stat('d').mtimeNsec;
+  r.union.settle();
+  expect(inUpper(r.upper, 'd')?.opaque).toBe(true);
+  expect(inUpper(r.upper, 'd/b')).toBeUndefined();
+  expect(inUpper(r.upper, 'd/a/x')).toBeUndefined();
+  expect(r.paths.stat('d').mtimeNsec).toBe(before);
+  bothShow(r, ['d folder 755 0:0', 'd/a folder 755 0:0']);
+});
+
 test('a folder moved onto a merged one that holds only whiteouts does not show what they hid', () => {
   const r = rig([{ d: {}, 'd/x': 'x', 'd/y': 'y' }]);
   r.paths.unlink('d/x');
