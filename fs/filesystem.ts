@@ -29,6 +29,7 @@ export class Attr {
   blocks = 0;
   /** Type and permission bits. */
   mode = 0;
+  /** Folders: 2 and one for each subfolder, 1 where these cannot be counted, 0 for a removed one. */
   nlink = 0;
   uid = 0;
   gid = 0;

@@ -1,8 +1,8 @@
 // Merges the images of a chain's layers into the tree that the chain shows: the resolution of union/lookup.ts,
 // done once for every name. From the top down, absent goes on, a whiteout ends, a file is taken, a folder is
 // collected unless it is opaque, and a redirect says where the layers below are looked at. Attributes are those of
-// the topmost object alone; hard links of one layer stay one inode; the marks are gone but for those that lead
-// the kernel to the data of a file.
+// the topmost object alone; hard links of one layer stay one inode, whose count takes in the names that show; the
+// marks are gone but for those that lead the kernel to the data of a file.
 
 import { Attr } from '../filesystem.js';
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../mode.js';
@@ -169,11 +169,16 @@ class Merge {
     if (first !== undefined) {
       // Reached by names of which one was moved: the first name's path holds for all of them.
       if (path !== merged) tree.path[first] ??= path;
+      tree.nlink[first]!++;
       return tree.addLink(parent, name, first);
     }
     const entry = tree.add(parent, name, attr.mode);
-    if (several) this.#linked[depth]!.set(nid, entry);
     fillEntry(tree, entry, attr, depth);
+    if (several) {
+      this.#linked[depth]!.set(nid, entry);
+      // Layers above may hide some of its names.
+      tree.nlink[entry] = 1;
+    }
     if (type === S_IFLNK) tree.target[entry] = layer.readlink(nid);
     if (path !== merged) tree.path[entry] = path;
     if (layer.hasXattrs(nid)) tree.xattrs[entry] = this.#shown(layer, nid, type === S_IFREG);

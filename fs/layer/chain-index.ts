@@ -102,7 +102,7 @@ function keep(folder: string, key: string, bytes: Uint8Array): void {
 }
 
 function keyOf(digests: readonly string[]): string {
-  return sha256(Buffer.from(`chain 1\n${digests.join('\n')}\n`)).toString('hex');
+  return sha256(Buffer.from(`chain 2\n${digests.join('\n')}\n`)).toString('hex');
 }
 
 function trailerOf(chain: readonly IndexedLayer[], digests: readonly string[]): string {

@@ -2,7 +2,7 @@
 // layer's root, so no symlink of the layer is followed and no path is walked twice. How marks are spelled is
 // known to marks.ts and dir-marks.ts; the writable side is dir-upper.ts.
 
-import { EINVAL, ENOENT, FsError } from '../errno.js';
+import { EINVAL, ENOENT, EPERM, FsError, isErrno } from '../errno.js';
 import type { StatFs } from '../filesystem.js';
 import { S_IFCHR, S_IFMT } from '../mode.js';
 import { type ByteString, toText } from '../name.js';
@@ -13,6 +13,7 @@ import {
   filesystemUuid,
   mayUseTrustedXattrs,
   O_DIRECTORY,
+  O_NOATIME,
   O_NOFOLLOW,
   O_NONBLOCK,
   O_PATH,
@@ -29,7 +30,7 @@ import { DirNode } from './dir-node.js';
 import { FolderCache } from './folder-cache.js';
 import type { Dialect, LayerEntry, LayerFile, LayerVisitor, MarkPrefix, ReadLayer } from './layer.js';
 import { isMarkFile, WH_PREFIX } from './marks.js';
-import { hasOverrides } from './upper-rules.js';
+import { countsSubfolders, hasOverrides } from './upper-rules.js';
 
 export interface LowerDirOptions {
   /** The layer's name in events; the path if absent. */
@@ -59,6 +60,7 @@ export function openLowerDir(path: ByteString, options: LowerDirOptions = {}): R
     uuid: filesystemUuid(root),
     overrides: hasOverrides(root),
     origins: false,
+    countsSubfolders: countsSubfolders(root),
   };
   return new DirLayer(root, options.id ?? toText(path), rules);
 }
@@ -69,6 +71,8 @@ export class DirLayer implements ReadLayer {
   protected readonly root: number;
   protected readonly folders: FolderCache;
   protected readonly rules: LayerRules;
+  /** Listing leaves no trace: for the owner of a folder, and for who has CAP_FOWNER (open(2)). */
+  #quiet = O_NOATIME;
 
   /** Takes `root`, a descriptor that is open for reading, over. */
   constructor(root: number, id: string, rules: LayerRules) {
@@ -95,12 +99,20 @@ export class DirLayer implements ReadLayer {
     assertComponent(name);
     const folder = this.folders.get(dir);
     if (folder === undefined || !statAt(folder, name, out.attr)) return false;
-    clearMarks(out);
+    clearMarks(this.rules, out);
     return true;
   }
 
   list(dir: ByteString, visit: LayerVisitor): void {
-    const fd = this.#openFolder(dir);
+    this.#visit(dir, this.#openQuietly(dir), visit);
+  }
+
+  /** As `list`; the folder's time of access tells. */
+  protected listAsRead(dir: ByteString, visit: LayerVisitor): void {
+    this.#visit(dir, this.#openFolder(dir, O_RDONLY), visit);
+  }
+
+  #visit(dir: ByteString, fd: number, visit: LayerVisitor): void {
     try {
       listMarked(this.rules, fd, visit);
     } finally {
@@ -144,17 +156,29 @@ export class DirLayer implements ReadLayer {
   }
 
   /** A new open file each time: a listing has a position, and the visitor may list the same folder. */
-  #openFolder(dir: ByteString): number {
-    if (dir === '') return reopen(this.root, O_RDONLY);
-    const fd = this.folders.open(dir, O_RDONLY | O_DIRECTORY);
+  #openFolder(dir: ByteString, flags: number): number {
+    if (dir === '') return reopen(this.root, flags);
+    const fd = this.folders.open(dir, flags | O_DIRECTORY);
     if (fd === undefined) throw new FsError(ENOENT, 'folder');
     return fd;
+  }
+
+  #openQuietly(dir: ByteString): number {
+    try {
+      return this.#openFolder(dir, O_RDONLY | this.#quiet);
+    } catch (error) {
+      if (this.#quiet === 0 || !isErrno(error, EPERM)) throw error;
+      this.#quiet = 0;
+      return this.#openFolder(dir, O_RDONLY);
+    }
   }
 
   #lookupWh(folder: number, name: ByteString, out: LayerEntry): boolean {
     if (isMarkFile('wh', name)) return false;
     if (statAt(folder, name, out.attr)) {
       readMarks(this.rules, folder, name, out);
+      // Among the subfolders of a branch of AUFS are its own, which are not shown.
+      if (name === '.' && folder === this.root) out.attr.nlink = 1;
       return true;
     }
     if (name === '.' || !statAt(folder, WH_PREFIX + name, out.attr)) return false;

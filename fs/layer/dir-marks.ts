@@ -34,6 +34,8 @@ export interface LayerRules {
   overrides: boolean;
   /** Whether origins are read: an upper's are needed to keep file numbers, a lower's nobody asks for. */
   readonly origins: boolean;
+  /** st_nlink of the filesystem's folders is 2 and one for each subfolder. */
+  readonly countsSubfolders: boolean;
 }
 
 const probe = new AttrRecord();
@@ -56,7 +58,7 @@ export function readMarks(
 ): void {
   const attr = out.attr;
   const type = attr.mode & S_IFMT;
-  clearMarks(out);
+  clearMarks(rules, out);
   if (out.whiteout) return;
   if (type === S_IFDIR && rules.dialect === 'wh') out.opaque = hasOpaqueFile(fd, name);
   if (!mayBeMarked(rules, type, attr.size)) return;
@@ -74,7 +76,8 @@ export function readMarks(
 }
 
 /** The marks of an object without xattrs. */
-export function clearMarks(out: LayerEntry): void {
+export function clearMarks(rules: LayerRules, out: LayerEntry): void {
+  if (!rules.countsSubfolders && (out.attr.mode & S_IFMT) === S_IFDIR) out.attr.nlink = 1;
   out.opaque = false;
   out.redirect = undefined;
   out.origin = 0;

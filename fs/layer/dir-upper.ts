@@ -30,6 +30,7 @@ import { IndexFolder } from './index-folder.js';
 import type {
   Dialect,
   LayerNode,
+  LayerVisitor,
   MarkPrefix,
   NewNode,
   Staged,
@@ -122,6 +123,10 @@ export class UpperDir extends DirLayer implements WriteLayer {
 
   override hold(dir: ByteString, name: ByteString): UpperNode {
     return new UpperNode(this.holdFd(dir, name), this.rules);
+  }
+
+  read(dir: ByteString, visit: LayerVisitor): void {
+    this.listAsRead(dir, visit);
   }
 
   make(dir: ByteString, name: ByteString, what: NewNode): void {

@@ -25,7 +25,10 @@ export type Dialect = 'overlay' | 'wh';
 
 /** What a layer holds at a name. Made once and filled many times. */
 export class LayerEntry {
-  /** The layer's own attributes; `attr.ino` is the number on the layer's filesystem. */
+  /**
+   * The layer's own attributes. `attr.ino` is the number on the layer's filesystem; `attr.nlink` of a folder is 2
+   * and one for each folder in it, or 1 where the layer does not count them.
+   */
   readonly attr: Attr;
   whiteout = false;
   /** Folders only. */
@@ -141,7 +144,10 @@ export interface ReadLayer {
   lookup(dir: ByteString, name: ByteString, out: LayerEntry): boolean;
   /** As `lookup` of an object that is known to be there, for its attributes alone: opaque, redirect and origin may be left out. */
   stat?(dir: ByteString, name: ByteString, out: LayerEntry): boolean;
-  /** Visits every entry of a folder but '.' and '..', in any order. ENOENT or ENOTDIR if it is not a folder. */
+  /**
+   * Visits every entry of a folder but '.' and '..', in any order. ENOENT or ENOTDIR if it is not a folder. Its time
+   * of access stays as it was, where the process may have it so.
+   */
   list(dir: ByteString, visit: LayerVisitor): void;
   /** Opens a regular file for reading, where that is less work than holding it first; ENOENT. */
   open?(dir: ByteString, name: ByteString): LayerFile;
@@ -155,6 +161,8 @@ export interface ReadLayer {
 export interface WriteLayer extends ReadLayer {
   readonly marks: MarkPrefix;
   hold(dir: ByteString, name: ByteString): WritableNode;
+  /** As `list` on behalf of somebody who reads the folder, which its time of access tells. */
+  read(dir: ByteString, visit: LayerVisitor): void;
   /** Makes an object at a free name, complete with owner and mode; EEXIST if there is anything, also a whiteout. */
   make(dir: ByteString, name: ByteString, what: NewNode): void;
   /** As `make` for a regular file, open. */

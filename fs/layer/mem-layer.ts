@@ -27,6 +27,8 @@ export interface MemLayerOptions {
   readonly numbers?: { last: number };
   readonly marks?: MarkPrefix;
   readonly dialect?: Dialect;
+  /** False: st_nlink of folders is always 1, as on filesystems that do not count subfolders. */
+  readonly countsSubfolders?: boolean;
   /** Bytes of data that fit; more is ENOSPC. */
   readonly capacity?: number;
   readonly now?: Clock;
@@ -47,6 +49,7 @@ export class MemLayer implements WriteLayer {
   readonly dialect: Dialect;
   readonly #capacity: number;
   readonly #now: Clock;
+  readonly #counts: boolean;
   readonly #numbers: { last: number };
   readonly #root: MemObject;
   readonly #index = new Map<string, { readonly object: MemObject; names: number }>();
@@ -60,6 +63,7 @@ export class MemLayer implements WriteLayer {
     this.dialect = options.dialect ?? 'overlay';
     this.#capacity = options.capacity ?? 2 ** 40;
     this.#now = options.now ?? wallClock;
+    this.#counts = options.countsSubfolders ?? true;
     this.#numbers = options.numbers ?? { last: 0 };
     this.#root = this.#create({ mode: S_IFDIR | 0o755, uid: 0, gid: 0 });
     this.#root.nlink = 1;
@@ -75,6 +79,10 @@ export class MemLayer implements WriteLayer {
     for (const [name, object] of this.#children(dir)) {
       visit(name, direntType(object.mode), object.ino, object.whiteout);
     }
+  }
+
+  read(dir: ByteString, visit: LayerVisitor): void {
+    this.list(dir, visit);
   }
 
   hold(dir: ByteString, name: ByteString): WritableNode {
@@ -157,11 +165,17 @@ export class MemLayer implements WriteLayer {
   exchange(dir: ByteString, name: ByteString, otherDir: ByteString, otherName: ByteString): void {
     const one = this.#existing(dir, name);
     const other = this.#existing(otherDir, otherName);
-    this.#folder(dir).children?.set(name, other);
-    this.#folder(otherDir).children?.set(otherName, one);
+    const folder = this.#folder(dir);
+    const otherFolder = this.#folder(otherDir);
+    folder.children?.set(name, other);
+    folder.countSubfolder(one, -1);
+    folder.countSubfolder(other, 1);
+    otherFolder.children?.set(otherName, one);
+    otherFolder.countSubfolder(other, -1);
+    otherFolder.countSubfolder(one, 1);
     for (const object of [one, other]) object.changed();
-    this.#folder(dir).touch();
-    this.#folder(otherDir).touch();
+    folder.touch();
+    otherFolder.touch();
   }
 
   link(node: WritableNode, dir: ByteString, name: ByteString, replace: boolean): void {
@@ -229,7 +243,12 @@ export class MemLayer implements WriteLayer {
       if (bytes > 0 && this.#used + bytes > this.#capacity) throw new FsError(ENOSPC, 'memory layer');
       this.#used += bytes;
     };
-    return new MemObject(++this.#numbers.last, this.device, what, { whiteout, now: this.#now, reserve });
+    return new MemObject(++this.#numbers.last, this.device, what, {
+      whiteout,
+      now: this.#now,
+      reserve,
+      counts: this.#counts,
+    });
   }
 
   /** The folder at a path; undefined if there is none. */
@@ -285,7 +304,9 @@ export class MemLayer implements WriteLayer {
     children.set(name, object);
     object.nlink++;
     object.changed();
-    this.#folder(dir).touch();
+    const folder = this.#folder(dir);
+    folder.countSubfolder(object, 1);
+    folder.touch();
   }
 
   #removeName(dir: ByteString, name: ByteString, object: MemObject): void {
@@ -293,7 +314,9 @@ export class MemLayer implements WriteLayer {
     object.nlink--;
     object.changed();
     object.tidy();
-    this.#folder(dir).touch();
+    const folder = this.#folder(dir);
+    folder.countSubfolder(object, -1);
+    folder.touch();
   }
 }
 

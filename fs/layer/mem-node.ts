@@ -42,6 +42,8 @@ export class MemObject {
   gid: number;
   /** Names in folders, and one for an entry of the index. A folder has one name; it shows 2 and its subfolders. */
   nlink = 0;
+  /** Folders in this folder; -1 while the layer does not count them. */
+  subfolders: number;
   holders = 0;
   atime: Timestamp;
   mtime: Timestamp;
@@ -57,7 +59,7 @@ export class MemObject {
     ino: number,
     device: string,
     what: NewNode,
-    { whiteout, now, reserve }: { whiteout: boolean; now: Clock; reserve: Reserve },
+    { whiteout, now, reserve, counts }: { whiteout: boolean; now: Clock; reserve: Reserve; counts: boolean },
   ) {
     this.ino = ino;
     this.device = device;
@@ -70,12 +72,18 @@ export class MemObject {
     this.target = what.target ?? '';
     this.bytes = isRegular(what.mode) ? new SparseBytes(reserve) : undefined;
     this.children = isFolder(what.mode) ? new Map() : undefined;
+    this.subfolders = counts ? 0 : -1;
     this.atime = this.mtime = this.ctime = this.btime = now();
   }
 
   /** The content changed: data of a file, names of a folder. */
   touch(): void {
     this.mtime = this.ctime = this.now();
+  }
+
+  /** A folder came into this one, or left it. */
+  countSubfolder(child: MemObject, by: 1 | -1): void {
+    if (child.children !== undefined && this.subfolders >= 0) this.subfolders += by;
   }
 
   changed(): void {
@@ -92,7 +100,7 @@ export class MemObject {
     attr.size = this.bytes?.size ?? (isSymlink(this.mode) ? this.target.length : 0);
     attr.blocks = this.bytes?.sectors ?? 0;
     attr.mode = this.mode;
-    attr.nlink = this.children === undefined ? this.nlink : this.nlink * 2;
+    attr.nlink = this.children === undefined || this.nlink === 0 ? this.nlink : 2 + this.subfolders;
     attr.uid = this.uid;
     attr.gid = this.gid;
     attr.rdev = this.rdev;

@@ -8,6 +8,7 @@ import {
   CAP_DAC_OVERRIDE,
   CAP_FOWNER,
   CAP_MKNOD,
+  filesystemMagic,
   filesystemUuid,
   getXattr,
   hasCapability,
@@ -44,6 +45,14 @@ export function hasOverrides(root: number): boolean {
   return OVERRIDE_NAMES.some((name) => getXattr(root, name) !== undefined);
 }
 
+/** ext2 to ext4, XFS, tmpfs, F2FS, ramfs, squashfs, EROFS (linux/magic.h). Others say 1, or what comes to their mind. */
+const COUNTING = new Set([0xef53, 0x58465342, 0x01021994, 0xf2f52010, 0x858458f6, 0x73717368, 0xe0f5e1e2]);
+
+/** True if the filesystem of an open file counts subfolders in st_nlink; one folder may still say 1 (ext4's dir_nlink). */
+export function countsSubfolders(fd: number): boolean {
+  return COUNTING.has(filesystemMagic(fd));
+}
+
 /** The rules of the upper whose root is open as `root`; `markStandIns` is called before the first stand-in is made. */
 export function upperRules(
   root: number,
@@ -62,6 +71,7 @@ export function upperRules(
     opensAll: hasCapability(CAP_DAC_OVERRIDE),
     overrides: hasOverrides(root),
     origins: true,
+    countsSubfolders: countsSubfolders(root),
     inheritance: 0,
     enableOverrides(): void {
       if (rules.overrides) return;

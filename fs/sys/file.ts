@@ -31,6 +31,7 @@ export const O_TRUNC = 0o1000;
 export const O_NONBLOCK = 0o4000;
 export const O_DIRECTORY = arm ? 0o40000 : 0o200000;
 export const O_NOFOLLOW = arm ? 0o100000 : 0o400000;
+export const O_NOATIME = 0o1000000;
 export const O_CLOEXEC = 0o2000000;
 export const O_PATH = 0o10000000;
 export const O_TMPFILE = 0o20000000 | O_DIRECTORY;
@@ -66,6 +67,7 @@ interface Calls {
   readonly fsync: CFunction;
   readonly fdatasync: CFunction;
   readonly syncfs: CFunction;
+  readonly fstatvfs: CFunction;
   readonly fstatfs: CFunction;
   readonly flock: CFunction;
   readonly dup3: CFunction;
@@ -100,7 +102,8 @@ function libc(): Calls {
     fsync: declare('int', 'fsync', ['int']),
     fdatasync: declare('int', 'fdatasync', ['int']),
     syncfs: declare('int', 'syncfs', ['int']),
-    fstatfs: declare('int', 'fstatvfs', ['int', 'void *']),
+    fstatvfs: declare('int', 'fstatvfs', ['int', 'void *']),
+    fstatfs: declare('int', 'fstatfs', ['int', 'void *']),
     flock: declare('int', 'flock', ['int', 'int']),
     dup3: declare('int', 'fcntl', ['int', 'int', 'long']),
   };
@@ -285,7 +288,7 @@ const statfsBytes = new Uint8Array(256);
 
 /** statvfs(3) of the filesystem that an open file lies on. */
 export function statfsFd(fd: number): StatFs {
-  if (libc().fstatfs(fd, statfsBytes) < 0) fail('statfs');
+  if (libc().fstatvfs(fd, statfsBytes) < 0) fail('statfs');
   const words = new DataView(statfsBytes.buffer);
   const value = (at: number): number =>
     words.getUint32(at * 8, true) + words.getUint32(at * 8 + 4, true) * HIGH_WORD;
@@ -300,6 +303,13 @@ export function statfsFd(fd: number): StatFs {
     ffree: value(6),
     namelen: value(10),
   };
+}
+
+/** The kind of filesystem that an open file lies on: a magic number of linux/magic.h. */
+export function filesystemMagic(fd: number): number {
+  // struct statfs: f_type comes first, in a word of 64 bits.
+  if (libc().fstatfs(fd, statfsBytes) < 0) fail('statfs');
+  return new DataView(statfsBytes.buffer).getUint32(0, true);
 }
 
 // ---- data ----

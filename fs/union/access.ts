@@ -6,6 +6,7 @@ import type { Attr } from '../filesystem.js';
 import type { LayerEntry, LayerNode, ReadLayer, WritableNode } from '../layer/layer.js';
 import type { ByteString } from '../name.js';
 import type { Inode } from './inode.js';
+import { folderLinks } from './listing.js';
 import type { Stack } from './stack.js';
 
 export function acquire(stack: Stack, inode: Inode): LayerNode {
@@ -86,7 +87,7 @@ export function stat(stack: Stack, inode: Inode, out: Attr): void {
 export function present(stack: Stack, inode: Inode, from: Attr, out: Attr): void {
   assignAttr(out, from);
   out.ino = inode.ino;
-  if (inode.isFolder) out.nlink = inode.removed ? 0 : 1;
+  if (inode.isFolder) out.nlink = folderLinks(stack, inode, from.nlink);
   else if (inode.indexKey !== undefined) out.nlink = from.nlink - 1 + stack.upper!.indexNames(inode.indexKey);
   else if (inode.removed) out.nlink = 0;
 }

@@ -72,6 +72,8 @@ function copyUp(stack: Stack, inode: Inode, source: LayerNode, dataLimit: number
 /** Gives the copy its name and switches the inode. A removed inode's copy gets no name and stays held. */
 function publish(stack: Stack, inode: Inode, staged: Staged, source: LayerNode, attr: Attr): void {
   const upper = stack.writable();
+  // The layer's count of subfolders goes on to be true, but from now on nothing else tells it.
+  if (inode.folders.length === 1 && attr.nlink >= 2) inode.subfolders ??= attr.nlink - 2;
   const { parent } = inode;
   if (inode.removed || parent === undefined) {
     staged.stat(stack.scratch);

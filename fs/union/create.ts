@@ -10,6 +10,7 @@ import { assertLiveFolder, statLayer, withNode } from './access.js';
 import { ACL_ACCESS, ACL_DEFAULT, inheritAcl } from './acl.js';
 import { ensureUpper } from './copy-up.js';
 import type { Inheritance, Inode } from './inode.js';
+import { gainedSubfolder } from './listing.js';
 import { child, lowerHas, NONE, resolve } from './lookup.js';
 import type { Stack } from './stack.js';
 
@@ -39,6 +40,7 @@ export function create(stack: Stack, parent: Inode, name: ByteString, wanted: Wa
   } else {
     makeStaged(stack, parent, name, heritage, false);
   }
+  if ((wanted.mode & S_IFMT) === S_IFDIR) gainedSubfolder(parent);
   return made(stack, parent, name);
 }
 

@@ -57,6 +57,8 @@ export class Inode {
   lower: LowerPlace | undefined;
   /** Folders only: the lower parts, topmost first. Empty for a folder of the upper alone. */
   folders: readonly LowerFolder[] = [];
+  /** Folders: how many folders are in it, once they were counted; kept by listing.ts. Unset where the layer's own count is the truth. */
+  subfolders: number | undefined;
   /** Folders with lower parts: their path in the union of the lowers alone, which is what a redirect says. */
   lowerPath: ByteString = '';
   /** Folders of several lower parts: which of them have which names. A memo, kept by NameShelf alone. */

@@ -36,6 +36,8 @@ export class Found {
   folders: readonly LowerFolder[] = NO_FOLDERS;
   /** Folders: see Inode.lowerPath. */
   lowerPath: ByteString = '';
+  /** Folders: how many subfolders the parts have together; all that show are among them. Infinity where a layer does not count. */
+  mostSubfolders = 0;
   /** The layer number of the topmost lower part of a folder. */
   lowerIno = 0;
   /** Told what each lower holds at the name, as the search goes down; for explain.ts. */
@@ -56,6 +58,7 @@ export class Found {
 export function resolve(stack: Stack, parent: Inode, name: ByteString, out: Found): Where {
   out.where = NONE;
   out.folders = NO_FOLDERS;
+  out.mostSubfolders = 0;
   if (parent.removed) return NONE;
   const { upper } = stack;
   let below = name;
@@ -67,6 +70,7 @@ export function resolve(stack: Stack, parent: Inode, name: ByteString, out: Foun
     }
     out.where = UPPER;
     if (!isFolder(entry.attr.mode)) return UPPER;
+    out.mostSubfolders = subfoldersOf(entry.attr);
     const { redirect } = entry;
     if (entry.opaque) return UPPER;
     if (redirect?.startsWith('/')) {
@@ -188,7 +192,13 @@ function take(out: Found, entry: LayerEntry, depth: number, dir: ByteString, nam
   if (!folder) return false;
   if (out.folders.length === 0) out.lowerIno = entry.attr.ino;
   out.folders = [...out.folders, { depth, path: joinPath(dir, name) }];
+  out.mostSubfolders += subfoldersOf(entry.attr);
   return !entry.opaque;
+}
+
+/** What a layer says of its own folder, see LayerEntry. */
+function subfoldersOf({ nlink }: Attr): number {
+  return nlink < 2 ? Number.POSITIVE_INFINITY : nlink - 2;
 }
 
 /** The inode of what was found; EROFS and the like are not its affair. `found.exists` must hold. */
@@ -209,6 +219,8 @@ export function intern(stack: Stack, parent: Inode, name: ByteString, found: Fou
   if (inode.upper) inode.upperIno = found.entry.attr.ino;
   if (inode.isFolder) {
     inode.folders = found.folders;
+    // What has no subfolder in any part needs no listing to be counted.
+    if (found.mostSubfolders === 0) inode.subfolders = 0;
     inode.lowerPath = found.lowerPath;
     return inode;
   }

@@ -1,76 +1,17 @@
-// Listing a folder: the names of all its layers, merged once and then only stepped through, so that the cookie
-// of an entry is its position and entries that come or go meanwhile neither skip nor repeat others.
+// Reading an open folder: its listing is taken once and then only stepped through, so that the cookie of an entry
+// is its position and entries that come or go meanwhile neither skip nor repeat others.
 
 import { EINVAL, FsError } from '../errno.js';
 import type { DirVisitor, Entry } from '../filesystem.js';
 import { direntType, S_IFDIR } from '../mode.js';
-import type { ByteString } from '../name.js';
 import { present, stat } from './access.js';
 import type { Inode } from './inode.js';
+import { type Listing, readListing } from './listing.js';
 import { child } from './lookup.js';
 import type { Stack } from './stack.js';
 
 const DOTS = 2;
 const DT_DIR = direntType(S_IFDIR);
-
-/** The merged names of one folder, in parallel arrays. Several readers may share it. */
-export interface Listing {
-  readonly names: readonly ByteString[];
-  readonly types: readonly number[];
-  /** st_ino, or 0 where only a lookup can tell (an upper entry may have an origin). */
-  readonly inos: readonly number[];
-}
-
-const EMPTY: Listing = { names: [], types: [], inos: [] };
-
-export function takeListing(stack: Stack, folder: Inode): Listing {
-  if (folder.removed) return EMPTY;
-  const { upper } = stack;
-  const memo = stack.lowerNames.take(stack, folder);
-  if (memo !== undefined && !folder.upper) return memo;
-  const names: ByteString[] = [];
-  const types: number[] = [];
-  const inos: number[] = [];
-  const listing: Listing = { names, types, inos };
-  const sources = folder.folders.length + (folder.upper ? 1 : 0);
-  const seen = sources > 1 ? new Set<ByteString>() : undefined;
-  if (folder.upper && upper !== undefined) {
-    upper.list(stack.table.path(folder), (name, type, _ino, whiteout) => {
-      seen?.add(name);
-      if (whiteout) return;
-      names.push(name);
-      types.push(type);
-      inos.push(0);
-    });
-  }
-  if (memo !== undefined) {
-    for (let i = 0; i < memo.names.length; i++) {
-      const name = memo.names[i]!;
-      if (seen?.has(name) === true) continue;
-      names.push(name);
-      types.push(memo.types[i]!);
-      inos.push(memo.inos[i]!);
-    }
-    return listing;
-  }
-  for (const { depth, path } of folder.folders) {
-    stack.lowers[depth]!.list(path, (name, type, ino, whiteout) => {
-      if (seen !== undefined) {
-        if (seen.has(name)) return;
-        seen.add(name);
-      }
-      if (whiteout) return;
-      names.push(name);
-      types.push(type);
-      inos.push(stack.lowerNumber(depth, ino));
-    });
-  }
-  return listing;
-}
-
-export function isEmpty(stack: Stack, folder: Inode): boolean {
-  return takeListing(stack, folder).names.length === 0;
-}
 
 /** An open folder: see Filesystem.readdir. */
 export class OpenFolder {
@@ -117,7 +58,7 @@ export class OpenFolder {
 
   #listingAt(stack: Stack, from: number): Listing {
     if (!Number.isSafeInteger(from) || from < 0) throw new FsError(EINVAL, 'readdir');
-    if (from === 0 || this.#listing === undefined) this.#listing = takeListing(stack, this.inode);
+    if (from === 0 || this.#listing === undefined) this.#listing = readListing(stack, this.inode);
     return this.#listing;
   }
 

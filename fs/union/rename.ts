@@ -8,9 +8,9 @@ import { assertLiveFolder } from './access.js';
 import { ensureUpper } from './copy-up.js';
 import { ensureUpperName, markImpure, nowAt } from './hardlink.js';
 import type { Inode } from './inode.js';
+import { gainedSubfolder, isEmpty, lostSubfolder } from './listing.js';
 import { child, LOWER, lowerHas, type Where } from './lookup.js';
 import { prepareMove } from './marker.js';
-import { isEmpty } from './readdir.js';
 import type { Stack } from './stack.js';
 import { nameIsGone, prepareToLose } from './whiteout.js';
 
@@ -90,6 +90,8 @@ function move(
   const leaveWhiteout = lowerHas(stack, parent, name);
   const dir = stack.table.path(parent);
   upper.rename(dir, name, stack.table.path(newParent), newName, leaveWhiteout);
+  if (target?.inode.isFolder) lostSubfolder(newParent);
+  if (inode.isFolder) moveCount(parent, newParent);
   if (leaveWhiteout) stack.emit('whiteout', joinPath(dir, name));
   if (target !== undefined && lost !== undefined) nameIsGone(stack, target.inode, lost, target.nlink);
   arrived(stack, inode, newParent, newName);
@@ -102,6 +104,8 @@ function exchangeNames(stack: Stack, one: Side, other: Side): void {
   if (other.inode.isFolder) prepareMove(stack, other.inode, one.parent, one.name);
   const { table } = stack;
   stack.writable().exchange(table.path(one.parent), one.name, table.path(other.parent), other.name);
+  if (one.inode.isFolder) moveCount(one.parent, other.parent);
+  if (other.inode.isFolder) moveCount(other.parent, one.parent);
   arrived(stack, one.inode, other.parent, other.name);
   arrived(stack, other.inode, one.parent, one.name);
 }
@@ -115,6 +119,11 @@ function assertReplaceable(stack: Stack, source: Inode, target: Inode): void {
 
 function ensureMovable(stack: Stack, { parent, name, inode, where }: Side): void {
   if (where === LOWER) ensureUpperName(stack, inode, parent, name);
+}
+
+function moveCount(from: Inode, to: Inode): void {
+  lostSubfolder(from);
+  gainedSubfolder(to);
 }
 
 function arrived(stack: Stack, inode: Inode, parent: Inode, name: ByteString): void {

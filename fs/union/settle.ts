@@ -8,8 +8,8 @@ import type { ByteString } from '../name.js';
 import { withUpper } from './access.js';
 import { ensureUpperName } from './hardlink.js';
 import type { Inode } from './inode.js';
+import { takeListing } from './listing.js';
 import { child, LOWER } from './lookup.js';
-import { takeListing } from './readdir.js';
 import type { Stack } from './stack.js';
 
 export function settle(stack: Stack, root: Inode): void {

@@ -5,6 +5,7 @@ import { assertName, type ByteString, joinPath } from '../name.js';
 import { assertLiveFolder } from './access.js';
 import { ensureUpper } from './copy-up.js';
 import type { Inode } from './inode.js';
+import { lostSubfolder } from './listing.js';
 import { child, UPPER } from './lookup.js';
 import { makeOpaque } from './marker.js';
 import type { Stack } from './stack.js';
@@ -32,6 +33,7 @@ export function hideBelow(stack: Stack, parent: Inode, name: ByteString): void {
     const onlyName = inode.isFolder || entry.attr.nlink < 2;
     ensureUpper(stack, parent);
     upper.whiteout(dir, name);
+    if (inode.isFolder) lostSubfolder(parent);
     stack.emit('whiteout', joinPath(dir, name));
     if (inode.indexKey !== undefined) nameIsGone(stack, inode, where, entry.attr.nlink);
     else if (onlyName) stack.table.orphan(inode);
@@ -47,5 +49,6 @@ export function hideAllBelow(stack: Stack, folder: Inode): void {
   if (folder.folders.length === 0) return;
   makeOpaque(stack, folder, stack.table.path(folder));
   folder.folders = [];
+  folder.subfolders = undefined;
   folder.lowerPath = '';
 }

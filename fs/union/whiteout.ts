@@ -7,8 +7,8 @@ import { assertName, type ByteString, joinPath } from '../name.js';
 import { acquireUpper, assertLiveFolder } from './access.js';
 import { ensureUpper } from './copy-up.js';
 import type { Inode } from './inode.js';
+import { isEmpty, lostSubfolder } from './listing.js';
 import { child, LOWER, lowerHas, UPPER, type Where } from './lookup.js';
-import { isEmpty } from './readdir.js';
 import type { Stack } from './stack.js';
 
 export function unlink(stack: Stack, parent: Inode, name: ByteString): void {
@@ -43,6 +43,7 @@ function remove(stack: Stack, parent: Inode, name: ByteString, check: (inode: In
       stack.emit('whiteout', joinPath(dir, name));
     } else if (inode.isFolder) upper.rmdir(dir, name);
     else upper.unlink(dir, name);
+    if (inode.isFolder) lostSubfolder(parent);
     nameIsGone(stack, inode, left, nlink);
   } finally {
     stack.table.unpin(inode);

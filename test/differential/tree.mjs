@@ -40,6 +40,7 @@ export function treeOf(root) {
           ino: stat.ino,
           dev: stat.dev,
           folder: stat.isDirectory(),
+          links: Number(stat.nlink),
         });
         if (stat.isDirectory()) visit(`${path}/`);
       }
@@ -75,10 +76,24 @@ export function differences(a, b) {
       lines.push(`${path}: mtime is ${one.mtime} in ours and ${other.mtime} in theirs`);
     }
   }
-  lines.push(...unpaired(a, b));
+  lines.push(...miscounted(a), ...unpaired(a, b));
   const devices = new Set([...a.values()].map((entry) => entry.dev));
   if (devices.size > 1) lines.push('ours has more than one st_dev');
   return lines;
+}
+
+/** Folders whose link count is not 2 and their subfolders: ours must count, overlayfs shows 1 for merged ones. */
+function miscounted(entries) {
+  const subfolders = new Map();
+  for (const [path, { folder }] of entries) {
+    const parent = path.slice(0, Math.max(0, path.lastIndexOf('/')));
+    if (folder) subfolders.set(parent, (subfolders.get(parent) ?? 0) + 1);
+  }
+  return [...entries]
+    .filter(([path, { folder, links }]) => folder && links !== 2 + (subfolders.get(path) ?? 0))
+    .map(
+      ([path, { links }]) => `${path}: ${links} links for ${subfolders.get(path) ?? 0} subfolders in ours`,
+    );
 }
 
 /** Names that are one file on one side must be one file on the other. */

@@ -40,6 +40,7 @@ import {
   O_RDWR,
   O_TRUNC,
   O_WRONLY,
+  RENAME_EXCHANGE,
   ROOT_NODE,
   SEEK_DATA,
   SEEK_HOLE,
@@ -698,10 +699,23 @@ export function describeFilesystem(
         fs.releasedir(handle);
       });
 
-      test('the link count of folders is always 1', () => {
+      test('the link count of folders is 2 and their subfolders', () => {
+        const links = (path: string) => paths.stat(path).nlink;
+        const top = links('');
+        expect(top).toBe(2 + paths.list('').filter(({ type }) => type === 4).length);
+        const folder = links('folder');
         paths.mkdir('new');
         paths.mkdir('new/sub');
-        for (const path of ['', 'folder', 'new', 'new/sub']) expect(paths.stat(path).nlink).toBe(1);
+        paths.write('new/file', 'x');
+        expect(['', 'folder', 'new', 'new/sub'].map(links)).toEqual([top + 1, folder, 3, 2]);
+        paths.rename('new/sub', 'folder/sub');
+        expect(['', 'folder', 'new'].map(links)).toEqual([top + 1, folder + 1, 2]);
+        paths.rename('folder/sub', 'new/file', RENAME_EXCHANGE);
+        expect(['folder', 'new'].map(links)).toEqual([folder, 3]);
+        const node = paths.node('new/file');
+        paths.rmdir('new/file');
+        expect([getattr(node).nlink, links('new')]).toEqual([0, 2]);
+        fs.forget(node, 1);
       });
     });
   });

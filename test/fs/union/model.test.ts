@@ -1,5 +1,5 @@
 // Random operations on a union of three random lower layers and on the model, which must always agree: in the
-// outcome of each operation, in which mtimes it changes, in the tree, in the tree after a remount (with the same file numbers), and in the
+// outcome of each operation, in which mtimes it changes, in the tree (with the link counts), in the tree after a remount (with the same file numbers), and in the
 // tree after settling. Half of the runs keep every node that was ever looked up, as a kernel with memory to spare.
 
 import fc from 'fast-check';
@@ -7,7 +7,7 @@ import { expect, test } from 'vitest';
 import type { MarkPrefix } from '../../../fs/layer/layer.js';
 import { runs } from '../../runs.js';
 import type { Paths } from '../../suites/paths.js';
-import { line, type Model, type ModelNode } from './model.js';
+import { line, linksOf, type Model, type ModelNode } from './model.js';
 import { apply, LOWEST, layers, lowestModel, type Operation } from './operations.js';
 import { type Rig, rig } from './stacks.js';
 
@@ -50,17 +50,36 @@ class Mtimes {
   }
 }
 
-function check(history: readonly (readonly Operation[])[], marks: MarkPrefix, cached: boolean): void {
+/** The count of links of every file and folder, at any moment and not only once all was listed. */
+function checkCounts(model: Model, paths: Paths): void {
+  for (const [path, node] of model.nodes()) {
+    const { nlink } = paths.stat(path);
+    expect({ path, nlink }).toEqual({ path, nlink: node.kind === 'file' ? node.names : linksOf(node) });
+  }
+  expect(paths.stat('').nlink).toBe(linksOf(model.root));
+}
+
+function check(
+  history: readonly (readonly Operation[])[],
+  marks: MarkPrefix,
+  cached: boolean,
+  counts: boolean,
+): void {
   const model = lowestModel();
   const mtimes = new Mtimes();
   let seconds = 0;
-  let stack: Rig = rig([LOWEST], { marks, now: () => ({ sec: ++seconds, nsec: 0 }) });
+  let stack: Rig = rig([LOWEST], {
+    marks,
+    countsSubfolders: counts,
+    now: () => ({ sec: ++seconds, nsec: 0 }),
+  });
   history.forEach((steps, i) => {
     for (const step of steps) {
       if (step.op === 'remount') stack = stack.remount();
       stack.paths.forgets = !cached;
       apply(stack.paths, model, step);
       mtimes.check(model, stack.paths);
+      checkCounts(model, stack.paths);
       if (!cached) expect(stack.union.nodeCount).toBe(1);
     }
     const tree = model.tree();
@@ -81,7 +100,9 @@ function check(history: readonly (readonly Operation[])[], marks: MarkPrefix, ca
 for (const marks of ['trusted', 'user'] as const) {
   test(`a union agrees with a plain filesystem after any operations (marks ${marks})`, () => {
     fc.assert(
-      fc.property(layers, fc.boolean(), (history, cached) => check(history, marks, cached)),
+      fc.property(layers, fc.boolean(), fc.boolean(), (history, cached, counts) =>
+        check(history, marks, cached, counts),
+      ),
       { numRuns: RUNS },
     );
   });

@@ -115,7 +115,7 @@ export class Model {
       const node = folder.entries.get(name)!;
       const path = `${prefix}${name}`;
       if (node.kind === 'file') return [line(path, node.mode, node.names, node.content)];
-      return [line(path, node.mode, 1), ...this.tree(node, `${path}/`)];
+      return [line(path, node.mode, linksOf(node)), ...this.tree(node, `${path}/`)];
     });
   }
 
@@ -160,6 +160,13 @@ export class Model {
     }
     return { folder, name: names.at(-1)! };
   }
+}
+
+/** 2 and one for each subfolder. */
+export function linksOf({ entries }: ModelFolder): number {
+  let links = 2;
+  for (const node of entries.values()) if (node.kind === 'folder') links++;
+  return links;
 }
 
 export function line(path: string, mode: number, nlink: number, content?: string): string {

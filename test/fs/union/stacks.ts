@@ -55,8 +55,8 @@ export interface Rig {
 }
 
 export function rig(descriptions: readonly Description[], options: MemLayerOptions = {}): Rig {
-  const { now } = options;
-  const common = { device: 'disk', numbers: { last: 0 }, ...(now && { now }) };
+  const { now, countsSubfolders = true } = options;
+  const common = { device: 'disk', numbers: { last: 0 }, countsSubfolders, ...(now && { now }) };
   const lowers = descriptions.map((description, i) =>
     fillLayer(new MemLayer({ id: `lower${i}`, ...common }), description),
   );

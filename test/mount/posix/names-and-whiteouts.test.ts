@@ -311,7 +311,6 @@ subject('names and whiteouts', [
   {
     name: 'a folder counts its links the same before and after everything that is done in it',
     lower: 'mkdir d d/a d/b e',
-    // A filesystem may count the subfolders, or always say 1.
     calls: `
       links d 2
       mkdir d/c
@@ -330,6 +329,68 @@ subject('names and whiteouts', [
       remount
       links d 0
       links e 1
+    `,
+  },
+  {
+    name: 'a merged folder counts the subfolders that show, whatever is made, moved, hidden and found in it',
+    bottom:
+      'mkdir m m/x m/y m/both m/file n n/leaf empty; touch m/f n/leaf/g; mkdir deep deep/a deep/a/b deep/a/c',
+    lower: 'mkdir m m/both m/z n n/leaf empty deep deep/a deep/a/d',
+    calls: `
+      links m 5
+      links m/both 0
+      links n 1
+      links n/leaf 0
+      links empty 0
+      links deep/a 3
+      links . 4
+      rmdir m/x
+      links m 4
+      mkdir m/x
+      links m 5
+      rmdir m/both
+      links m 4
+      put m/both text
+      links m 4
+      rename n/leaf m/leaf
+      links m 5
+      links n 0
+      rename m/f n/f
+      rename m/leaf n/f exchange
+      links m 4
+      links n 1
+      rename m/z n/z
+      links m 3
+      links n 2
+      rename m/y n/z
+      links m 2
+      links n 2
+      rename deep/a/b deep/a/c
+      links deep/a 2
+      rename deep/a a
+      links deep 0
+      links . 5
+      links a 2
+      open 0 r empty
+      rmdir empty
+      stat #0 nlink => 0
+      links . 4
+      remount
+      links . 4
+      links a 2
+      links m 2
+      links n 2
+      links n/f 0
+      links deep 0
+      rename a m/a
+      rename m n/m
+      links . 2
+      links n 3
+      links n/m 3
+      remount
+      links n 3
+      links n/m 3
+      links n/m/a 2
     `,
   },
   {

@@ -11,6 +11,7 @@
 #include <grp.h>
 #include <inttypes.h>
 #include <linux/falloc.h>
+#include <linux/magic.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -546,11 +547,14 @@ static void same(void) {
   else say(a.st_ino == b.st_ino && a.st_dev == b.st_dev ? "same" : "different");
 }
 
-/* links PATH SUBFOLDERS: 0 if the folder counts its links as POSIX has it, or does not count at all. */
+/* links PATH SUBFOLDERS: 0 if the folder counts its links as POSIX has it; on a plain folder also if its filesystem
+ * does not count them at all. */
 static void links(void) {
   struct stat st;
-  if (stat_of(1, false, &st) < 0) failed();
-  else if (st.st_nlink == 1 || st.st_nlink == (nlink_t)number(2) + 2) say("0");
+  struct statfs facts;
+  if (stat_of(1, false, &st) < 0 || statfs(".", &facts) < 0) failed();
+  else if (st.st_nlink == (nlink_t)number(2) + 2) say("0");
+  else if (st.st_nlink == 1 && facts.f_type != FUSE_SUPER_MAGIC) say("0");
   else say("%ju links", (uintmax_t)st.st_nlink);
 }
 
