@@ -7,6 +7,7 @@ import type { Attr, StatFs, Timestamp } from '../filesystem.js';
 import { makeDev } from '../mode.js';
 import type { ByteString } from '../name.js';
 import { hasFeature } from './features.js';
+import { fileNumber } from './file-number.js';
 import {
   AT_FDCWD,
   type CFunction,
@@ -206,7 +207,7 @@ function fillAttr(out: Attr): void {
   out.uid = word(5);
   out.gid = word(6);
   out.mode = statModes[14] as number;
-  out.ino = unsigned64(8);
+  out.ino = fileNumber(word(8), word(9));
   out.size = unsigned64(10);
   out.blocks = unsigned64(12);
   out.atimeSec = signed64(16);

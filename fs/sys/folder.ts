@@ -5,6 +5,7 @@ import { EINTR, ENOENT, FsError } from '../errno.js';
 import { devMajor, devMinor } from '../mode.js';
 import type { ByteString } from '../name.js';
 import { AT_REMOVEDIR, AT_SYMLINK_FOLLOW, fdPath } from './file.js';
+import { fileNumber } from './file-number.js';
 import {
   AT_FDCWD,
   type CFunction,
@@ -166,7 +167,7 @@ function visitEntries(buffer: Buffer, length: number, visit: NameVisitor): boole
       let end = start + 1;
       while (buffer[end] !== 0) end++;
       const name = buffer.toString('latin1', start, end);
-      const ino = buffer.readUInt32LE(at) + buffer.readUInt32LE(at + 4) * 4294967296;
+      const ino = fileNumber(buffer.readUInt32LE(at), buffer.readUInt32LE(at + 4));
       if (visit(name, buffer[at + 18] as number, ino) === true) return true;
     }
     at += size;

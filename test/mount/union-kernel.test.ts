@@ -63,6 +63,11 @@ function withKernel<T>(base: string, options: string, act: (merged: string) => T
   }
 }
 
+/** By counting: the kernel shows 1 for merged folders. */
+function linksOf(folder: string): number {
+  return 2 + readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory()).length;
+}
+
 function treeOfFolder(folder: string, prefix = ''): string[] {
   return readdirSync(folder)
     .sort()
@@ -70,7 +75,7 @@ function treeOfFolder(folder: string, prefix = ''): string[] {
       const path = join(folder, name);
       const stat = lstatSync(path);
       const at = `${prefix}${name}`;
-      if (stat.isDirectory()) return [line(at, stat.mode, 1), ...treeOfFolder(path, `${at}/`)];
+      if (stat.isDirectory()) return [line(at, stat.mode, linksOf(path)), ...treeOfFolder(path, `${at}/`)];
       return [line(at, stat.mode, stat.nlink, readFileSync(path, 'utf8'))];
     });
 }
@@ -79,7 +84,7 @@ function treeOfUnion(paths: Paths, prefix = ''): string[] {
   return paths.ls(prefix).flatMap((name) => {
     const at = prefix === '' ? name : `${prefix}/${name}`;
     const attr = paths.stat(at);
-    if (attr.mode >>> 12 === 4) return [line(at, attr.mode, 1), ...treeOfUnion(paths, at)];
+    if (attr.mode >>> 12 === 4) return [line(at, attr.mode, attr.nlink), ...treeOfUnion(paths, at)];
     return [line(at, attr.mode, attr.nlink, paths.read(at))];
   });
 }
