@@ -1,82 +1,102 @@
-// `npm run bench [WORD...]`: our time beside kernel overlayfs and fuse-overlayfs, all three in one run over the same
-// folders, as ratios (above 1: the peer is slower than we are). The result of every workload is checked; a wrong or missing one
-// ends the run with exit code 1. Words choose workloads by a part of their name. Needs root.
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+// `npm run bench [-- WORD...]`: our time beside kernel overlayfs and fuse-overlayfs, all in one run over the same
+// folders, in turn, as medians and ratios. The result of every workload is checked; a wrong or missing one ends the
+// run with exit code 1. Words choose workloads by a part of their name. Needs root.
+import { mkdtempSync, rmSync } from 'node:fs';
+
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { makeBigLayer, makeLayers } from './fixture.mjs';
-import { NAMES, present, withMount } from './peers.mjs';
-import { prepareShared, WORKLOADS } from './workloads.mjs';
+import { parseArgs } from 'node:util';
+import { contenders } from './contenders.mjs';
+import { Fixtures } from './fixture.mjs';
+import { failures, header, line, row } from './table.mjs';
+import { WORKLOADS } from './workloads.mjs';
 
-const ROUNDS = Number(process.env.MICA_BENCH_ROUNDS ?? 3);
-if (process.geteuid() !== 0) {
-  process.stderr.write('bench: only root may drop caches and mount the kernel overlayfs\n');
-  process.exit(6);
+const USAGE = `usage: npm run bench -- [WORD...] [options]
+  --rounds N             times that each contender has its turn (3)
+  --fuse-overlayfs PATH  the fuse-overlayfs to compare with
+  --against DIR          another checkout of micafs, built: only the two builds are compared, old and new in turn
+  --check                exit code 1 when a row is above its target (with --against: when new is over 1.10 times old)
+  --json                 one JSON document on stdout instead of the table
+  --dir DIR              where folders and stores are made (the system's temporary folder)
+`;
+
+function fail(code, text) {
+  process.stderr.write(`bench: ${text}\n`);
+  process.exit(code);
 }
-const words = process.argv.slice(2);
-const chosen = WORKLOADS.filter(
-  (workload) => words.length === 0 || words.some((word) => workload.name.includes(word)),
-);
+
+function readArguments() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        rounds: { type: 'string', default: '3' },
+        'fuse-overlayfs': { type: 'string', default: 'fuse-overlayfs' },
+        against: { type: 'string' },
+        check: { type: 'boolean', default: false },
+        json: { type: 'boolean', default: false },
+        dir: { type: 'string', default: tmpdir() },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    });
+  } catch (error) {
+    return fail(2, `${error.message}\n${USAGE}`);
+  }
+}
+
+const { values: options, positionals: words } = readArguments();
+if (options.help) {
+  process.stdout.write(USAGE);
+  process.exit(0);
+}
+const rounds = Number(options.rounds);
+if (!Number.isInteger(rounds) || rounds < 1) fail(2, `--rounds ${options.rounds} is not a number of rounds`);
+if (process.geteuid() !== 0) fail(6, 'only root may drop caches and mount the kernel overlayfs');
+const chosen = WORKLOADS.filter((w) => words.length === 0 || words.some((word) => w.name.includes(word)));
 if (chosen.length === 0) {
-  process.stderr.write(
-    `bench: no workload is called ${words.join(', ')}; there are: ${WORKLOADS.map((w) => w.name).join(', ')}\n`,
-  );
-  process.exit(2);
+  fail(2, `no workload is called ${words.join(', ')}; there are: ${WORKLOADS.map((w) => w.name).join(', ')}`);
 }
 
-const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
-const base = mkdtempSync(join(process.env.MICA_BENCH_DIR ?? tmpdir(), 'mica-bench-'));
+const base = mkdtempSync(join(options.dir, 'mica-bench-'));
+const fixtures = new Fixtures(base);
+const everybody = contenders(fixtures, options);
+const rows = [];
 let wrong = 0;
+
+/** One turn of one contender; undefined, and a line on stderr, where the result was wrong or there was none. */
+function turn(workload, contender) {
+  try {
+    return contender.withMount(workload.fixture, (place) => workload.run({ ...place, fixtures }));
+  } catch (error) {
+    wrong++;
+    process.stderr.write(`bench: ${workload.name}: ${contender.name}: ${error.message}\n`);
+    return undefined;
+  }
+}
+
 try {
-  const shared = prepareShared(base);
-  const fixtures = new Map();
-  const fixture = (layers) => {
-    if (!fixtures.has(layers)) {
-      const folder = join(base, `layers-${layers}`);
-      mkdirSync(folder);
-      const made =
-        layers === 'big'
-          ? makeBigLayer(folder, shared.big)
-          : makeLayers(folder, layers, Math.ceil(36_000 / layers));
-      fixtures.set(layers, { folder, ...made });
-    }
-    return fixtures.get(layers);
-  };
-  const peers = NAMES.filter(present);
-  process.stdout.write(
-    `${'workload'.padEnd(34)}${peers.map((peer) => `${peer} s`.padStart(18)).join('')}${peers
-      .slice(1)
-      .map((peer) => `${peer}/ours`.padStart(22))
-      .join('')}\n`,
-  );
+  if (!options.json) process.stdout.write(header(everybody));
   for (const workload of chosen) {
-    const tree = fixture(workload.layers);
-    const times = new Map(peers.map((peer) => [peer, []]));
-    for (let round = 0; round < ROUNDS; round++) {
-      for (const peer of peers) {
-        try {
-          withMount(peer, tree.folder, tree.names, (mountPoint) => {
-            const seconds = workload.run({ mountPoint, merged: tree.merged, shared });
-            times.get(peer).push(seconds);
-          });
-        } catch (error) {
-          wrong++;
-          process.stderr.write(`bench: ${workload.name}: ${peer}: ${error.message}\n`);
-        }
+    const here = everybody.filter(({ kind }) => !(workload.not ?? []).includes(kind));
+    const seen = new Map(here.map(({ name }) => [name, []]));
+    for (let round = 0; round < rounds; round++) {
+      // Each round begins with another contender, so that none always finds the machine as the same one left it.
+      for (let n = 0; n < here.length; n++) {
+        const contender = here[(n + round) % here.length];
+        const value = turn(workload, contender);
+        if (value !== undefined) seen.get(contender.name).push(value);
       }
     }
-    const medians = peers.map((peer) => (times.get(peer).length === 0 ? undefined : median(times.get(peer))));
-    const cell = (value, width, digits) =>
-      (value === undefined || !Number.isFinite(value) ? '-' : value.toFixed(digits)).padStart(width);
-    const ratios = medians
-      .slice(1)
-      .map((value) => (value === undefined || medians[0] === undefined ? undefined : value / medians[0]));
-    process.stdout.write(
-      `${workload.name.padEnd(34)}${medians.map((value) => cell(value, 18, 3)).join('')}${ratios.map((value) => cell(value, 22, 2)).join('')}\n`,
-    );
+    const done = row(workload, seen, options.against !== undefined);
+    rows.push(done);
+    if (!options.json) process.stdout.write(line(done, everybody));
   }
 } finally {
+  fixtures.remove();
   rmSync(base, { recursive: true, force: true });
 }
+if (options.json) process.stdout.write(`${JSON.stringify({ rounds, rows }, undefined, 2)}\n`);
 if (wrong > 0) process.stderr.write(`bench: ${wrong} results were wrong or missing\n`);
-process.exit(wrong === 0 ? 0 : 1);
+const missed = options.check ? failures(rows) : [];
+for (const text of missed) process.stderr.write(`bench: ${text}\n`);
+process.exitCode = wrong === 0 && missed.length === 0 ? 0 : 1;

@@ -1,8 +1,14 @@
-// Layer folders for the benchmark, the same at every run: `count` layers, each with its own folders, some files
-// of the layers below replaced, and a few deleted.
+// What the workloads run on, the same at every run: layer folders (each with its own folders, some files of the
+// layers below replaced, and a few deleted), stores that hold the same layers, a tar archive, a big file.
+// Everything is made when it is first asked for.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+
+/** Files of all layers of a fixture together. */
+const FILES = 36_000;
+export const BIG = 1 << 30;
+export const TAR_FILES = 15_000;
 
 /** A deterministic stream of numbers (a linear congruential generator), so that every run measures the same tree. */
 function numbers(seed) {
@@ -13,11 +19,70 @@ function numbers(seed) {
   };
 }
 
-/**
- * Writes layers l0 (bottom) to l<count-1> below `base`; returns their names topmost first and the tree that a
- * union must show as a Map from path to content.
- */
-export function makeLayers(base, count, filesPerLayer) {
+export class Fixtures {
+  /** A tmpfs. */
+  uppers;
+  #base;
+  #layers = new Map();
+  #stores = new Map();
+  #tar;
+
+  constructor(base) {
+    this.#base = base;
+    this.uppers = join(base, 'uppers');
+    mkdirSync(this.uppers);
+    execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', this.uppers]);
+  }
+
+  /** `{ folder, names, merged }`: names of the layers in the folder, topmost first, and the merged tree by path. */
+  layers(fixture) {
+    if (!this.#layers.has(fixture)) {
+      const folder = join(this.#base, `layers-${fixture}`);
+      mkdirSync(folder);
+      const made =
+        fixture === 'big' ? makeBigLayer(folder) : makeLayers(folder, fixture, Math.ceil(FILES / fixture));
+      this.#layers.set(fixture, { folder, ...made });
+    }
+    return this.#layers.get(fixture);
+  }
+
+  /** A store made by the build in `checkout` with the fixture's layers; `snapshot` is the topmost. */
+  store(fixture, checkout) {
+    const id = `${fixture} ${checkout}`;
+    if (!this.#stores.has(id)) {
+      const { folder, names } = this.layers(fixture);
+      const at = join(this.#base, `store-${this.#stores.size}`);
+      const [root, state] = [join(at, 'root'), join(at, 'state')];
+      mkdirSync(at);
+      const script = new URL('make-store.mjs', import.meta.url).pathname;
+      execFileSync(process.execPath, [script, checkout, root, state, folder, ...names.toReversed()]);
+      this.#stores.set(id, { root, state, snapshot: names[0] });
+    }
+    return this.#stores.get(id);
+  }
+
+  /** An archive of TAR_FILES small files, `d<0-149>/f<0-99>`. */
+  get tar() {
+    if (this.#tar === undefined) {
+      const source = join(this.#base, 'tar-source');
+      for (let folder = 0; folder < TAR_FILES / 100; folder++) {
+        mkdirSync(join(source, `d${folder}`), { recursive: true });
+        for (let n = 0; n < 100; n++)
+          writeFileSync(join(source, `d${folder}`, `f${n}`), `content ${folder} ${n}\n`.repeat(40));
+      }
+      this.#tar = join(this.#base, 'source.tar');
+      execFileSync('tar', ['-C', source, '-cf', this.#tar, '.']);
+    }
+    return this.#tar;
+  }
+
+  remove() {
+    execFileSync('umount', [this.uppers]);
+  }
+}
+
+/** Writes layers l0 (bottom) to l<count-1> below `base`. */
+function makeLayers(base, count, filesPerLayer) {
   const next = numbers(count * 1000 + filesPerLayer);
   const merged = new Map();
   const names = [];
@@ -56,10 +121,10 @@ export function makeLayers(base, count, filesPerLayer) {
   return { names, merged };
 }
 
-/** Two layers, the lower of which holds one file `big` of `size` bytes that are really on disk. */
-export function makeBigLayer(base, size) {
+/** Two layers, the lower of which holds one file `big` whose bytes are really on disk. */
+function makeBigLayer(base) {
   mkdirSync(join(base, 'l0'));
   mkdirSync(join(base, 'l1'));
-  execFileSync('sh', ['-c', 'head -c "$2" /dev/zero > "$1"', 'sh', join(base, 'l0', 'big'), String(size)]);
+  execFileSync('sh', ['-c', 'head -c "$2" /dev/zero > "$1"', 'sh', join(base, 'l0', 'big'), String(BIG)]);
   return { names: ['l1', 'l0'], merged: new Map() };
 }

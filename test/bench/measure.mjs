@@ -1,0 +1,32 @@
+// What all workloads share: running a shell script and its time, dropping caches, holding a result to what is wanted.
+import { spawnSync } from 'node:child_process';
+
+/** Runs a script of sh with `$1`…; `{ seconds, out }`. Throws with the first of stderr where it fails. */
+export function shell(script, ...args) {
+  const start = process.hrtime.bigint();
+  const done = spawnSync('sh', ['-c', script, 'sh', ...args], {
+    encoding: 'latin1',
+    maxBuffer: 1 << 28,
+    timeout: 600_000,
+  });
+  const seconds = Number(process.hrtime.bigint() - start) / 1e9;
+  if (done.status !== 0)
+    throw new Error(`${script}: ${done.stderr.trim().slice(0, 200) || done.signal || done.status}`);
+  return { seconds, out: done.stdout };
+}
+
+/** Seconds that `body` takes. */
+export function timed(body) {
+  const start = process.hrtime.bigint();
+  body();
+  return Number(process.hrtime.bigint() - start) / 1e9;
+}
+
+/** `inodes`: names and attributes are forgotten; `disk`: the content of files and disk blocks too. */
+export function dropCaches(what) {
+  shell(`sync; echo ${what === 'disk' ? 3 : 2} > /proc/sys/vm/drop_caches`);
+}
+
+export function assertEqual(what, seen, wanted) {
+  if (seen !== wanted) throw new Error(`${what}: ${seen}, not ${wanted}`);
+}
