@@ -71,7 +71,7 @@ export function rename2(talk: Conversation): Outcome {
 }
 
 function renameWith(
-  { filesystem, request, stale }: Conversation,
+  { filesystem, request }: Conversation,
   newParentAt: number,
   namesAt: number,
   flags: number,
@@ -79,8 +79,6 @@ function renameWith(
   const newParent = request.u64(newParentAt);
   const name = request.name(namesAt);
   const newName = request.name(request.next);
-  const moved = filesystem.rename(request.node, name, newParent, newName, flags);
-  // The kernel keeps listings, and drops that of a moved folder for no change but those within it.
-  for (const node of moved) stale.push(node);
+  filesystem.rename(request.node, name, newParent, newName, flags);
   return 0;
 }
