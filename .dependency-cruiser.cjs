@@ -90,11 +90,18 @@ module.exports = {
       to: { pathNot: '^fs/(union/|layer/(layer\\.|mem-)|filesystem|name|errno|mode)' },
     },
     {
+      name: 'owners-are-pure',
+      comment: 'Other owners are a matter of numbers: they are tried in memory.',
+      severity: 'error',
+      from: { path: '^fs/owners/' },
+      to: { pathNot: '^fs/(owners/|union/|layer/layer\\.|filesystem|name|errno|mode)' },
+    },
+    {
       name: 'fuse-below-transport',
       comment: 'Bytes to Filesystem and back: the protocol does not know how the descriptor came about.',
       severity: 'error',
       from: { path: '^fs/fuse/' },
-      to: { path: '^fs/(transport|union|layer)/' },
+      to: { path: '^fs/(transport|owners|union|layer)/' },
     },
     {
       name: 'sys-is-the-bottom',

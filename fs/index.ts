@@ -19,6 +19,14 @@ export * from './layer/open-stack.js';
 export { hasOverrides } from './layer/upper-rules.js';
 export * from './mode.js';
 export * from './name.js';
+export {
+  ID_COUNT,
+  type IdRange,
+  type IdRules,
+  type OwnerRules,
+  SQUASHES,
+  type Squash,
+} from './owners/id-map.js';
 /** System calls for those who mount and measure (Linux); nothing is loaded before the first call. */
 export * as sys from './sys/index.js';
 export { deviceTransport } from './transport/dev-fuse.js';

@@ -5,7 +5,7 @@
 import { EINVAL, ENOENT, EPERM, FsError, isErrno } from '../errno.js';
 import type { StatFs } from '../filesystem.js';
 import { S_IFCHR, S_IFMT } from '../mode.js';
-import { type ByteString, fromBytes, toText } from '../name.js';
+import { type ByteString, toText } from '../name.js';
 import {
   AT_FDCWD,
   closeFd,
@@ -68,7 +68,6 @@ export function openLowerDir(path: ByteString, options: LowerDirOptions = {}): R
 export class DirLayer implements ReadLayer {
   readonly id: string;
   readonly device: string;
-  readonly uuid: ByteString;
   protected readonly root: number;
   protected readonly folders: FolderCache;
   protected readonly rules: LayerRules;
@@ -80,7 +79,6 @@ export class DirLayer implements ReadLayer {
     this.root = root;
     this.id = id;
     this.device = deviceOf(root);
-    this.uuid = fromBytes(rules.uuid);
     this.folders = new FolderCache(root);
     this.rules = rules;
   }
@@ -191,7 +189,6 @@ export class DirLayer implements ReadLayer {
     out.opaque = false;
     out.redirect = undefined;
     out.origin = 0;
-    out.originUuid = '';
     return true;
   }
 }

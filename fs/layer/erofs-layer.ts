@@ -27,7 +27,6 @@ export interface ErofsLayerOptions {
 export class ErofsLayer implements ReadLayer {
   readonly id: string;
   readonly device: string;
-  readonly uuid?: ByteString;
   readonly layers: readonly ReadLayer[];
   readonly #image: ImageReader;
   readonly #prefixes: readonly MarkPrefix[];
@@ -44,7 +43,6 @@ export class ErofsLayer implements ReadLayer {
     }
     this.id = id;
     this.device = top.device;
-    if (top.uuid !== undefined) this.uuid = top.uuid;
     this.layers = layers;
     this.#image = image;
     this.#prefixes = [marks];
@@ -132,7 +130,6 @@ export class ErofsLayer implements ReadLayer {
     out.opaque = false;
     out.redirect = undefined;
     out.origin = 0;
-    out.originUuid = '';
     if (!this.#flattened && image.hasXattrs(nid)) this.#readMarks(nid, out);
   }
 

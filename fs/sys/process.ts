@@ -1,7 +1,7 @@
 // What this process is allowed to do: user, capabilities, user namespace, open files. Facts of the process
 // are read once each time they are asked for, never cached: a caller may change them.
 
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { type CFunction, declare, fail } from './libc.js';
 
 const RLIMIT_NOFILE = 7;
@@ -52,6 +52,22 @@ export function hasCapability(bit: number): boolean {
 export function currentUmask(): number {
   const line = /^Umask:\s*([0-7]+)$/m.exec(readFileSync('/proc/thread-self/status', 'utf8'));
   return line?.[1] === undefined ? 0o777 : Number.parseInt(line[1], 8);
+}
+
+/**
+ * The ids that this process's user namespace has numbers for (user_namespaces(7)), as spans; all of them where there
+ * are no such namespaces.
+ */
+export function namespaceIds(
+  kind: 'uid' | 'gid',
+): readonly { readonly first: number; readonly count: number }[] {
+  const path = `/proc/self/${kind}_map`;
+  if (!existsSync(path)) return [{ first: 0, count: 4294967295 }];
+  const lines = readFileSync(path, 'utf8').trim().split('\n');
+  return lines.map((line) => {
+    const [first = '', , count = ''] = line.trim().split(/\s+/);
+    return { first: Number(first), count: Number(count) };
+  });
 }
 
 /** True in the first user namespace, where capabilities count for the whole machine. */

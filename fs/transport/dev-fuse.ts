@@ -34,8 +34,9 @@ class Server {
   readonly ended: Promise<MountEnd>;
 
   constructor(request: MountRequest) {
-    const { stack, mountPoint } = request;
-    const start: ServerStart = { stack, mountPoint, transport: deviceTransport.name };
+    const { stack, mountPoint, owners } = request;
+    const transport = deviceTransport.name;
+    const start: ServerStart = { stack, mountPoint, transport, ...(owners && { owners }) };
     this.#onFault = request.onFault;
     this.#worker = new Worker(new URL('./dev-fuse-worker.js', import.meta.url), { workerData: start });
     const opened = new Deferred<{ readOnly: boolean }>();

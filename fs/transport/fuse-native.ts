@@ -18,8 +18,9 @@ export const fuseNativeTransport: Transport = {
   name: 'fuse-native',
   async start(request) {
     const Binding = await loadBinding();
-    const { stack, mountPoint } = request;
-    const start: ServerStart = { stack, mountPoint, transport: fuseNativeTransport.name };
+    const { stack, mountPoint, owners } = request;
+    const transport = fuseNativeTransport.name;
+    const start: ServerStart = { stack, mountPoint, transport, ...(owners && { owners }) };
     const served = new ServedUnion(start);
     try {
       const mount = new NativeMount(request, served, Binding);

@@ -2,6 +2,7 @@
 
 import { FsError } from '../errno.js';
 import type { StackDescription } from '../layer/open-stack.js';
+import type { OwnerRules } from '../owners/id-map.js';
 import type { ServerFault } from './transport.js';
 
 /** What the thread is started with. */
@@ -9,6 +10,7 @@ export interface ServerStart {
   readonly stack: StackDescription;
   readonly mountPoint: string;
   readonly transport: string;
+  readonly owners?: OwnerRules;
 }
 
 export type ToServer =

@@ -6,6 +6,9 @@ import { EINVAL, FsError } from '../errno.js';
 import type { Filesystem } from '../filesystem.js';
 import { openStack } from '../layer/open-stack.js';
 import { type ByteString, fromBytes } from '../name.js';
+import { IdMap, type OwnerRules } from '../owners/id-map.js';
+import { withOwners } from '../owners/translated.js';
+import { namespaceIds } from '../sys/index.js';
 import { EventStream } from '../union/event.js';
 import { traced } from '../union/trace.js';
 import { Union } from '../union/union.js';
@@ -20,7 +23,10 @@ interface Counting {
 }
 
 export class ServedUnion {
+  /** As the layers have it, owners too. */
   readonly union: Union;
+  /** With the owners that the mount shows. */
+  readonly #shown: Filesystem;
   /** The same, with an event for each request while somebody asks for them. */
   readonly watched: Filesystem;
   readonly #events = new EventStream(EVENTS_KEPT);
@@ -41,12 +47,14 @@ export class ServedUnion {
       close();
       throw error;
     }
-    this.watched = traced(this.union, this.#events);
+    const { uids, gids } = mapsOf(start.owners);
+    this.#shown = withOwners(this.union, uids, gids);
+    this.watched = withOwners(traced(this.union, this.#events), uids, gids);
   }
 
   /** Who is to answer the next request: watching takes time, so it is left out while nobody looks. */
   get filesystem(): Filesystem {
-    return this.#events.requests ? this.watched : this.union;
+    return this.#events.requests ? this.watched : this.#shown;
   }
 
   /** Answers a control request: `{op, ...}`. EINVAL for one that nobody knows. */
@@ -60,6 +68,7 @@ export class ServedUnion {
           readOnly: this.union.readOnly || this.#frozen,
           transport: this.#start.transport,
           stack: this.#start.stack,
+          ...(this.#start.owners && { owners: this.#start.owners }),
           requests: counting.requests,
           counts: counting.counts(),
           lastSeq: this.#events.lastSeq,
@@ -92,6 +101,17 @@ export class ServedUnion {
     const since = 'since' in request && typeof request.since === 'number' ? request.since : 0;
     return { events: this.#events.since(since), lastSeq: this.#events.lastSeq };
   }
+}
+
+/** The maps of a mount that this process makes: its user namespace, and who it is there, are the mount's. */
+function mapsOf({ uids, gids }: OwnerRules = { uids: {}, gids: {} }): {
+  readonly uids: IdMap;
+  readonly gids: IdMap;
+} {
+  return {
+    uids: new IdMap(uids, process.geteuid?.() ?? 0, namespaceIds('uid')),
+    gids: new IdMap(gids, process.getegid?.() ?? 0, namespaceIds('gid')),
+  };
 }
 
 /** Paths cross as base64, because not every path is text. */

@@ -3,6 +3,7 @@
 // for its own mount can wait for ever.
 
 import type { StackDescription } from '../layer/open-stack.js';
+import type { OwnerRules } from '../owners/id-map.js';
 
 export interface MountRequest {
   /** The layers. They are opened, and the upper is taken, before anything is mounted. */
@@ -13,6 +14,8 @@ export interface MountRequest {
   readonly readOnly?: boolean;
   /** Users other than the mounter may use the mount. Ordinary users need `user_allow_other` in /etc/fuse.conf. Default: as root only. */
   readonly allowOther?: boolean;
+  /** Which owners the mount shows. Default: those of the layers, and the mounter where his user namespace has no number for one. */
+  readonly owners?: OwnerRules;
   /** The source column of /proc/mounts; default `mica`. */
   readonly fsname?: string;
   /** The type column shows `fuse.<subtype>`; default `mica`. */

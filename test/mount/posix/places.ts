@@ -32,6 +32,8 @@ export interface Case extends Layers {
   readonly privilege?: string;
   /** Why it cannot hold in a user namespace either: the kernel's rule. */
   readonly namespace?: string;
+  /** Tried in a user namespace alone: elsewhere its root is nobody special. */
+  readonly inNamespace?: true;
   /** A feature of the kernel that it stands on (MICA_WITHOUT). */
   readonly feature?: string;
   /** The layers are made by root, whoever makes the calls. */
@@ -291,7 +293,8 @@ function isThere(feature: string): boolean {
 
 /** The cases that the kernel lets somebody make. */
 function possible(all: readonly Case[], who: Who): readonly Case[] {
-  const cases = all.filter(({ feature }) => feature === undefined || isThere(feature));
+  const there = all.filter(({ feature }) => feature === undefined || isThere(feature));
+  const cases = there.filter(({ inNamespace }) => inNamespace === undefined || who === 'namespace');
   if (who === 'root') return cases.filter(({ foreign }) => foreign !== true);
   const own = cases.filter(({ privilege }) => privilege === undefined);
   return who === 'user' ? own : own.filter(({ namespace }) => namespace === undefined);
