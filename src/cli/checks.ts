@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { release } from 'node:os';
 import { dirname, join } from 'node:path';
-import { FsError, fromText, makeDev, S_IFCHR, sys } from '../../fs/index.js';
+import { FsError, fromText, ID_COUNT, makeDev, S_IFCHR, sys } from '../../fs/index.js';
 import type { Settings } from './settings.js';
 
 export interface Check {
@@ -41,7 +41,7 @@ export async function runChecks(settings: Settings): Promise<readonly Check[]> {
         ? [noStore('why' in store ? store.why : `cannot write ${store.folder}`)]
         : []),
       ...(scratch === undefined ? [] : marks(scratch)),
-      ...(linux ? await features() : []),
+      ...(linux ? [owners(), ...(await features())] : []),
     ];
   } finally {
     if (scratch !== undefined) rmSync(scratch, { recursive: true, force: true });
@@ -234,6 +234,16 @@ function tried(attempt: () => void): string {
     if (error instanceof FsError) return error.message;
     throw error;
   }
+}
+
+/** Which owners of an image a mount of this user can show as they are. */
+function owners(): Check {
+  const check = 'owners';
+  const ids = sys.namespaceIds('uid').reduce((sum, { count }) => sum + count, 0);
+  if (ids === ID_COUNT) return { check, ok: true, why: 'a mount shows all as they are', fix: '' };
+  const numbers = ids === 1 ? 'one id' : `${ids} ids`;
+  const why = `this user namespace has ${numbers}; a mount shows whoever is without one as you`;
+  return { check, ok: true, why, fix: 'mica mount --squash=none shows them as nobody' };
 }
 
 async function features(): Promise<Check[]> {

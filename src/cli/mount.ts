@@ -3,7 +3,9 @@
 
 import { randomBytes } from 'node:crypto';
 import { isKind, StoreError } from '../errors.js';
+import type { FuseOptions } from '../mounts/host-spec.js';
 import type { Driver } from '../mounts/mount.js';
+import { parseIdMap, parseSquash } from '../mounts/owner-words.js';
 import type { MountRow } from '../mounts/table.js';
 import type { Declare } from './commands.js';
 import type { Context } from './context.js';
@@ -19,12 +21,13 @@ interface Words {
   readonly upper?: string;
   readonly work?: string;
   readonly dialect?: string;
+  readonly uidMap?: string;
+  readonly gidMap?: string;
+  readonly squash?: string;
 }
 
 /** Options of later versions; `word` is commander's name for each. */
 const NOT_YET = [
-  { option: '--uid-map <map>', word: 'uidMap' },
-  { option: '--gid-map <map>', word: 'gidMap' },
   { option: '--quota <size>', word: 'quota' },
   { option: '--lower-changes', word: 'lowerChanges' },
   { option: '--stats', word: 'stats' },
@@ -41,7 +44,10 @@ export const declareMount: Declare = (command, act) => {
     .option('--lower <dir:dir>', 'plain folders, topmost first, without a store')
     .option('--upper <dir>', 'where changes to plain folders go')
     .option('--work <dir>', 'an empty folder on the filesystem of --upper')
-    .option('--dialect <name>', 'overlay|wh: how plain folders spell their marks');
+    .option('--dialect <name>', 'overlay|wh: how plain folders spell their marks')
+    .option('--uid-map <map>', 'show the users of the layers as others: LAYERS:SHOWN:COUNT,...')
+    .option('--gid-map <map>', 'the same for groups')
+    .option('--squash <which>', 'unmapped|all|none: which owners are shown as you; default unmapped');
   for (const { option } of NOT_YET) command.option(option, 'not in this version');
   // With --lower the one word is the folder, so the order of the two is settled here and not by commander.
   command.usage('[options] <word> <dir>\n       mica mount [options] --lower <dir:dir> <dir>');
@@ -64,6 +70,18 @@ export const declareMount: Declare = (command, act) => {
 
 function wrong(why: string): StoreError {
   return new StoreError('invalid-argument', 'cannot mount', why, { hint: 'mica mount --help' });
+}
+
+/** Owners are shown as others by a FUSE server alone. */
+function fuseOf(words: Words): { readonly fuse: FuseOptions } | undefined {
+  const { uidMap, gidMap } = words;
+  if (uidMap === undefined && gidMap === undefined && words.squash === undefined) return undefined;
+  const squash = words.squash === undefined ? {} : { squash: parseSquash('--squash', words.squash) };
+  const rules = (word: string, map: string | undefined) => ({
+    ...(map === undefined ? {} : { ranges: parseIdMap(word, map) }),
+    ...squash,
+  });
+  return { fuse: { owners: { uids: rules('--uid-map', uidMap), gids: rules('--gid-map', gidMap) } } };
 }
 
 function assertInThisVersion(words: object): void {
@@ -101,6 +119,7 @@ async function mountFolders(context: Context, dir: string, words: Words): Promis
     transport,
     readOnly: words.readOnly === true,
     settle: words.settle === true,
+    ...(fuseOf(words) ?? {}),
   });
 }
 
@@ -114,6 +133,7 @@ async function mountWord(
   const { meaningOf } = await import('./words.js');
   const { mountSnapshot } = await import('../mounts/mount-snapshot.js');
   const { transport } = context.settings;
+  const owners = fuseOf(words);
   const store = await context.store();
   const what = `cannot mount ${word}`;
   const meant = await meaningOf(store, word, what);
@@ -121,6 +141,7 @@ async function mountWord(
     transport,
     readOnly: words.readOnly === true,
     settle: words.settle === true,
+    ...(owners === undefined ? {} : { driver: 'fuse' as const, ...owners }),
     ...(driverOf(context) ?? {}),
   };
   if (meant.kind === 'key') {

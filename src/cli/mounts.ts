@@ -2,6 +2,7 @@
 
 import { StoreError } from '../errors.js';
 import type { Mount } from '../mounts/mount.js';
+import { ownersText } from '../mounts/owner-words.js';
 import type { ListedMount } from '../mounts/table.js';
 import type { Declare } from './commands.js';
 import { agoText } from './output.js';
@@ -18,13 +19,14 @@ export const declareMounts: Declare = (command, act) => {
         return;
       }
       output.table(
-        ['TARGET', 'KEY', 'DRIVER', 'PID', 'MODE', 'SINCE', 'STATE'],
+        ['TARGET', 'KEY', 'DRIVER', 'PID', 'MODE', 'OWNERS', 'SINCE', 'STATE'],
         mounts.map((mount) => [
           mount.target,
           mount.snapshot?.key ?? '',
           mount.driver,
           mount.driver === 'fuse' ? String(mount.process.pid) : '',
           mount.readOnly ? 'ro' : 'rw',
+          mount.owners === undefined ? '' : ownersText(mount.owners),
           agoText(mount.since),
           mount.state,
         ]),
@@ -35,7 +37,7 @@ export const declareMounts: Declare = (command, act) => {
 
 /** The shape of a mount in JSON. */
 export function mountJson(mount: ListedMount): object {
-  const { target, snapshot, driver, transport, process, readOnly, since, state } = mount;
+  const { target, snapshot, driver, transport, process, readOnly, owners, since, state } = mount;
   return {
     target,
     ...(snapshot === undefined ? {} : { key: snapshot.key }),
@@ -43,6 +45,7 @@ export function mountJson(mount: ListedMount): object {
     ...(transport === undefined ? {} : { transport }),
     pid: process.pid,
     readOnly,
+    ...(owners === undefined ? {} : { owners }),
     since,
     state,
   };

@@ -16,6 +16,12 @@ OPTIONS, separated by commas:
   ro                  nothing can be changed
   userxattr           the marks are user.overlay.* xattrs, even for root
   dialect=overlay|wh  how the layers spell their marks; default wh: files .wh.* count as well
+  uidmapping=MAP      show the users of the layers as others; MAP is LAYERS:SHOWN:COUNT[:LAYERS:SHOWN:COUNT...]
+  gidmapping=MAP      the same for groups
+  squash=unmapped|all|none
+                      which owners are shown as the mounter; default unmapped: those that have no number here
+  squash_to_root, squash_to_uid=UID, squash_to_gid=GID
+                      all owners are shown as this one
 Every other option is ignored with a line on stderr.
 
   -f         stay in the foreground until the mount ends
@@ -53,7 +59,12 @@ async function run(words: Words): Promise<void> {
   const stack = await stackOf(words);
   const state = await stateFolder();
   for (const line of new MountTable(state).sweep()) process.stderr.write(`mica-overlayfs: ${line}\n`);
-  const fuse: FuseOptions = { subtype: 'mica-overlayfs', fsname: words.source ?? 'mica-overlayfs' };
+  const owners = words.owners === undefined ? {} : { owners: words.owners };
+  const fuse: FuseOptions = {
+    ...owners,
+    subtype: 'mica-overlayfs',
+    fsname: words.source ?? 'mica-overlayfs',
+  };
   const { target } = await mountStack(stack, words.target, {
     driver: 'fuse',
     state,

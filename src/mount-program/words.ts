@@ -1,7 +1,9 @@
 // The command line of fuse-overlayfs, as podman, buildah, mount(8) and people type it. What this program does not
 // know it ignores with a line on stderr, as fuse-overlayfs does: engines pass words that are newer than either.
 
+import type { IdRules, OwnerRules } from '../../fs/index.js';
 import { StoreError } from '../errors.js';
+import { parseId, parseIdMap, parseSquash } from '../mounts/owner-words.js';
 
 export interface Words {
   readonly help: boolean;
@@ -18,6 +20,8 @@ export interface Words {
   readonly settle: boolean;
   /** The marks of the layers are spelled `user.overlay.`, as the kernel's option of this name has it. */
   readonly userXattr: boolean;
+  /** Which owners the mount shows; undefined if nothing was said about it. */
+  readonly owners: OwnerRules | undefined;
   /** What stands in /proc/mounts as the source. */
   readonly source: string | undefined;
   /** The mount point; undefined if none was typed. */
@@ -52,6 +56,7 @@ interface Parsed {
   dialect: 'overlay' | 'wh' | undefined;
   settle: boolean;
   userXattr: boolean;
+  owners: OwnerRules | undefined;
 }
 
 /** Takes the words apart. invalid-argument for an option whose value is missing or wrong. */
@@ -64,6 +69,7 @@ export function parseWords(argv: readonly string[]): Words {
     dialect: undefined,
     settle: false,
     userXattr: false,
+    owners: undefined,
   };
   const flags = new Set<string>();
   const ignored: string[] = [];
@@ -123,6 +129,26 @@ function takeOption(option: string, options: Parsed, ignored: string[]): void {
     case 'userxattr':
       options.userXattr = true;
       return;
+    case 'uidmapping':
+      addOwners(options, { uids: { ranges: parseIdMap(name, value) } });
+      return;
+    case 'gidmapping':
+      addOwners(options, { gids: { ranges: parseIdMap(name, value) } });
+      return;
+    case 'squash': {
+      const squash = parseSquash(name, value);
+      addOwners(options, { uids: { squash }, gids: { squash } });
+      return;
+    }
+    case 'squash_to_root':
+      addOwners(options, { uids: squashedTo(0), gids: squashedTo(0) });
+      return;
+    case 'squash_to_uid':
+      addOwners(options, { uids: squashedTo(parseId(name, value)) });
+      return;
+    case 'squash_to_gid':
+      addOwners(options, { gids: squashedTo(parseId(name, value)) });
+      return;
     case 'dialect':
       if (value !== 'overlay' && value !== 'wh') throw wrong(option, 'a dialect is overlay or wh');
       options.dialect = value;
@@ -130,6 +156,17 @@ function takeOption(option: string, options: Parsed, ignored: string[]): void {
     default:
       if (!SILENT.has(option)) ignored.push(option);
   }
+}
+
+function squashedTo(id: number): IdRules {
+  return { squash: 'all', squashTo: id };
+}
+
+function addOwners(options: Parsed, { uids, gids }: Partial<OwnerRules>): void {
+  options.owners = {
+    uids: { ...options.owners?.uids, ...uids },
+    gids: { ...options.owners?.gids, ...gids },
+  };
 }
 
 function folder(name: string, value: string): string {

@@ -1,6 +1,6 @@
 // What a mount host is told: everything it serves and notes down, as data that crosses a process boundary.
 
-import type { StackDescription } from '../../fs/index.js';
+import type { OwnerRules, StackDescription } from '../../fs/index.js';
 import type { MountedSnapshot, MountRow } from './table.js';
 
 export interface HostSpec {
@@ -21,6 +21,7 @@ export interface HostSpec {
 }
 
 export interface FuseOptions {
+  readonly owners?: OwnerRules;
   readonly allowOther?: boolean;
   readonly dev?: boolean;
   readonly suid?: boolean;

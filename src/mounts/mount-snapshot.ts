@@ -97,6 +97,10 @@ export async function mountStack(
   options: MountOptions,
   snapshot?: MountedSnapshot,
 ): Promise<MountRow> {
+  if (options.driver !== 'fuse' && options.fuse?.owners !== undefined) {
+    const why = `the driver ${options.driver} shows owners as they are stored`;
+    throw new StoreError('unsupported', `cannot mount at ${target}`, why, { hint: 'use --driver fuse' });
+  }
   const table = new MountTable(options.state);
   const place = checkMountPoint(target, stack, table);
   if (stack.upper !== undefined) assertFree(stack.upper.path, place, table);

@@ -99,6 +99,7 @@ function rowOf(
     transport: running.transport,
     process: markOf(process.pid),
     readOnly: running.readOnly,
+    ...(spec.options?.owners === undefined ? {} : { owners: spec.options.owners }),
     since: timeNow(),
     socket: table.socketFor(spec.target),
     ...(spec.log === undefined ? {} : { log: spec.log }),

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join, sep } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { FsError, fromText, sys } from '../../fs/index.js';
+import { FsError, fromText, type OwnerRules, sys } from '../../fs/index.js';
 import { StoreError } from '../errors.js';
 import type { Driver } from './mount.js';
 import { type MountPoint, mountAt, readMounts } from './mountinfo.js';
@@ -34,6 +34,8 @@ export interface MountRow {
   /** The server of a FUSE mount; the process that mounted, which has ended, for the kernel's. */
   readonly process: ProcessMark;
   readonly readOnly: boolean;
+  /** What its owners are shown as, where that was asked for. */
+  readonly owners?: OwnerRules;
   /** RFC 3339 with nanoseconds. */
   readonly since: string;
   /** The control socket of a FUSE mount. */

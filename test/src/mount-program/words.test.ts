@@ -51,9 +51,41 @@ describe('the command line of fuse-overlayfs', () => {
     });
   });
 
+  it('takes maps of owners as podman passes them, with a colon in front', () => {
+    const { owners } = parseWords([
+      '-o',
+      'lowerdir=/a,uidmapping=:0:1:1000:1000:0:1,gidmapping=0:1000:1',
+      '/m',
+    ]);
+    expect(owners).toEqual({
+      uids: {
+        ranges: [
+          { stored: 0, shown: 1, count: 1000 },
+          { stored: 1000, shown: 0, count: 1 },
+        ],
+      },
+      gids: { ranges: [{ stored: 0, shown: 1000, count: 1 }] },
+    });
+    expect(() => parseWords(['-o', 'uidmapping=0:1', '/m'])).toThrow('cannot use uidmapping 0:1: ');
+  });
+
+  it('takes who all owners are squashed to, users and groups apart', () => {
+    const ownersOf = (options: string) => parseWords(['-o', options, '/m']).owners;
+    expect(ownersOf('ro')).toBeUndefined();
+    const root = { squash: 'all', squashTo: 0 };
+    expect(ownersOf('squash_to_root')).toEqual({ uids: root, gids: root });
+    expect(ownersOf('squash_to_uid=7')).toEqual({ uids: { squash: 'all', squashTo: 7 }, gids: {} });
+    expect(ownersOf('squash_to_gid=8,squash_to_uid=7')).toEqual({
+      uids: { squash: 'all', squashTo: 7 },
+      gids: { squash: 'all', squashTo: 8 },
+    });
+    expect(ownersOf('squash=none')).toEqual({ uids: { squash: 'none' }, gids: { squash: 'none' } });
+    expect(() => ownersOf('squash_to_uid=me')).toThrow("cannot use squash_to_uid: 'me' is no id");
+  });
+
   it('every unknown word is ignored and named', () => {
-    const words = parseWords(['-s', '--bogus', '-o', 'private,uidmapping=:0:1:1', '/m']);
-    expect(words.ignored).toEqual(['-s', '--bogus', 'private', 'uidmapping=:0:1:1']);
+    const words = parseWords(['-s', '--bogus', '-o', 'private,fast_ino=1', '/m']);
+    expect(words.ignored).toEqual(['-s', '--bogus', 'private', 'fast_ino=1']);
     expect(words.target).toBe('/m');
   });
 
