@@ -2,7 +2,7 @@
 // layer's root, so no symlink of the layer is followed and no path is walked twice. How marks are spelled is
 // known to marks.ts and dir-marks.ts; the writable side is dir-upper.ts.
 
-import { EINVAL, ENOENT, EPERM, FsError, isErrno } from '../errno.js';
+import { EACCES, EINVAL, ENOENT, EPERM, FsError, isErrno } from '../errno.js';
 import type { StatFs } from '../filesystem.js';
 import { S_IFCHR, S_IFMT } from '../mode.js';
 import { type ByteString, toText } from '../name.js';
@@ -21,6 +21,7 @@ import {
   openAt,
   reopen,
   statAt,
+  statFd,
   statfsFd,
 } from '../sys/index.js';
 import { DirFile } from './dir-file.js';
@@ -88,8 +89,21 @@ export class DirLayer implements ReadLayer {
     const folder = this.folders.get(dir);
     if (folder === undefined) return false;
     if (this.rules.dialect === 'wh') return this.#lookupWh(folder, name, out);
+    if (name === '.') return this.#lookupItself(folder, out);
     if (!statAt(folder, name, out.attr)) return false;
     readMarks(this.rules, folder, name, out);
+    return true;
+  }
+
+  /** A folder of others may be closed (mode 0700): what it is can then be seen, and '.' in it cannot. */
+  #lookupItself(folder: number, out: LayerEntry): boolean {
+    statFd(folder, out.attr);
+    try {
+      readMarks(this.rules, folder, '.', out);
+    } catch (error) {
+      if (!isErrno(error, EACCES)) throw error;
+      readMarks(this.rules, folder, undefined, out);
+    }
     return true;
   }
 
@@ -98,7 +112,9 @@ export class DirLayer implements ReadLayer {
     if (dialect === 'wh' || overrides) return this.lookup(dir, name, out);
     assertComponent(name);
     const folder = this.folders.get(dir);
-    if (folder === undefined || !statAt(folder, name, out.attr)) return false;
+    if (folder === undefined) return false;
+    if (name === '.') statFd(folder, out.attr);
+    else if (!statAt(folder, name, out.attr)) return false;
     clearMarks(this.rules, out);
     return true;
   }
@@ -146,7 +162,12 @@ export class DirLayer implements ReadLayer {
   }
 
   protected holdFd(dir: ByteString, name: ByteString): number {
-    return this.#openName(dir, name, O_PATH);
+    try {
+      return this.#openName(dir, name, O_PATH);
+    } catch (error) {
+      if (name !== '.' || !isErrno(error, EACCES)) throw error;
+      return this.#openFolder(dir, O_PATH);
+    }
   }
 
   #openName(dir: ByteString, name: ByteString, flags: number): number {

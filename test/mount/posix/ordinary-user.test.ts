@@ -9,6 +9,20 @@ const FOREIGN = `
   ln -s file mine/link; mkfifo mine/fifo
 `;
 
+/** cap_net_raw=ep */
+const CAPABILITY = '0x0100000200200000000000000000000000000000';
+
+const KINDS = `
+  chown 65534:65534 .; mkdir mine theirs mine/empty mine/full; chown 65534:65534 mine; touch mine/full/x theirs/x
+  echo -n root > mine/file; echo -n own > own; chown 65534:65534 own; cp /bin/true mine/suid; chmod 4755 mine/suid
+  mknod mine/dev c 1 3; mknod mine/blk b 7 300; mkdir folder folder/sub; touch folder/sub/f folder/theirs
+  chown 65534:65534 folder folder/sub; mkdir closed; touch closed/x; chmod 0700 closed
+  echo -n acl > mine/acl; setfacl -m u:65534:rw mine/acl
+  echo -n cap > mine/cap; chmod 0777 mine/cap; setfattr -n security.capability -v ${CAPABILITY} mine/cap
+  mkdir shared; setfacl -m u:65534:rwx,d:u:65534:rwx,d:g::rx shared
+  mkdir sgid; chown 0:65534 sgid; chmod 2775 sgid
+`;
+
 subject('an ordinary user among the files of others', [
   {
     name: 'what others own is shown with its owner and mode, and stays theirs',
@@ -93,6 +107,98 @@ subject('an ordinary user among the files of others', [
       list mine => again,d,moved,secret
       lstat fifo type => p
       readlink link => file
+    `,
+  },
+  {
+    name: 'things of others of every kind are moved as far as their folders allow, with all that they are',
+    foreign: true,
+    bottom: KINDS,
+    calls: `
+      rename mine/empty mine/empty2
+      rename mine/empty2 empty => EACCES | 0
+      rename mine/full mine/full2
+      list mine/full2 => x
+      rename mine/file own exchange
+      get own => root
+      get mine/file => own
+      rename mine/dev dev
+      rename mine/blk mine/blk2
+      rename mine/suid suid
+      rename folder folder2
+      rename folder2/sub sub
+      rename theirs theirs2
+      rename closed closed2
+      rename closed2 mine/closed => EACCES | 0
+      open 1 path closed2 => 0 | ENOENT
+      stat #1 mode => 0700 | EBADF
+      list theirs2 => x
+      remount
+      lstat dev type rdev uid => c 1,3 0
+      lstat mine/blk2 type rdev uid => b 7,300 0
+      open 0 r dev => EACCES | 0
+      stat suid mode uid => 4755 0
+      list folder2 => theirs
+      list sub => f
+      list theirs2 => x
+      stat theirs2 mode uid => 0755 0
+      get own => root
+    `,
+  },
+  {
+    name: 'things of others of every kind are removed as far as their folders allow',
+    foreign: true,
+    bottom: KINDS,
+    calls: `
+      rmdir mine/empty
+      rmdir mine/full => ENOTEMPTY
+      unlink mine/dev
+      unlink mine/suid
+      unlink mine/acl
+      unlink folder/theirs
+      unlink folder/sub/f
+      rmdir folder/sub
+      rmdir folder
+      rmdir theirs => ENOTEMPTY
+      list mine => blk,cap,file,full
+      remount
+      list mine => blk,cap,file,full
+      lstat folder mode => ENOENT
+    `,
+  },
+  {
+    name: 'what others permit by ACL, group and capability is done, and theirs stays theirs',
+    foreign: true,
+    bottom: KINDS,
+    calls: `
+      open 0 w,append mine/acl
+      write 0 more => 4
+      get mine/acl => aclmore
+      stat mine/acl uid mode => 0 0664
+      put mine/cap new
+      getxattr mine/cap security.capability => ENODATA
+      get mine/cap => new
+      stat mine/cap uid mode => 0 0777
+      put shared/new text
+      stat shared/new uid mode => 65534 0644 | 0 0644
+      mkdir shared/d 0755
+      put sgid/new text
+      mkdir sgid/d 0755
+      stat sgid/d mode gid => 2755 65534 | 2755 0
+      stat sgid/new gid => 65534 | 0
+      chown own 0 -1 => EPERM | 0
+      chown own -1 0 => EPERM | 0
+      chown own -1 5 => EPERM | EINVAL
+      mknod nul c 0600 1 3 => EPERM
+      open 2 rw,tmpfile mine 0600
+      write 2 text => 4
+      flock 2 ex
+      list closed => EACCES
+      remount
+      get mine/acl => aclmore
+      stat mine/acl uid mode => 0 0664
+      stat mine/cap uid mode => 0 0777
+      stat sgid/d mode gid => 2755 65534 | 2755 0
+      put shared/d/new text
     `,
   },
   {
