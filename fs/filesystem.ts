@@ -152,8 +152,17 @@ export interface Filesystem {
   link(node: NodeId, newParent: NodeId, newName: ByteString, out: Entry): void;
   unlink(parent: NodeId, name: ByteString): void;
   rmdir(parent: NodeId, name: ByteString): void;
-  /** rename(2) and renameat2(2); EINVAL for flags other than RENAME_*, and for a folder moved into itself. */
-  rename(parent: NodeId, name: ByteString, newParent: NodeId, newName: ByteString, flags: number): void;
+  /**
+   * rename(2) and renameat2(2); EINVAL for flags other than RENAME_*, and for a folder moved into itself. Returns the
+   * folders that are in another folder now: what was listed of them says '..' of the old one.
+   */
+  rename(
+    parent: NodeId,
+    name: ByteString,
+    newParent: NodeId,
+    newName: ByteString,
+    flags: number,
+  ): readonly NodeId[];
 
   /** Creates (or, without O_EXCL, opens) a regular file; both the entry and the handle count. */
   create(parent: NodeId, name: ByteString, mode: number, flags: number, caller: Caller, out: Entry): Handle;

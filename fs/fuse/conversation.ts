@@ -25,6 +25,8 @@ export class Conversation {
   readonly reply = new Reply(MAX_WRITE + HEADROOM);
   /** Filled anew by each handler that needs one. */
   readonly entry = new Entry();
+  /** Nodes of which the kernel is to drop what it keeps, as soon as the reply is out. */
+  readonly stale: NodeId[] = [];
   readonly visitPlus = this.reply.direntPlus(this.entry);
   /** The minor version that both sides speak; 0 before INIT. */
   minor = 0;

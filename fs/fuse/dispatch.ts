@@ -85,6 +85,16 @@ export class Dispatcher {
     return reply.finish(request, 0, outcome);
   }
 
+  /**
+   * What the kernel must be told without having asked, one message a call: its bytes in `replyBytes`, 0 when there is
+   * no more. To be called when the reply is out, because both are made in one place.
+   */
+  notice(): number {
+    const { reply, stale } = this.#talk;
+    const node = stale.pop();
+    return node === undefined ? 0 : reply.invalidation(node);
+  }
+
   #outcome(known: Operation): Outcome {
     try {
       if (this.#talk.request.bodyLength < known.body) return -EINVAL;

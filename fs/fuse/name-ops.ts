@@ -71,7 +71,7 @@ export function rename2(talk: Conversation): Outcome {
 }
 
 function renameWith(
-  { filesystem, request }: Conversation,
+  { filesystem, request, stale }: Conversation,
   newParentAt: number,
   namesAt: number,
   flags: number,
@@ -79,6 +79,8 @@ function renameWith(
   const newParent = request.u64(newParentAt);
   const name = request.name(namesAt);
   const newName = request.name(request.next);
-  filesystem.rename(request.node, name, newParent, newName, flags);
+  const moved = filesystem.rename(request.node, name, newParent, newName, flags);
+  // The kernel keeps listings, and drops that of a moved folder for no change but those within it.
+  for (const node of moved) stale.push(node);
   return 0;
 }

@@ -4,14 +4,16 @@
 
 import { Buffer } from 'node:buffer';
 import { EIO, FsError } from '../errno.js';
-import type { Attr, Entry, Timestamp } from '../filesystem.js';
+import type { Attr, Entry, NodeId, Timestamp } from '../filesystem.js';
 import { devMajor, devMinor, direntType } from '../mode.js';
 import type { ByteString } from '../name.js';
 import {
+  FUSE_NOTIFY_INVAL_INODE,
   fuse_attr,
   fuse_attr_out,
   fuse_dirent,
   fuse_entry_out,
+  fuse_notify_inval_inode_out,
   fuse_out_header,
   fuse_statx_out,
   STATX_BASIC_STATS,
@@ -55,6 +57,19 @@ export class Reply {
     this.#words[fuse_out_header.error >> 2] = error;
     this.#words[fuse_out_header.unique >> 2] = request.uniqueLow;
     this.#words[(fuse_out_header.unique >> 2) + 1] = request.uniqueHigh;
+    return length;
+  }
+
+  /** A notification of its own: the kernel is to drop data, listing and attributes of a node. Returns its length. */
+  invalidation(node: NodeId): number {
+    const length = HEADER + fuse_notify_inval_inode_out.size;
+    this.zero(0, fuse_notify_inval_inode_out.size);
+    this.u64(fuse_notify_inval_inode_out.ino, node);
+    this.#words[fuse_out_header.len >> 2] = length;
+    this.#words[fuse_out_header.error >> 2] = FUSE_NOTIFY_INVAL_INODE;
+    // What answers no request has none.
+    this.#words[fuse_out_header.unique >> 2] = 0;
+    this.#words[(fuse_out_header.unique >> 2) + 1] = 0;
     return length;
   }
 

@@ -39,6 +39,10 @@ export function serve(options: SessionOptions): SessionEnd {
     if (length > 0) {
       const end = answer(device, dispatcher, dispatcher.dispatch(length));
       if (end !== undefined) return end;
+      for (let notice = dispatcher.notice(); notice > 0; notice = dispatcher.notice()) {
+        // ENOENT: the kernel keeps nothing of the node. A mount that has ended says so at the next read.
+        writeFrom(device, dispatcher.replyBytes, 0, notice);
+      }
       if (!live && dispatcher.initialized) {
         live = true;
         options.onLive();

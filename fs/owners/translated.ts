@@ -118,8 +118,14 @@ class TranslatedFilesystem implements Filesystem {
     this.#inner.rmdir(parent, name);
   }
 
-  rename(parent: NodeId, name: ByteString, newParent: NodeId, newName: ByteString, flags: number): void {
-    this.#inner.rename(parent, name, newParent, newName, flags);
+  rename(
+    parent: NodeId,
+    name: ByteString,
+    newParent: NodeId,
+    newName: ByteString,
+    flags: number,
+  ): readonly NodeId[] {
+    return this.#inner.rename(parent, name, newParent, newName, flags);
   }
 
   create(parent: NodeId, name: ByteString, mode: number, flags: number, caller: Caller, out: Entry): Handle {

@@ -2,7 +2,7 @@
 // would else lose or gain lower content at their new place; the move itself is one step of the upper.
 
 import { EEXIST, EINVAL, EISDIR, ENOENT, ENOTDIR, ENOTEMPTY, FsError } from '../errno.js';
-import { RENAME_EXCHANGE, RENAME_NOREPLACE } from '../filesystem.js';
+import { type NodeId, RENAME_EXCHANGE, RENAME_NOREPLACE } from '../filesystem.js';
 import { assertName, type ByteString, joinPath } from '../name.js';
 import { assertLiveFolder } from './access.js';
 import { ensureUpper } from './copy-up.js';
@@ -31,7 +31,7 @@ export function rename(
   newParent: Inode,
   newName: ByteString,
   flags: number,
-): void {
+): readonly NodeId[] {
   stack.writable();
   const exchange = flags === RENAME_EXCHANGE;
   if (flags !== 0 && flags !== RENAME_NOREPLACE && !exchange) throw new FsError(EINVAL, 'rename');
@@ -50,15 +50,25 @@ export function rename(
       if (target !== undefined && isWithin(parent, target.inode)) {
         throw new FsError(exchange ? EINVAL : ENOTEMPTY, 'rename');
       }
-      if (target?.inode === source.inode) return;
+      if (target?.inode === source.inode) return NONE;
       if (target !== undefined && exchange) exchangeNames(stack, source, target);
       else move(stack, source, newParent, newName, target);
+      return parent === newParent ? NONE : foldersOf(source.inode, exchange ? target?.inode : undefined);
     } finally {
       if (target !== undefined) stack.table.unpin(target.inode);
     }
   } finally {
     stack.table.unpin(source.inode);
   }
+}
+
+const NONE: readonly NodeId[] = [];
+
+function foldersOf(one: Inode, other: Inode | undefined): readonly NodeId[] {
+  const nodes: NodeId[] = [];
+  if (one.isFolder) nodes.push(one.node);
+  if (other?.isFolder) nodes.push(other.node);
+  return nodes;
 }
 
 function side(stack: Stack, parent: Inode, name: ByteString): Side | undefined {

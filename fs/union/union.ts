@@ -187,8 +187,14 @@ export class Union implements Filesystem {
     rmdir(this.#stack, this.#get(parent), name);
   }
 
-  rename(parent: NodeId, name: ByteString, newParent: NodeId, newName: ByteString, flags: number): void {
-    rename(this.#stack, this.#get(parent), name, this.#get(newParent), newName, flags);
+  rename(
+    parent: NodeId,
+    name: ByteString,
+    newParent: NodeId,
+    newName: ByteString,
+    flags: number,
+  ): readonly NodeId[] {
+    return rename(this.#stack, this.#get(parent), name, this.#get(newParent), newName, flags);
   }
 
   create(parent: NodeId, name: ByteString, mode: number, flags: number, caller: Caller, out: Entry): Handle {

@@ -485,6 +485,18 @@ function bound(wire: Wire): { send: (bytes: Uint8Array) => string; asked: () => 
   return { send: (bytes) => wire.send(bytes), asked: () => wire.asked() };
 }
 
+describe('a folder that moves to another', () => {
+  it('makes the kernel drop its listing, once the reply is out', () => {
+    const wire = new Wire();
+    wire.send(request(12, 1, le64(5) + text('folder') + text('new')));
+    const header = le32(40) + le32(2) + le64(0);
+    expect(wire.notices()).toEqual([header + le64(9) + le64(0) + le64(0)]);
+    expect(wire.notices()).toEqual([]);
+    wire.send(request(12, 1, le64(5) + text('file') + text('new')));
+    expect(wire.notices()).toEqual([]);
+  });
+});
+
 describe('trusted xattrs', () => {
   it('are listed to root only', () => {
     const wire = new Wire();

@@ -75,6 +75,15 @@ export class Wire {
     return Buffer.from(this.dispatcher.replyBytes.subarray(0, length)).toString('hex');
   }
 
+  /** What the kernel is told without having asked, as hex. */
+  notices(): string[] {
+    const notices: string[] = [];
+    for (let length = this.dispatcher.notice(); length > 0; length = this.dispatcher.notice()) {
+      notices.push(Buffer.from(this.dispatcher.replyBytes.subarray(0, length)).toString('hex'));
+    }
+    return notices;
+  }
+
   /** What the filesystem was asked since the last time. */
   asked(): string[] {
     return this.filesystem.calls.splice(0);

@@ -102,8 +102,9 @@ export class RecordingFilesystem implements Filesystem {
   rmdir(parent: number, name: string): void {
     this.#did('rmdir', parent, name);
   }
-  rename(parent: number, name: string, newParent: number, newName: string, flags: number): void {
+  rename(parent: number, name: string, newParent: number, newName: string, flags: number): readonly number[] {
     this.#did('rename', parent, name, newParent, newName, flags);
+    return name === 'folder' ? [9] : [];
   }
   create(parent: number, name: string, mode: number, flags: number, caller: Caller, out: Entry): number {
     this.#did('create', parent, name, mode.toString(8), flags.toString(8), caller);

@@ -136,6 +136,26 @@ subject('identity of files', [
     `,
   },
   {
+    name: 'a listing gives a folder and the one above it their numbers, also after the folder was moved',
+    bottom: 'mkdir a a/sub b; touch a/sub/x',
+    lower: 'mkdir own own/sub',
+    calls: `
+      list a/sub => x
+      list own/sub =>
+      rename a/sub b/sub
+      list b/sub => x
+      rename own/sub a/own
+      list a/own =>
+      rename b/sub a/own exchange
+      list a/own => x
+      list b/sub =>
+      remount
+      list a/own => x
+      list b/sub =>
+      list . => a,b,own
+    `,
+  },
+  {
     name: 'everything has one device, and no two files of two lower filesystems have one number',
     bottom: 'for i in $(seq 200); do touch b$i; done; mkdir d',
     lower: 'for i in $(seq 200); do touch a$i; done; mkdir d',

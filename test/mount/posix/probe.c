@@ -219,13 +219,13 @@ static void list(const char *without) {
   char *names[4096];
   int n = 0;
   for (struct dirent *entry; (errno = 0, entry = readdir(dir)) && n < 4096;) {
-    if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..")) continue;
+    bool dots = !strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..");
     if (without && !strcmp(entry->d_name, without)) continue;
     struct stat st;
     if (fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0) printf("listed-but-%s:", strerrorname_np(errno));
     else if (st.st_ino != entry->d_ino) printf("d_ino-differs:");
     else if (entry->d_type != st.st_mode >> 12) printf("d_type-differs:");
-    names[n++] = strdup(entry->d_name);
+    if (!dots) names[n++] = strdup(entry->d_name);
   }
   if (errno) { failed(); return; }
   closedir(dir);
