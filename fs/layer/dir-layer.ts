@@ -30,7 +30,7 @@ import { clearMarks, type LayerRules, readMarks } from './dir-marks.js';
 import { DirNode } from './dir-node.js';
 import { FolderCache } from './folder-cache.js';
 import type { Dialect, LayerEntry, LayerFile, LayerVisitor, MarkPrefix, ReadLayer } from './layer.js';
-import { isMarkFile, WH_PREFIX } from './marks.js';
+import { isMarkFile, mayHaveWhiteoutFile, WH_PREFIX } from './marks.js';
 import { countsSubfolders, hasOverrides } from './upper-rules.js';
 
 export interface LowerDirOptions {
@@ -202,7 +202,8 @@ export class DirLayer implements ReadLayer {
       if (name === '.' && folder === this.root) out.attr.nlink = 1;
       return true;
     }
-    if (name === '.' || !statAt(folder, WH_PREFIX + name, out.attr)) return false;
+    if (name === '.' || !mayHaveWhiteoutFile('wh', name)) return false;
+    if (!statAt(folder, WH_PREFIX + name, out.attr)) return false;
     // Whatever its spelling, a whiteout shows the attributes of one.
     out.attr.mode = S_IFCHR | (out.attr.mode & ~S_IFMT);
     out.attr.rdev = 0;

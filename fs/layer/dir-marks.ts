@@ -12,6 +12,7 @@ import {
   isReservedXattr,
   MICA_INO,
   markOf,
+  mayHaveWhiteoutFile,
   OPAQUE,
   ORIGIN,
   OVERRIDE_NAMES,
@@ -126,7 +127,8 @@ const NO_BYTES = new Uint8Array(0);
 /** A whiteout file speaks of the layers below: a folder beside its own whiteout hides what they hold. */
 function hasOpaqueFile(fd: number, name: ByteString | undefined): boolean {
   if (name === undefined) return statAt(fd, WH_OPAQUE, probe);
-  return statAt(fd, `${name}/${WH_OPAQUE}`, probe) || (name !== '.' && statAt(fd, WH_PREFIX + name, probe));
+  if (statAt(fd, `${name}/${WH_OPAQUE}`, probe)) return true;
+  return name !== '.' && mayHaveWhiteoutFile('wh', name) && statAt(fd, WH_PREFIX + name, probe);
 }
 
 /** True if xattr whiteouts lie inside the folder (opaque = "x"), so that its files must be looked at one by one. */

@@ -38,7 +38,7 @@ import type {
   WritableNode,
   WriteLayer,
 } from './layer.js';
-import { isMarkFile, WH_PREFIX } from './marks.js';
+import { isMarkFile, mayHaveWhiteoutFile, WH_PREFIX } from './marks.js';
 import { type UpperRules, upperRules } from './upper-rules.js';
 import { type Holder, WorkFolder } from './work-folder.js';
 
@@ -172,7 +172,7 @@ export class UpperDir extends DirLayer implements WriteLayer {
   unlink(dir: ByteString, name: ByteString): void {
     assertName(name);
     const from = this.folder(dir);
-    const file = this.rules.dialect === 'wh' && unlinkAtIfAny(from, WH_PREFIX + name);
+    const file = mayHaveWhiteoutFile(this.rules.dialect, name) && unlinkAtIfAny(from, WH_PREFIX + name);
     if (!unlinkAtIfAny(from, name) && !file) throw new FsError(ENOENT, 'unlink');
   }
 
@@ -285,12 +285,13 @@ export class UpperDir extends DirLayer implements WriteLayer {
     assertName(name);
     if (this.rules.dialect !== 'wh') return;
     if (isMarkFile('wh', name)) throw new FsError(EINVAL, 'name of a whiteout file');
-    if (!replace && statAt(to, WH_PREFIX + name, this.#attr)) throw new FsError(EEXIST, 'publish');
+    if (replace || !mayHaveWhiteoutFile('wh', name)) return;
+    if (statAt(to, WH_PREFIX + name, this.#attr)) throw new FsError(EEXIST, 'publish');
   }
 
   #settle(to: number, dir: ByteString, name: ByteString, replaced: boolean): void {
     if (!replaced) return;
-    if (this.rules.dialect === 'wh') unlinkAtIfAny(to, WH_PREFIX + name);
+    if (mayHaveWhiteoutFile(this.rules.dialect, name)) unlinkAtIfAny(to, WH_PREFIX + name);
     this.#forget(joinPath(dir, name));
   }
 }

@@ -20,6 +20,8 @@ export const MICA_INO = 'mica.ino';
 
 /** Files of the dialect `wh`: a whiteout of NAME is `.wh.NAME`; names after `.wh..wh.` are AUFS's own. */
 export const WH_PREFIX = '.wh.';
+/** The longest name that a file `.wh.NAME` can speak of: names have up to 255 bytes (NAME_MAX). */
+const WH_NAME_MAX = 255 - WH_PREFIX.length;
 export const WH_OPAQUE = '.wh..wh..opq';
 
 export const OVERRIDE_STAT = 'user.containers.override_stat';
@@ -42,6 +44,11 @@ export function markName(prefix: MarkPrefix, mark: string): ByteString {
 /** True if a file of this name cannot be an ordinary one. */
 export function isMarkFile(dialect: Dialect, name: ByteString): boolean {
   return dialect === 'wh' && name.startsWith(WH_PREFIX);
+}
+
+/** True if a whiteout of this name may lie beside it as a file `.wh.NAME`; the kernel refuses a longer name. */
+export function mayHaveWhiteoutFile(dialect: Dialect, name: ByteString): boolean {
+  return dialect === 'wh' && name.length <= WH_NAME_MAX;
 }
 
 /** The mark that an xattr of a layer spells, or undefined if it is an ordinary (or escaped) one. */

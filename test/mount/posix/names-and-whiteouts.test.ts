@@ -290,6 +290,7 @@ subject('names and whiteouts', [
   },
   {
     name: 'names with the prefix of archive whiteouts are ordinary names',
+    dialect: 'overlay',
     bottom: 'echo -n f > f; mkdir d; echo -n g > d/g; echo -n low > .wh.low',
     lower: 'mkdir d; touch d/h',
     calls: `
@@ -306,6 +307,38 @@ subject('names and whiteouts', [
       unlink .wh.low
       list . => .wh.d,.wh.g,d,f
       get d/g => g
+    `,
+  },
+  {
+    name: 'under the dialect wh, no name begins like a mark, and the marks of the layers hide what is below them',
+    dialect: 'wh',
+    bottom: 'mkdir d o; touch gone stays d/gone d/stays o/gone',
+    lower: 'mkdir d o; touch .wh.gone d/.wh.gone o/.wh..wh..opq o/new',
+    calls: `
+      list . => d,o,stays
+      list d => stays
+      list o => new
+      lstat gone => ENOENT
+      lstat .wh.gone => ENOENT
+      put .wh.stays text => EINVAL
+      mkdir .wh.stays => EINVAL
+      symlink x .wh.stays => EINVAL
+      mknod .wh.stays p => EINVAL
+      link stays .wh.stays => EINVAL
+      rename stays .wh.stays => EINVAL
+      rename d d/.wh.x => EINVAL
+      put d/.wh..wh..opq text => EINVAL
+      unlink .wh.gone => ENOENT
+      put gone new
+      unlink stays
+      remount
+      get gone => new
+      list . => d,gone,o
+      list d => stays
+      list o => new
+      unlink gone
+      remount
+      list . => d,o
     `,
   },
   {
