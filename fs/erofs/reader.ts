@@ -41,11 +41,11 @@ export type XattrVisitor = (name: ByteString, value: Uint8Array) => void;
 
 export class ImageReader {
   readonly root: number;
-  readonly #bytes: Buffer;
-  readonly #words: Uint32Array;
-  readonly #halves: Uint16Array;
+  #bytes: Buffer;
+  #words: Uint32Array;
+  #halves: Uint16Array;
   /** Bytes of the image proper. */
-  readonly #length: number;
+  #length: number;
   readonly #sharedAt: number;
   /** Of the folder that `#open` opened: whole blocks, where they begin, and the tail. */
   #full = 0;
@@ -70,6 +70,14 @@ export class ImageReader {
     this.#sharedAt = this.#words[word + 11]! * BLOCK;
     this.root = this.#halves[SUPERBLOCK / 2 + 7]!;
     if (!this.isFolder(this.root)) throw damaged();
+  }
+
+  /** Lets go of the bytes: from now on nothing is there. */
+  close(): void {
+    this.#bytes = Buffer.alloc(0);
+    this.#words = new Uint32Array(0);
+    this.#halves = new Uint16Array(0);
+    this.#length = 0;
   }
 
   /** The number of inodes. */

@@ -28,9 +28,9 @@ export function openChain(chain: readonly OpenIndexedLayer[], folder: string): E
   const top = chain[0];
   if (top === undefined || !hasIndex(chain)) return undefined;
   try {
-    const { image } = known(chain, folder) ?? flatten(chain, folder);
+    const index = known(chain, folder) ?? made(chain, folder);
     const layers = chain.map(({ layer }) => layer);
-    return new ErofsLayer(image, { id: top.layer.id, marks: top.marks, layers, flattened: true });
+    return new ErofsLayer(index, { id: top.layer.id, marks: top.marks, layers, flattened: true });
   } catch (error) {
     if (isUnusable(error)) return undefined;
     throw error;
@@ -73,22 +73,36 @@ function known(chain: readonly OpenIndexedLayer[], folder: string): IndexFile | 
   if (!existsSync(path)) return undefined;
   try {
     const index = readIndex(path);
-    return index.trailer === trailerOf(chain, digests) ? index : undefined;
+    if (index.trailer === trailerOf(chain, digests)) return index;
+    index.release();
+    return undefined;
   } catch (error) {
     if (isUnusable(error)) return undefined;
     throw error;
   }
 }
 
-function flatten(chain: readonly OpenIndexedLayer[], folder: string): IndexFile {
-  const indexes = chain.map((of) => layerIndex(of, of.layer));
-  const digests = indexes.map(({ digest }) => digest);
-  const { marks } = chain[0]!;
-  const images = indexes.map(({ image }) => image);
-  const tree = mergeImages(images, markName(marks, ''));
-  const bytes = packIndex(writeImage(tree), marks, trailerOf(chain, digests));
-  keep(folder, keyOf(digests), bytes);
-  return parseIndex(bytes);
+/** The index of a chain made now: where it could be kept its memory is the file's, and no longer this process's. */
+function made(chain: readonly OpenIndexedLayer[], folder: string): IndexFile {
+  const bytes = flatten(chain, folder);
+  return known(chain, folder) ?? parseIndex(bytes);
+}
+
+/** Makes the index of a chain, keeps it where that is possible, and returns the bytes of its file. */
+function flatten(chain: readonly OpenIndexedLayer[], folder: string): Uint8Array {
+  const indexes: IndexFile[] = [];
+  try {
+    for (const of of chain) indexes.push(layerIndex(of, of.layer));
+    const digests = indexes.map(({ digest }) => digest);
+    const { marks } = chain[0]!;
+    const images = indexes.map(({ image }) => image);
+    const tree = mergeImages(images, markName(marks, ''));
+    const bytes = packIndex(writeImage(tree), marks, trailerOf(chain, digests));
+    keep(folder, keyOf(digests), bytes);
+    return bytes;
+  } finally {
+    for (const index of indexes) index.release();
+  }
 }
 
 function keep(folder: string, key: string, bytes: Uint8Array): void {

@@ -68,6 +68,7 @@ export function layerIndex(of: IndexedLayer, layer: ReadLayer): IndexFile {
   try {
     const index = readIndex(indexPath(of.path));
     if (index.marks === of.marks && index.trailer === trailerOf(of, layer)) return index;
+    index.release();
   } catch (error) {
     if (!isUnusable(error)) throw error;
   }

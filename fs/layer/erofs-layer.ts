@@ -28,6 +28,7 @@ export class ErofsLayer implements ReadLayer {
   readonly id: string;
   readonly device: string;
   readonly layers: readonly ReadLayer[];
+  readonly #index: { release(): void };
   readonly #image: ImageReader;
   readonly #prefixes: readonly MarkPrefix[];
   readonly #flattened: boolean;
@@ -36,7 +37,10 @@ export class ErofsLayer implements ReadLayer {
   #lastFolder: number;
 
   /** EINVAL if the layers' folders lie on several filesystems, whose file numbers could not be told apart. */
-  constructor(image: ImageReader, { id, marks, layers, flattened }: ErofsLayerOptions) {
+  constructor(
+    index: { readonly image: ImageReader; release(): void },
+    { id, marks, layers, flattened }: ErofsLayerOptions,
+  ) {
     const top = layers[0];
     if (top === undefined || layers.some((layer) => layer.device !== top.device)) {
       throw new FsError(EINVAL, 'layers of an index');
@@ -44,10 +48,11 @@ export class ErofsLayer implements ReadLayer {
     this.id = id;
     this.device = top.device;
     this.layers = layers;
-    this.#image = image;
+    this.#index = index;
+    this.#image = index.image;
     this.#prefixes = [marks];
     this.#flattened = flattened;
-    this.#lastFolder = image.root;
+    this.#lastFolder = index.image.root;
   }
 
   lookup(dir: ByteString, name: ByteString, out: LayerEntry): boolean {
@@ -78,6 +83,7 @@ export class ErofsLayer implements ReadLayer {
   }
 
   close(): void {
+    this.#index.release();
     for (const layer of this.layers) layer.close();
   }
 

@@ -9,20 +9,12 @@
 //   1024  the image and its side table; then the trailer: JSON in UTF-8 and its SHA-256
 
 import { createHash, randomBytes } from 'node:crypto';
-import {
-  closeSync,
-  fsyncSync,
-  openSync,
-  readFileSync,
-  readSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, fstatSync, fsyncSync, openSync, readSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { ImageReader } from '../erofs/reader.js';
 import type { Image } from '../erofs/writer.js';
 import { EIO, FsError } from '../errno.js';
+import { mapFile } from '../sys/index.js';
 import type { MarkPrefix } from './layer.js';
 
 const MAGIC = 'MICAIDX\0';
@@ -44,6 +36,8 @@ export interface IndexHead {
 
 export interface IndexFile extends IndexHead {
   readonly image: ImageReader;
+  /** Ends the reading: nothing is in the image afterwards. */
+  release(): void;
 }
 
 interface Header {
@@ -86,19 +80,46 @@ export function readIndexHead(path: string): IndexHead {
   }
 }
 
-/** The whole file, read once; EIO if any of it is not what its digests say. */
+/** The whole file, read once and then where it lies; EIO if any of it is not what its digests say. */
 export function readIndex(path: string): IndexFile {
-  return parseIndex(readFileSync(path));
+  const fd = openSync(path, 'r');
+  try {
+    const { size } = fstatSync(fd);
+    if (size < HEADER) throw damaged();
+    const mapping = mapFile(fd, size);
+    try {
+      return parse(mapping.bytes, mapping.release);
+    } catch (error) {
+      mapping.release();
+      throw error;
+    }
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** As `readIndex` for bytes that are at hand. */
 export function parseIndex(bytes: Uint8Array): IndexFile {
+  return parse(bytes, () => undefined);
+}
+
+function parse(bytes: Uint8Array, release: () => void): IndexFile {
   const file = aligned(bytes);
   const { digest, marks, length, end, trailerLength } = parseHeader(file);
   if (end > file.length || length > end || end % 4 !== 0) throw damaged();
   const trailer = parseTrailer(file.subarray(end, end + trailerLength + DIGEST_SIZE));
   if (sha256(file.subarray(HEADER, end)).toString('hex') !== digest) throw damaged();
-  return { digest, marks, trailer, image: new ImageReader(file.subarray(0, end), length) };
+  const image = new ImageReader(file.subarray(0, end), length);
+  return {
+    digest,
+    marks,
+    trailer,
+    image,
+    release() {
+      image.close();
+      release();
+    },
+  };
 }
 
 /** Puts a file at `path` in one step, durable before its name is. */

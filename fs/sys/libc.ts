@@ -93,6 +93,11 @@ export function addressOf(bytes: Uint8Array): bigint {
   return load().koffi.address(bytes);
 }
 
+/** The memory at an address, not a copy of it. The caller sees to it that it stays there as long as it is read. */
+export function bytesAt(address: number, length: number): Uint8Array {
+  return new Uint8Array(load().koffi.view(BigInt(address), length));
+}
+
 const first = new Uint8Array(PATH_MAX + 1);
 const second = new Uint8Array(PATH_MAX + 1);
 

@@ -131,6 +131,14 @@ describeWith(['program:setfattr'], 'a stack of committed folders', () => {
     }
   });
 
+  it('is read where it lies, and let go of at the end', () => {
+    const mapped = () => readFileSync('/proc/self/maps', 'latin1').includes(join(root, 'chains'));
+    const { lowers } = openStack(stack);
+    expect(mapped()).toBe(true);
+    for (const lower of lowers) lower.close();
+    expect(mapped()).toBe(false);
+  });
+
   it('does not believe the index of another folder', () => {
     prepareStack(stack);
     const copy = join(root, 'snapshots/copy');

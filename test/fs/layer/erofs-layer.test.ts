@@ -15,7 +15,10 @@ const root = mayUseTrustedXattrs();
 function indexed(folder: ReadLayer, marks: MarkPrefix): ReadLayer {
   const { bytes, length } = writeImage(scanLayer(folder, { marks, dataPath: '/1/fs' }));
   const image = new ImageReader(bytes, length);
-  return new ErofsLayer(image, { id: folder.id, marks, layers: [folder], flattened: false });
+  return new ErofsLayer(
+    { image, release: () => image.close() },
+    { id: folder.id, marks, layers: [folder], flattened: false },
+  );
 }
 
 function makeIndexedLayer(marks: MarkPrefix): LayerUnderTest {

@@ -32,7 +32,10 @@ function imageOf(layer: ReadLayer): ImageReader {
 function flattened(layers: readonly ReadLayer[]): ErofsLayer {
   const { bytes, length } = writeImage(mergeImages(layers.map(imageOf), 'trusted.overlay.'));
   const image = new ImageReader(bytes, length);
-  return new ErofsLayer(image, { id: 'chain', marks: 'trusted', layers, flattened: true });
+  return new ErofsLayer(
+    { image, release: () => image.close() },
+    { id: 'chain', marks: 'trusted', layers, flattened: true },
+  );
 }
 
 type Shown = Omit<Attr, 'atimeSec' | 'atimeNsec'> & { xattrs: string[]; content: string };
