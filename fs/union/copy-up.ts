@@ -92,6 +92,7 @@ function publish(stack: Stack, inode: Inode, staged: Staged, source: LayerNode, 
     parent.impure = true;
     staged.stat(stack.scratch);
     inode.upperIno = stack.scratch.attr.ino;
+    if (!inode.isFolder && inode.type !== S_IFREG) stack.table.noteCopy(inode);
     if (!inode.isFolder && attr.nlink > 1) {
       // Until all names are made, only the index joins them, which other readers of the upper do not know.
       upper.setGuard(true);

@@ -100,6 +100,8 @@ export class Inode {
 export class InodeTable {
   readonly #byNode = new Map<NodeId, Inode>();
   readonly #byIno = new Map<number, Inode>();
+  /** By upperIno: copied-up files that are not regular, which under `user.` cannot carry the number they had. */
+  readonly #copies = new Map<number, Inode>();
   #lastNode = ROOT_NODE;
   #pathEpoch = 0;
 
@@ -143,6 +145,15 @@ export class InodeTable {
     return this.#byIno.get(ino);
   }
 
+  /** Afterwards `copyOf` knows the inode, whatever its upper object says of itself. */
+  noteCopy(inode: Inode): void {
+    this.#copies.set(inode.upperIno, inode);
+  }
+
+  copyOf(upperIno: number): Inode | undefined {
+    return this.#copies.get(upperIno);
+  }
+
   get size(): number {
     return this.#byNode.size;
   }
@@ -179,7 +190,12 @@ export class InodeTable {
   /** The last name is gone: the number may come to mean another file. */
   orphan(inode: Inode): void {
     inode.removed = true;
+    this.#dropNumbers(inode);
+  }
+
+  #dropNumbers(inode: Inode): void {
     if (this.#byIno.get(inode.ino) === inode) this.#byIno.delete(inode.ino);
+    if (this.#copies.get(inode.upperIno) === inode) this.#copies.delete(inode.upperIno);
   }
 
   /** A nameless inode got a name. */
@@ -206,7 +222,7 @@ export class InodeTable {
   tidy(inode: Inode): void {
     if (inode.lookups > 0 || inode.opens > 0 || inode.pins > 0 || inode.node === ROOT_NODE) return;
     if (!this.#byNode.delete(inode.node)) return;
-    if (this.#byIno.get(inode.ino) === inode) this.#byIno.delete(inode.ino);
+    this.#dropNumbers(inode);
     letGoOfObjects(inode);
     const { parent } = inode;
     inode.parent = undefined;
@@ -217,6 +233,7 @@ export class InodeTable {
     for (const inode of this.#byNode.values()) letGoOfObjects(inode);
     this.#byNode.clear();
     this.#byIno.clear();
+    this.#copies.clear();
   }
 }
 

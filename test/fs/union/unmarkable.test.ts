@@ -1,0 +1,36 @@
+// Under `user.` a symlink, fifo or device can carry no mark, so a copy of one cannot say which number it had. While
+// the mount lives the union remembers it.
+
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { Entry, ROOT_NODE } from '../../../fs/filesystem.js';
+import { openStack } from '../../../fs/layer/open-stack.js';
+import { Union } from '../../../fs/union/union.js';
+
+it('a renamed lower symlink keeps its number at the next lookup, and loses it with its last name', () => {
+  const base = mkdtempSync(join(tmpdir(), 'mica-unmarkable-'));
+  for (const name of ['lower', 'upper', 'work']) mkdirSync(join(base, name));
+  symlinkSync('target', join(base, 'lower/link'));
+  const rest = { dialect: 'overlay', marks: 'user' } as const;
+  const { lowers, upper } = openStack({
+    lowers: [{ path: join(base, 'lower'), id: 'lower', ...rest }],
+    upper: { path: join(base, 'upper'), work: join(base, 'work'), id: 'upper', ...rest },
+  });
+  const union = new Union({ lowers, ...(upper === undefined ? {} : { upper }) });
+  try {
+    const entry = new Entry();
+    union.lookup(ROOT_NODE, 'link', entry);
+    const { ino } = entry.attr;
+    union.rename(ROOT_NODE, 'link', ROOT_NODE, 'moved', 0);
+    union.lookup(ROOT_NODE, 'moved', entry);
+    expect(entry.attr.ino).toBe(ino);
+    union.unlink(ROOT_NODE, 'moved');
+    union.symlink(ROOT_NODE, 'new', 'target', { uid: 0, gid: 0, pid: 0, umask: 0 }, entry);
+    expect(entry.attr.ino).not.toBe(ino);
+  } finally {
+    union.destroy();
+    rmSync(base, { recursive: true, force: true });
+  }
+});
