@@ -16,7 +16,8 @@ export interface Command {
   readonly other: string;
   readonly otherAt: number;
   readonly n: number;
-  readonly user: boolean;
+  /** Who makes the call: 0 is root. */
+  readonly user: number;
 }
 
 const states = STATES as readonly string[];
@@ -31,6 +32,9 @@ const existing = fc.constantFrom(
   ...states.filter((state) => state !== 'none' && state !== 'whiteout'),
 );
 
+/** Indexes of the caller's list of users; mostly root. */
+const WHO = [0, 0, 0, 0, 0, 0, 0, 0, 1, 2];
+
 function commandOf(op: string): fc.Arbitrary<Command> {
   return fc.record({
     op: fc.constant(op),
@@ -39,7 +43,7 @@ function commandOf(op: string): fc.Arbitrary<Command> {
     other: NAMERS.has(op) ? mostlyFree : any,
     otherAt: number,
     n: number,
-    user: fc.nat(7).map((value) => value === 7),
+    user: fc.constantFrom(...WHO),
   });
 }
 
@@ -55,8 +59,12 @@ const operations = [
 ];
 export const command: fc.Arbitrary<Command> = fc.oneof(...operations.map(commandOf));
 
+/** How the kernel's side is mounted. `userxattr` has marks under `user.`, and neither redirects nor an index. */
+export type Kernel = 'plain' | 'metacopy' | 'userxattr';
+
 /** A history: how the topmost lower comes about, then what happens between one mounting and the next. */
 export interface History {
+  readonly kernel: Kernel;
   readonly layer: readonly Command[];
   readonly parts: readonly { readonly commands: readonly Command[]; readonly swap: boolean }[];
 }
@@ -64,30 +72,28 @@ export interface History {
 const list = (maxLength: number) => fc.array(command, { maxLength, size: 'max' });
 
 /** `most`: commands between one mounting and the next. */
-export function historyOf(most: number): fc.Arbitrary<History> {
+export function historyOf(kernels: readonly Kernel[], most: number): fc.Arbitrary<History> {
   const part = fc.record({ commands: list(most), swap: fc.boolean() });
-  return fc.record({ layer: list(40), parts: fc.array(part, { minLength: 2, maxLength: 5, size: 'max' }) });
+  return fc.record({
+    kernel: fc.constantFrom(...kernels),
+    layer: list(40),
+    parts: fc.array(part, { minLength: 1, maxLength: 5, size: 'max' }),
+  });
 }
 
 /** A history that goes to the given cells of the coverage, and is the same for the same seed. */
-export function tourOf(cells: readonly Cell[], seed: number): History {
-  const [numbers] = fc.sample(
-    fc.array(number, { minLength: cells.length * 4, maxLength: cells.length * 4 }),
-    {
-      seed,
-      numRuns: 1,
-    },
-  );
+export function tourOf(kernels: readonly Kernel[], cells: readonly Cell[], seed: number): History {
+  const length = cells.length * 4;
+  const [numbers = []] = fc.sample(fc.array(number, { minLength: length, maxLength: length }), {
+    seed,
+    numRuns: 1,
+  });
   const commands = cells.map(({ row, state }, i): Command => {
-    const [at, otherAt, n, from] = (numbers ?? []).slice(i * 4, i * 4 + 4) as [
-      number,
-      number,
-      number,
-      number,
-    ];
+    const [at = 0, otherAt = 0, n = 0, from = 0] = numbers.slice(i * 4, i * 4 + 4);
     const op = row.replace(/ to$/, '');
     const first = op === row ? state : (['lower', 'upper', 'merged'][from % 3] ?? 'lower');
-    return { op, state: first, at, other: op === row ? 'none' : state, otherAt, n, user: false };
+    return { op, state: first, at, other: op === row ? 'none' : state, otherAt, n, user: 0 };
   });
-  return { layer: [], parts: [{ commands, swap: seed % 2 === 0 }] };
+  const kernel = kernels[seed % kernels.length] ?? 'plain';
+  return { kernel, layer: [], parts: [{ commands, swap: seed % 2 === 0 }] };
 }

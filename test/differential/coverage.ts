@@ -29,20 +29,35 @@ export interface Cell {
 
 export class Coverage {
   readonly #cells = new Map<string, [tried: number, done: number]>();
+  readonly #unreachable: ReadonlySet<string>;
   readonly totals: Record<string, number> = { remounts: 0 };
   readonly #exceptions: Record<string, number> = {};
   #reasons: Readonly<Record<string, string>> = {};
 
+  /** In a user namespace the kernel makes no redirects. */
+  constructor(where: 'first namespace' | 'user namespace') {
+    this.#unreachable = new Set(where === 'user namespace' ? ['redirected'] : []);
+  }
+
   add(report: Report, remounts: number): void {
     for (const [operation, row] of Object.entries(report.coverage)) {
-      for (const [state, [tried, done]] of Object.entries(row)) {
-        const cell = this.#cells.get(`${operation}|${state}`) ?? [0, 0];
-        this.#cells.set(`${operation}|${state}`, [cell[0] + tried, cell[1] + done]);
-      }
+      for (const [state, counts] of Object.entries(row)) this.#count(`${operation}|${state}`, counts);
     }
     addTo(this.totals, { ...report.totals, remounts });
     addTo(this.#exceptions, report.exceptions);
     this.#reasons = report.reasons;
+  }
+
+  addAll(other: Coverage): void {
+    for (const [cell, counts] of other.#cells) this.#count(cell, counts);
+    addTo(this.totals, other.totals);
+    addTo(this.#exceptions, other.#exceptions);
+    this.#reasons = other.#reasons;
+  }
+
+  #count(cell: string, [tried, done]: readonly [number, number]): void {
+    const sums = this.#cells.get(cell) ?? [0, 0];
+    this.#cells.set(cell, [sums[0] + tried, sums[1] + done]);
   }
 
   /** Rows of the table that no run may miss: every operation, and both places of those that have two. */
@@ -56,6 +71,7 @@ export class Coverage {
     const cells: Cell[] = [];
     for (const row of this.#rows()) {
       for (const state of states) {
+        if (this.#unreachable.has(state)) continue;
         if (row.startsWith('fd-') && NO_FILE.has(state)) continue;
         if (row === 'open' && (NO_FILE.has(state) || state === 'open-unlinked')) continue;
         const [tried] = this.#cells.get(`${row}|${state}`) ?? [0];

@@ -20,6 +20,14 @@ export const EXCEPTIONS = {
     'SEEK_DATA and SEEK_HOLE in a folder never reach a FUSE server; overlayfs answers EINVAL, ext4 does not',
   'unlinked-lower-nlink':
     'fstat of an unlinked file that was never copied up: overlayfs shows the count of the lower inode',
+  'no-redirects':
+    'with userxattr overlayfs cannot rename a folder that has a lower part (EXDEV): ours, which can, is not asked',
+  'nothing-to-remove':
+    'removing a security.* attribute that does not exist in a user namespace: EPERM for a file of the upper, but ENODATA (ours: always) for one of a lower',
+  unmarkable:
+    'symlinks, fifos, sockets and devices take no xattr under `user.`, so that nothing can note which number they had before their copy-up: another after a remount, on both sides',
+  'no-index':
+    'in a user namespace overlayfs has no index, and so gives a file another number when it gets a hard link',
 };
 
 const used = new Map();

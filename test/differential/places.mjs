@@ -27,37 +27,37 @@ function kindOf(stat) {
   return stat.isSymbolicLink() ? 'l' : 'o';
 }
 
-function markOf(upper, path) {
+function markOf(upper, path, marks) {
   const dir = fs.openSync(upper, fs.constants.O_RDONLY);
   try {
-    if (sys.getXattrAt(dir, path, 'trusted.overlay.redirect') !== undefined) return 'redirected';
-    const opaque = sys.getXattrAt(dir, path, 'trusted.overlay.opaque');
+    if (sys.getXattrAt(dir, path, `${marks}.overlay.redirect`) !== undefined) return 'redirected';
+    const opaque = sys.getXattrAt(dir, path, `${marks}.overlay.opaque`);
     if (opaque !== undefined && Buffer.from(opaque).toString() === 'y') return 'opaque';
-    return sys.getXattrAt(dir, path, 'trusted.overlay.origin') === undefined ? 'upper' : 'merged';
+    return sys.getXattrAt(dir, path, `${marks}.overlay.origin`) === undefined ? 'upper' : 'merged';
   } finally {
     fs.closeSync(dir);
   }
 }
 
-function stateOf(upper, path, stat) {
+function stateOf(upper, path, stat, marks) {
   if (!stat.isDirectory() && stat.nlink > 1) return 'hard-linked';
   const above = fs.lstatSync(`${upper}/${path}`, { throwIfNoEntry: false });
   if (above === undefined) return 'lower';
-  return stat.isDirectory() ? markOf(upper, path) : 'upper';
+  return stat.isDirectory() ? markOf(upper, path, marks) : 'upper';
 }
 
 /**
- * Every place of the tree at `mount`: those that exist, the whiteouts of the upper, and free names of each folder.
- * `{path, kind, state, empty}`; `kind` is undefined where nothing is.
+ * Every place of the tree at `mount`: those that exist, the topmost folder (`.`) among them, the whiteouts of the
+ * upper, and free names of each folder. `{path, kind, state, empty}`; `kind` is undefined where nothing is.
  */
-export function placesOf(mount, upper) {
-  const places = [];
+export function placesOf(mount, upper, marks) {
+  const places = [{ path: '.', kind: 'd', state: 'merged', empty: false }];
   const visit = (dir, depth) => {
     const names = fs.readdirSync(`${mount}/${dir}`).sort();
     for (const name of names) {
       const path = `${dir}${name}`;
       const stat = fs.lstatSync(`${mount}/${path}`);
-      const place = { path, kind: kindOf(stat), state: stateOf(upper, path, stat), empty: false };
+      const place = { path, kind: kindOf(stat), state: stateOf(upper, path, stat, marks), empty: false };
       places.push(place);
       if (place.kind === 'd') place.empty = visit(`${path}/`, depth + 1) === 0;
     }

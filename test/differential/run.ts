@@ -1,20 +1,21 @@
 // The run of the differential test that the short and the long one share: random histories first, then tours to the
-// cells of the coverage that they have left below the minimum.
+// cells of the coverage that they have left below the minimum. It is the same run for the same options.
 
 import fc from 'fast-check';
-import { type History, historyOf, tourOf } from './commands.js';
+import { type History, historyOf, type Kernel, tourOf } from './commands.js';
 import type { Coverage } from './coverage.js';
-import { Caller, live } from './twins.js';
+import { live, Stage } from './twins.js';
 
 export interface RunOptions {
   readonly seed: number;
+  readonly where: 'first namespace' | 'user namespace';
   /** Histories are made until so many operations were run. */
   readonly operations: number;
   /** How many commands there are at most between one mounting and the next. */
   readonly commands: number;
   /** How often each cell of the coverage must be met. */
   readonly least: number;
-  /** Where what was met is added up. */
+  /** Where what was met is added up; its minimum is this run's. */
   readonly coverage: Coverage;
 }
 
@@ -23,59 +24,72 @@ const TOUR_CELLS = 80;
 const TOURS_WITHOUT_GAIN = 6;
 /** Finding a shorter history ends here, so that the seed is told before the test's own limit. */
 const SHRINK_LIMIT_MS = 60_000;
+/** A mount cannot follow redirects inside a user namespace, so there is one way to mount there. */
+const KERNELS: Readonly<Record<RunOptions['where'], readonly Kernel[]>> = {
+  'first namespace': ['plain', 'plain', 'userxattr'],
+  'user namespace': ['userxattr'],
+};
 
 /** Fails with the seed and the shortest history that fast-check finds. */
-export async function runTwins({ seed, operations, commands, least, coverage }: RunOptions): Promise<void> {
-  const caller = new Caller();
+export async function runTwins(options: RunOptions): Promise<void> {
+  const { seed, operations, commands, least, coverage } = options;
+  const kernels = KERNELS[options.where];
+  const stage = await Stage.begin(options.where);
+  const histories = historyOf(kernels, commands);
   let left = operations;
-  let failedAt: number | undefined;
   const once = async (lived: History): Promise<void> => {
-    const remounts = await live(caller, lived);
-    const report = await caller.report();
+    const remounts = await live(stage, lived);
+    const report = await stage.report();
     coverage.add(report, remounts);
     left -= report.totals['operations'] ?? 0;
   };
   try {
-    const run = await fc.check(
-      fc.asyncProperty(historyOf(commands), async (lived) => {
-        const enough = failedAt === undefined ? left <= 0 : Date.now() - failedAt > SHRINK_LIMIT_MS;
-        if (enough) return;
-        try {
-          await once(lived);
-        } catch (error) {
-          failedAt ??= Date.now();
-          throw error;
-        }
-      }),
-      { seed, numRuns: operations },
-    );
-    if (run.failed) {
-      // The operations tell more than the commands that led to them, which the seed brings back.
-      const [lived] = run.counterexample ?? [];
-      const { message } = run.errorInstance as Error;
-      throw new Error(
-        `seed ${run.seed}, path ${run.counterexamplePath}: ${message}\n${JSON.stringify(lived).slice(0, 2000)}`,
+    await check('history', histories, seed, { numRuns: operations }, async (lived) => {
+      if (left > 0) await once(lived);
+    });
+    let idle = 0;
+    for (let round = seed; idle < TOURS_WITHOUT_GAIN; round++) {
+      const cells = coverage.missing(least);
+      if (cells.length === 0) return;
+      // A different part of them each time: one that is hard to reach must not keep the others waiting.
+      const from = (round * TOUR_CELLS) % cells.length;
+      const tour = tourOf(
+        kernels,
+        [...cells.slice(from), ...cells.slice(0, from)].slice(0, TOUR_CELLS),
+        round,
       );
+      await check('tour', histories, seed, { numRuns: 1, examples: [[tour]] }, once);
+      idle = coverage.missing(least).length < cells.length ? 0 : idle + 1;
     }
-    await visitTheRest(coverage, least, seed, once);
   } finally {
-    caller.end();
+    await stage.end();
   }
 }
 
-async function visitTheRest(
-  coverage: Coverage,
-  least: number,
+/** fast-check's own loop, with a limit for shrinking and a report that names the operations. */
+async function check(
+  what: string,
+  histories: fc.Arbitrary<History>,
   seed: number,
-  once: (tour: History) => Promise<void>,
+  parameters: fc.Parameters<[History]>,
+  once: (lived: History) => Promise<void>,
 ): Promise<void> {
-  let idle = 0;
-  for (let round = seed; idle < TOURS_WITHOUT_GAIN; round++) {
-    const cells = coverage.missing(least);
-    if (cells.length === 0) return;
-    // A different part of them each time: one that is hard to reach must not keep the others waiting.
-    const from = (round * TOUR_CELLS) % cells.length;
-    await once(tourOf([...cells.slice(from), ...cells.slice(0, from)].slice(0, TOUR_CELLS), round));
-    idle = coverage.missing(least).length < cells.length ? 0 : idle + 1;
-  }
+  let failedAt: number | undefined;
+  const run = await fc.check(
+    fc.asyncProperty(histories, async (lived) => {
+      if (failedAt !== undefined && Date.now() - failedAt > SHRINK_LIMIT_MS) return;
+      try {
+        await once(lived);
+      } catch (error) {
+        failedAt ??= Date.now();
+        throw error;
+      }
+    }),
+    { seed, ...parameters },
+  );
+  if (!run.failed) return;
+  // The operations tell more than the commands that led to them, which the seed brings back.
+  const { message } = run.errorInstance as Error;
+  const [lived] = run.counterexample ?? [];
+  throw new Error(`seed ${seed}, ${what} ${run.counterexamplePath}: ${message}\n${JSON.stringify(lived)}`);
 }

@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import { sys } from '../../dist/fs/index.js';
 import { listing } from './calls.mjs';
 import { except } from './exceptions.mjs';
+import { world } from './world.mjs';
 
 /** Clocks differ by the time between the two calls; what is further apart was not set by the same call. */
 const SAME_TIME_NS = 5_000_000_000n;
@@ -39,7 +40,7 @@ export function treeOf(root) {
           mtime: stat.mtimeNs,
           ino: stat.ino,
           dev: stat.dev,
-          folder: stat.isDirectory(),
+          markable: stat.isDirectory() || stat.isFile(),
           links: Number(stat.nlink),
         });
         if (stat.isDirectory()) visit(`${path}/`);
@@ -106,7 +107,8 @@ function unpaired(a, b) {
     if (other === undefined) continue;
     const pair = there.get(one.ino) ?? other.ino;
     const mate = back.get(other.ino) ?? one.ino;
-    if (pair !== other.ino || mate !== one.ino)
+    if (pair !== other.ino && mate === one.ino && !world.index) except('no-index');
+    else if (pair !== other.ino || mate !== one.ino)
       lines.push(`${path}: is one file with other names on one side only`);
     there.set(one.ino, other.ino);
     back.set(other.ino, one.ino);
@@ -116,7 +118,8 @@ function unpaired(a, b) {
 
 /** Paths of a side whose number is not what it was. */
 export function renumbered(before, after) {
-  return [...after]
-    .filter(([path, entry]) => before.has(path) && before.get(path).ino !== entry.ino)
-    .map(([path]) => path);
+  const moved = [...after].filter(([path, { ino }]) => before.has(path) && before.get(path).ino !== ino);
+  const told = world.marks === 'trusted' ? moved : moved.filter(([, { markable }]) => markable);
+  if (told.length < moved.length) except('unmarkable');
+  return told.map(([path]) => path);
 }

@@ -1,97 +1,107 @@
-// Two uppers over the same lowers, one mounted by us and one by the kernel (index and redirect_dir on), and a
-// process that makes every call on both. Between the parts of a history both are mounted anew; where the history
-// says so they are swapped: ours is settled and mounted by the kernel, and the kernel's is mounted by us.
+// Two uppers over the same lowers, one mounted by us and one by the kernel, and a process that makes every call on
+// both. Between the parts of a history both are mounted anew; where the history says so they are swapped: ours is
+// settled and mounted by the kernel, and the kernel's is mounted by us.
 
-import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { fromText, sys } from '../../dist/fs/index.js';
-import { Scratch, Served } from '../mount/mounted.js';
-import type { History } from './commands.js';
+import { Scratch } from '../mount/mounted.js';
+import type { History, Kernel } from './commands.js';
 import type { Report } from './coverage.js';
+import { inNamespace, Partner } from './partner.js';
 
-const PROGRAM = fileURLToPath(new URL('./twin.mjs', import.meta.url));
 const LOWEST = readFileSync(new URL('./lowest.sh', import.meta.url), 'utf8');
+/** In a user namespace the kernel has no index, and so splits the hard links of a lower layer. */
+const UNLINKED = LOWEST.replaceAll(/\bln ([a-z])/g, 'cp $1');
+const program = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 
-interface Answer {
-  readonly mismatch?: string;
-  readonly log?: readonly string[];
-}
+/** What the kernel's mount is asked for; ours is asked for the same marks. */
+const OPTIONS: Readonly<Record<Kernel, string>> = {
+  plain: 'index=on,redirect_dir=on,metacopy=off',
+  metacopy: 'index=on,redirect_dir=on,metacopy=on',
+  userxattr: 'userxattr,index=on',
+};
 
-/** The process that makes the calls. One is enough for many histories. */
-export class Caller {
-  readonly #process: ChildProcess;
-  readonly #lines: AsyncIterator<string>;
+/** The process that makes the calls, the one that serves our mounts, and the lowest layer. All histories share them. */
+export class Stage {
+  readonly scratch = new Scratch();
+  readonly caller: Partner;
+  readonly server: Partner;
 
-  constructor() {
-    this.#process = spawn(process.execPath, [PROGRAM], { stdio: ['pipe', 'pipe', 'inherit'] });
-    const lines = createInterface({ input: this.#process.stdout as NodeJS.ReadableStream });
-    this.#lines = lines[Symbol.asyncIterator]();
+  /** The kernel has an index of hard links, so that lower layers can have some. */
+  readonly index: boolean;
+
+  private constructor(caller: Partner, server: Partner, index: boolean) {
+    this.caller = caller;
+    this.server = server;
+    this.index = index;
+    // An ordinary user makes calls, too.
+    this.scratch.sh(`chmod 755 .\ncd lower\n${index ? LOWEST : UNLINKED}`);
   }
 
-  /** Throws, with all operations that led there, if the two sides differ. */
-  async ask(request: object): Promise<Answer> {
-    this.#process.stdin?.write(`${JSON.stringify(request)}\n`);
-    const { value, done } = await this.#lines.next();
-    if (done === true) throw new Error('the calling process has ended');
-    const answer = JSON.parse(value) as Answer;
-    if (answer.mismatch === undefined) return answer;
-    throw new Error(`${answer.mismatch}\nafter\n  ${answer.log?.join('\n  ')}`);
+  static async begin(where: 'first namespace' | 'user namespace'): Promise<Stage> {
+    if (where === 'first namespace') {
+      return new Stage(new Partner(program('./twin.mjs')), new Partner(program('./server.mjs')), true);
+    }
+    const [caller, server] = await inNamespace(program('./twin.mjs'), program('./server.mjs'));
+    return new Stage(caller, server, false);
   }
 
   async report(): Promise<Report> {
-    return (await this.ask({ do: 'report' })) as unknown as Report;
+    return (await this.caller.ask({ do: 'report' })) as unknown as Report;
   }
 
-  end(): void {
-    this.#process.stdin?.end();
+  async end(): Promise<void> {
+    await Promise.all([this.caller.end(), this.server.end()]);
+    this.scratch.remove();
   }
 }
 
 /** The layers of one history, and what is mounted of them. */
 class Twins {
-  readonly #scratch = new Scratch();
-  readonly #caller: Caller;
-  #served: Served | undefined;
-  #kernel = false;
+  readonly #stage: Stage;
+  readonly #kernel: Kernel;
+  readonly #at: (name: string) => string;
+  #kernelMounted = false;
+  #served = false;
   /** Which of the two uppers is mounted by us. */
   #ours = 'one';
 
-  constructor(caller: Caller) {
-    this.#caller = caller;
-    for (const name of ['layer', 'layer-work', 'one', 'one-work', 'two', 'two-work', 'theirs']) {
-      mkdirSync(this.#scratch.at(name));
+  constructor(stage: Stage, kernel: Kernel) {
+    this.#stage = stage;
+    this.#kernel = kernel;
+    this.#at = (name) => stage.scratch.at(name === 'lower' ? name : `history/${name}`);
+    mkdirSync(this.#at(''));
+    for (const name of ['layer', 'layer-work', 'one', 'one-work', 'two', 'two-work', 'mnt', 'theirs']) {
+      mkdirSync(this.#at(name));
     }
-    // An ordinary user makes calls, too.
-    this.#scratch.sh(`chmod 755 .\ncd lower\n${LOWEST}`);
+  }
+
+  get #marks(): 'trusted' | 'user' {
+    return this.#kernel === 'userxattr' ? 'user' : 'trusted';
   }
 
   /** Operations through the kernel make the topmost lower, with every mark that it knows. */
   async makeLayer(commands: History['layer']): Promise<void> {
-    this.#mountKernel('lower', 'layer');
-    const [theirs, upper] = [this.#scratch.at('theirs'), this.#scratch.at('layer')];
-    await this.#caller.ask({ do: 'mounts', what: 'the topmost lower', sides: [theirs], upper });
-    await this.#caller.ask({ do: 'run', commands });
+    await this.#mountKernel('lower', 'layer', OPTIONS[this.#kernel]);
+    await this.#enter('the topmost lower', [this.#at('theirs')], 'layer', this.#stage.index);
+    await this.#stage.caller.ask({ do: 'run', commands });
     await this.unmount();
-    this.#scratch.sh('rm -rf layer-work');
+    this.#stage.scratch.sh('rm -rf history/layer-work');
   }
 
   async mount(what: string): Promise<void> {
-    const at = (name: string): string => this.#scratch.at(name);
     const theirs = this.#ours === 'one' ? 'two' : 'one';
-    const marks = 'trusted';
-    const lowers = ['layer', 'lower'].map((id) => ({ id, path: at(id), dialect: 'overlay', marks }) as const);
-    const upper = {
-      id: 'upper',
-      path: at(this.#ours),
-      work: at(`${this.#ours}-work`),
-      dialect: 'overlay',
-      marks,
-    } as const;
-    this.#served = await new Served({ mountPoint: at('mnt'), stack: { lowers, upper } }).live();
-    this.#mountKernel(`layer:lower`, theirs);
-    await this.#caller.ask({ do: 'mounts', what, sides: [at('mnt'), at('theirs')], upper: at(theirs) });
+    const rest = { dialect: 'overlay', marks: this.#marks } as const;
+    const lowers = ['layer', 'lower'].map((id) => ({ id, path: this.#at(id), ...rest }));
+    const upper = { id: 'upper', path: this.#at(this.#ours), work: this.#at(`${this.#ours}-work`), ...rest };
+    await this.#stage.server.ask({ mount: { mountPoint: this.#at('mnt'), stack: { lowers, upper } } });
+    this.#served = true;
+    await this.#mountKernel('layer:lower', theirs, OPTIONS[this.#kernel]);
+    await this.#enter(what, [this.#at('mnt'), this.#at('theirs')], theirs);
+  }
+
+  async compare(): Promise<void> {
+    await this.#stage.caller.ask({ do: 'trees', since: false });
   }
 
   /** Both are mounted anew, and must show what they showed. */
@@ -100,51 +110,53 @@ class Twins {
     await this.unmount();
     if (swap) this.#ours = this.#ours === 'one' ? 'two' : 'one';
     await this.mount(swap ? 'swapped: each mounts what the other wrote' : 'mounted anew');
-    await this.#caller.ask({ do: 'trees', since: !swap });
+    await this.#stage.caller.ask({ do: 'trees', since: !swap });
+  }
+
+  async #enter(what: string, sides: readonly string[], upper: string, links = true): Promise<void> {
+    const { index } = this.#stage;
+    const request = { do: 'mounts', what, sides, upper: this.#at(upper), marks: this.#marks, links, index };
+    await this.#stage.caller.ask(request);
   }
 
   async #settle(): Promise<void> {
-    await this.#caller.ask({ do: 'close' });
-    const answer = await this.#served?.ask({ op: 'settle' });
-    if (answer?.['error'] !== undefined) throw new Error(JSON.stringify(answer));
+    await this.#stage.caller.ask({ do: 'close' });
+    await this.#stage.server.ask({ op: 'settle' });
   }
 
-  #mountKernel(lowers: string, upper: string): void {
-    const lowerdir = lowers
-      .split(':')
-      .map((name) => this.#scratch.at(name))
-      .join(':');
-    const dirs = `lowerdir=${lowerdir},upperdir=${this.#scratch.at(upper)},workdir=${this.#scratch.at(`${upper}-work`)}`;
-    const options = fromText(`${dirs},index=on,redirect_dir=on,metacopy=off`);
-    sys.mount('overlay', fromText(this.#scratch.at('theirs')), 'overlay', 0, options);
-    this.#kernel = true;
+  async #mountKernel(lowers: string, upper: string, options: string): Promise<void> {
+    const lowerdir = lowers.split(':').map(this.#at).join(':');
+    const dirs = `lowerdir=${lowerdir},upperdir=${this.#at(upper)},workdir=${this.#at(`${upper}-work`)}`;
+    const request = { do: 'kernel-mount', target: this.#at('theirs'), options: `${dirs},${options}` };
+    await this.#stage.caller.ask(request);
+    this.#kernelMounted = true;
   }
 
   async unmount(): Promise<void> {
-    await this.#caller.ask({ do: 'close' });
-    if (this.#kernel) sys.unmount(fromText(this.#scratch.at('theirs')), 0);
-    this.#kernel = false;
-    const served = this.#served;
-    this.#served = undefined;
-    if (served !== undefined) await served.stop();
+    await this.#stage.caller.ask({ do: 'close' });
+    if (this.#kernelMounted)
+      await this.#stage.caller.ask({ do: 'kernel-unmount', target: this.#at('theirs') });
+    this.#kernelMounted = false;
+    if (this.#served) await this.#stage.server.ask({ op: 'stop' });
+    this.#served = false;
   }
 
   remove(): void {
-    this.#scratch.remove();
+    this.#stage.scratch.sh('rm -rf history');
   }
 }
 
 /** Lives through one history, and returns how often both were mounted anew. Throws where the two sides differ. */
-export async function live(caller: Caller, { layer, parts }: History): Promise<number> {
-  const twins = new Twins(caller);
+export async function live(stage: Stage, { kernel, layer, parts }: History): Promise<number> {
+  const twins = new Twins(stage, kernel);
   try {
-    await caller.ask({ do: 'begin' });
+    await stage.caller.ask({ do: 'begin' });
     await twins.makeLayer(layer);
     await twins.mount('mounted');
-    await caller.ask({ do: 'trees', since: false });
+    await twins.compare();
     for (const { commands, swap } of parts) {
-      await caller.ask({ do: 'run', commands });
-      await caller.ask({ do: 'trees', since: false });
+      await stage.caller.ask({ do: 'run', commands });
+      await twins.compare();
       await twins.remount(swap);
     }
     await twins.remount(true);

@@ -7,15 +7,18 @@ import { runTwins } from '../differential/run.js';
 import { describeWith } from '../requires.js';
 
 describeWith(
-  ['overlay', 'fuse', 'program:setfacl', 'program:setfattr'],
+  ['overlay', 'fuse', 'program:setfacl', 'program:setfattr', 'program:unshare', 'program:nsenter'],
   'a mount beside kernel overlayfs',
   () => {
-    it.each([1])('answers as it does, whatever is done (seed %i)', async (seed) => {
-      const coverage = new Coverage();
-      await runTwins({ seed, operations: 500, commands: 150, least: 1, coverage });
-      process.stdout.write(`${coverage.table()}\n`);
-      expect(coverage.missing(1)).toEqual([]);
-      expect(coverage.successShare).toBeGreaterThan(0.4);
-    });
+    it.each(['first namespace', 'user namespace'] as const)(
+      'answers as it does, in the %s',
+      async (where) => {
+        const coverage = new Coverage(where);
+        await runTwins({ seed: 1, where, operations: 1000, commands: 150, least: 1, coverage });
+        process.stdout.write(`${coverage.table()}\n`);
+        expect(coverage.missing(1)).toEqual([]);
+        expect(coverage.successShare).toBeGreaterThan(0.4);
+      },
+    );
   },
 );

@@ -1,0 +1,135 @@
+// Comparisons after one operation: what can be seen of the places it touched, and the named exceptions to
+// "the two sides are alike".
+
+import fs from 'node:fs';
+import { shown } from './calls.mjs';
+import { except } from './exceptions.mjs';
+import { pathOn, world } from './world.mjs';
+
+export class Mismatch extends Error {}
+
+const parentOf = (path) => (path.includes('/') ? path.slice(0, path.lastIndexOf('/')) : '');
+
+/** Attributes of what an operation touches: the places themselves and the folders that they are in. */
+export function look(at, one, two) {
+  const seen = {};
+  for (const [key, place] of Object.entries({ one, two })) {
+    if (place === undefined) continue;
+    if (place.slot !== undefined) {
+      seen[key] = fs.fstatSync(place.slot.fds[at], { bigint: true });
+      continue;
+    }
+    const path = pathOn(at, place);
+    seen[key] = lstat(path);
+    seen[`${key}'s folder`] = lstat(parentOf(path));
+  }
+  return seen;
+}
+
+/** undefined for whatever cannot be looked at: a place may be below a file by now. */
+function lstat(path) {
+  try {
+    return fs.lstatSync(path, { bigint: true, throwIfNoEntry: false });
+  } catch (error) {
+    if (error.code === 'ENOTDIR' || error.code === 'ELOOP') return undefined;
+    throw error;
+  }
+}
+
+/** What an operation left as it was: the object at a place, and its times. */
+export function changes(before, after) {
+  const told = {};
+  for (const key of Object.keys(after)) {
+    const [was, is] = [before[key], after[key]];
+    if (was === undefined || is === undefined) continue;
+    // Two objects have nothing to do with each other's times.
+    const one = was.ino === is.ino;
+    if (world.coarse) told[key] = [one ? 'ino' : 'other'];
+    else
+      told[key] = one
+        ? ['ino', was.mtimeNs === is.mtimeNs && 'mtime', was.ctimeNs === is.ctimeNs && 'ctime']
+        : ['other'];
+  }
+  const [from, to] = [before.one, after.two];
+  if (world.coarse) except('tick-times');
+  if (from && to) told.moved = from.ino === to.ino && ['ino', from.mtimeNs === to.mtimeNs && 'mtime'];
+  return told;
+}
+
+export function attributes(seen) {
+  return Object.fromEntries(
+    Object.entries(seen).map(([key, stat]) => [
+      key,
+      stat && [...shown(stat).map(Number), Number(stat.rdev) * (stat.isFile() || stat.isDirectory() ? 0 : 1)],
+    ]),
+  );
+}
+
+/** The count of names of an unlinked file, which overlayfs gets wrong, taken out of both. */
+export function withoutNlink(ours, theirs, at) {
+  if (ours?.[at] !== 0 || !(theirs?.[at] > 0)) return;
+  except('unlinked-lower-nlink');
+  theirs[at] = 0;
+}
+
+/** Listings in which only the kernel's d_ino is wrong. */
+export function withoutNumbers(ours, theirs) {
+  theirs.forEach((line, i) => {
+    if (typeof line !== 'string' || !line.endsWith(' other') || !ours?.[i]?.endsWith?.(' same')) return;
+    except('d-ino');
+    theirs[i] = line.replace(/other$/, 'same');
+  });
+}
+
+/** Times that an operation changed on the kernel's side, although it failed. */
+export function withoutFailure(ours, theirs) {
+  if (ours?.[1] !== 'mtime' || theirs?.[1] !== false) return;
+  except('failed-times');
+  theirs[1] = ours[1];
+  theirs[2] = ours[2];
+}
+
+/** What a copy-up has given another ctime, and nothing another mtime. */
+export function withoutCopyUp(ours, theirs) {
+  if (ours === undefined || theirs === undefined || ours[2] === theirs[2]) return;
+  if (ours[1] !== 'mtime' || theirs[1] !== 'mtime') return;
+  except('copy-up-ctime');
+  theirs[2] = ours[2];
+}
+
+/** A file that has got another number on the kernel's side, which has no index. */
+export function withoutIndex(ours, theirs, key) {
+  const renumbered = ours?.[key]?.[0] === 'ino' && (theirs[key] === false || theirs[key]?.[0] === 'other');
+  if (world.index || !renumbered) return;
+  except('no-index');
+  theirs[key] = ours[key];
+}
+
+export function agree(what, ours, theirs) {
+  const text = (value) =>
+    JSON.stringify(value, (_, part) => (typeof part === 'bigint' ? Number(part) : part));
+  const [x, y] = [text(ours), text(theirs)];
+  if (x !== y) throw new Mismatch(`${what}\n  ours   ${x}\n  theirs ${y}`);
+}
+
+/** The exception that answers fall under, and what must not be looked at any more; undefined for none. */
+export function exceptionFor(op, one, two, [ours, theirs]) {
+  const gone = (place) => place?.state === 'open-unlinked';
+  const seeks = op === 'seek' || op === 'fd-seek';
+  if (seeks && one.kind === 'd') return { name: 'seek-in-folder' };
+  if (op === 'removexattr' && !world.index && ours.errno === 'ENODATA' && theirs.errno === 'EPERM') {
+    return { name: 'nothing-to-remove' };
+  }
+  if (op === 'tmpfile' && gone(one) && theirs.errno === 'EPERM') return { name: 'tmpfile-in-removed' };
+  if (seeks && ours.value && theirs.value && `${ours.value}` !== `${theirs.value}`) {
+    const [[ourData, ourHole], [data, hole]] = [ours.value, theirs.value];
+    if ((ourData === 'none' || ourData >= data) && ourHole <= hole) return { name: 'holes' };
+  }
+  // Where ours goes on to fail for a reason of its own, EEXIST and EIO can have come from nowhere else.
+  const cannotChange = ours.errno === undefined ? /^E(EXIST|NOENT|IO|NOTDIR)$/ : /^E(EXIST|IO)$/;
+  if (ours.errno !== theirs.errno && cannotChange.test(theirs.errno)) {
+    const place = gone(one) && one.name === undefined ? one : two;
+    if (gone(place) && place.name === undefined) return { name: 'unlinked-lower-change', drop: place.slot };
+  }
+  return undefined;
+}

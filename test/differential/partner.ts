@@ -1,0 +1,60 @@
+// A process that answers each line of JSON with a line: the one that makes the calls, and the one that serves our
+// mounts. They can share a user namespace of their own.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+
+interface Answer {
+  readonly mismatch?: string;
+  readonly error?: string;
+  readonly log?: readonly string[];
+}
+
+export class Partner {
+  readonly process: ChildProcess;
+  readonly #lines: AsyncIterator<string>;
+  readonly #exit: Promise<unknown>;
+
+  /** `wrap`: words of a command that runs the program. */
+  constructor(program: string, wrap: readonly string[] = []) {
+    const [command, ...args] = [...wrap, process.execPath, program];
+    this.process = spawn(command as string, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+    const lines = createInterface({ input: this.process.stdout as NodeJS.ReadableStream });
+    this.#lines = lines[Symbol.asyncIterator]();
+    this.#exit = new Promise((resolve) => this.process.once('exit', resolve));
+  }
+
+  async line(): Promise<string> {
+    const { value, done } = await this.#lines.next();
+    if (done === true) throw new Error('the other process has ended');
+    return value;
+  }
+
+  /** Throws, with all operations that led there, if the answer tells of a fault. */
+  async ask(request: object): Promise<Answer> {
+    this.process.stdin?.write(`${JSON.stringify(request)}\n`);
+    const answer = JSON.parse(await this.line()) as Answer;
+    const fault = answer.mismatch ?? answer.error;
+    if (fault === undefined) return answer;
+    throw new Error(`${fault}\nafter ${JSON.stringify(request).slice(0, 80)}\n  ${answer.log?.join('\n  ')}`);
+  }
+
+  async end(): Promise<void> {
+    this.process.stdin?.end();
+    await this.#exit;
+  }
+}
+
+/** Two programs in one user namespace, in which every id means what it means outside, and one mount namespace. */
+export async function inNamespace(first: string, second: string): Promise<[Partner, Partner]> {
+  const words = ['unshare', '--user', '--mount', '--propagation', 'private'];
+  const one = new Partner(first, [...words, 'sh', '-c', 'echo; read go; exec "$@"', 'sh']);
+  await one.line();
+  const { pid } = one.process;
+  // unshare(1) would ask newuidmap(1) for this many ids, which gives only what /etc/subuid has.
+  for (const map of ['uid_map', 'gid_map']) writeFileSync(`/proc/${pid}/${map}`, '0 0 4294967295\n');
+  one.process.stdin?.write('\n');
+  const two = new Partner(second, ['nsenter', `--target=${pid}`, '--user', '--mount', '--']);
+  return [one, two];
+}
