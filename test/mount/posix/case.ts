@@ -7,7 +7,9 @@ import { dirname, join } from 'node:path';
 
 /** What lies in each layer, as shell scripts that run in the case's folder there; `probe` makes calls for them, too. */
 export interface Layers {
-  /** The lower layer at the bottom. */
+  /** A layer below all others. */
+  readonly ground?: string;
+  /** The lower layer above it. */
   readonly bottom?: string;
   /** The lower layer on top of it. */
   readonly lower?: string;

@@ -66,6 +66,10 @@ subject('data of files', [
       write 0 ! => 1
       get f => low-end!
       stat f size => 8
+      open 2 rw f
+      pwrite 2 0 LOW => 3
+      remount
+      get f => LOW-end!
     `,
   },
   {
@@ -75,6 +79,7 @@ subject('data of files', [
       race-append 8 f => 8
       stat f size => 4001
       race-write 16 g => 16
+      chmod g 0640
       open 0 r g
       pread 0 0 20 => abcdefghijklmnop----
       stat g size => 2097152
@@ -192,7 +197,7 @@ subject('data of files', [
       peek 2 499998 8 => aalateaa
       mmap 3 2 rw 4096 => EACCES
       put new b*4096
-      open 3 rw new
+      open 3 rw,append new
       mmap 3 3 rw 4096
       poke 3 0 first
       msync 3

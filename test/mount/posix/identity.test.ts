@@ -156,24 +156,39 @@ subject('identity of files', [
     `,
   },
   {
-    name: 'everything has one device, and no two files of two lower filesystems have one number',
+    name: 'everything has one device, and no two files of three lower filesystems have one number',
+    ground: 'for i in $(seq 200); do touch g$i; done; mkdir d',
     bottom: 'for i in $(seq 200); do touch b$i; done; mkdir d',
     lower: 'for i in $(seq 200); do touch a$i; done; mkdir d',
     calls: `
       keep dev . dev
       kept dev a1 dev => same
       kept dev b1 dev => same
+      kept dev g1 dev => same
       kept dev d dev => same
       put new x
       kept dev new dev => same
       chmod b1 0600
       kept dev b1 dev => same
-      distinct . => 403 distinct
+      distinct . => 603 distinct
     `,
   },
   {
     name: 'files that come and go under one name are not mixed up in any cache',
     lower: 'echo -n lower > f',
     calls: churn,
+  },
+  {
+    name: 'a removed file that is only referred to does not lend its number to the next one',
+    calls: `
+      put f one
+      open 0 path f
+      unlink f
+      put f second
+      same #0 f => different
+      stat #0 nlink size => 0 3
+      get f => second
+      stat f nlink size => 1 6
+    `,
   },
 ]);

@@ -129,6 +129,21 @@ subject('open and unlinked files', [
     `,
   },
   {
+    name: 'a descriptor keeps the data of an upper file that another was renamed over, also what nobody has read yet',
+    upper: 'echo -n old > f; echo -n new > g',
+    plain: 'echo -n old > f; echo -n new > g',
+    calls: `
+      open 0 r f
+      open 1 rw f
+      rename g f
+      pread 0 0 9 => old
+      pwrite 1 3 er => 2
+      pread 0 0 9 => older
+      get f => new
+      stat #1 nlink size => 0 5
+    `,
+  },
+  {
     name: 'a descriptor opened before the copy-up reads what is written after it',
     lower: 'echo -n lower > f',
     calls: `
@@ -141,6 +156,24 @@ subject('open and unlinked files', [
       same #0 f => same
       truncate f 2
       pread 0 0 20 => UP
+    `,
+  },
+  {
+    name: 'what was never read before the copy-up is read as it was written after it, by descriptor and by mapping',
+    lower: 'head -c 2097152 /dev/zero | tr "\\0" a > f; cp f g',
+    // Far apart, so that nothing was read ahead; and less than a page, so that the kernel does not have the page either.
+    calls: `
+      open 0 r f
+      pread 0 0 5 => {a*5}
+      open 1 w f
+      pwrite 1 1900000 bbb => 3
+      pread 0 1899998 7 => aabbbaa
+      open 2 r g
+      mmap 2 2 r 2097152
+      peek 2 0 5 => {a*5}
+      open 3 w g
+      pwrite 3 1900000 bbb => 3
+      peek 2 1899998 7 => aabbbaa
     `,
   },
   {

@@ -32,8 +32,8 @@ export class PlainFolder implements Place {
   }
 
   async prepare(cases: readonly Case[], tools: string): Promise<void> {
-    cases.forEach(({ bottom, lower, plain, foreign }, at) => {
-      const scripts = plain === undefined ? [bottom, lower] : [plain];
+    cases.forEach(({ ground, bottom, lower, plain, foreign }, at) => {
+      const scripts = plain === undefined ? [ground, bottom, lower] : [plain];
       for (const script of scripts) {
         shell(script ?? ':', this.folder(at), tools, foreign === true ? [] : this.wrap);
       }
@@ -53,9 +53,12 @@ export class PlainFolder implements Place {
   }
 }
 
-type LayerName = 'bottom' | 'lower' | 'upper';
+/** From the bottom up. */
+const LAYERS = ['ground', 'bottom', 'lower', 'upper'] as const;
 
-/** A mount over two lowers; `who` mounts it and makes the calls. */
+type LayerName = (typeof LAYERS)[number];
+
+/** A mount over three lowers; `who` mounts it and makes the calls. */
 abstract class Mount implements Place {
   protected readonly scratch = new Scratch('posix');
   readonly #who: Who;
@@ -73,7 +76,7 @@ abstract class Mount implements Place {
     this.#giveAway('.');
     this.#giveAway('mnt');
     await this.#who.enter();
-    for (const layer of ['bottom', 'lower', 'upper'] as const) {
+    for (const layer of LAYERS) {
       const folder = this.layer(layer);
       cases.forEach((of, at) => {
         // A folder that is in one layer only is another thing than a merged one.
@@ -145,12 +148,12 @@ abstract class Mount implements Place {
   }
 }
 
-/** `mica mount --lower`, over folders of two filesystems. */
+/** `mica mount --lower`, over folders of three filesystems. */
 export class FolderMount extends Mount {
   constructor(who: Who) {
     super(who);
-    // Another filesystem than the others: its numbers overlap with theirs. A user namespace has to find it mounted.
-    shell('mount -t tmpfs none .', this.scratch.folder('bottom'), '', []);
+    // Two filesystems that number their files alike, from 1 on. A user namespace has to find them mounted.
+    for (const name of ['ground', 'bottom']) shell('mount -t tmpfs none .', this.scratch.folder(name), '', []);
   }
 
   protected layer(name: LayerName): string {
@@ -158,7 +161,7 @@ export class FolderMount extends Mount {
   }
 
   protected mount(target: string): void {
-    const lowers = `${this.scratch.path('lower')}:${this.scratch.path('bottom')}`;
+    const lowers = ['lower', 'bottom', 'ground'].map((name) => this.scratch.path(name)).join(':');
     const changes = ['--upper', this.scratch.path('upper'), '--work', this.made('work')];
     this.mica('mount', '--lower', lowers, ...changes, target);
   }
@@ -178,8 +181,8 @@ export class ProgramMount extends Mount {
   }
 
   protected mount(target: string): void {
-    const [lower, bottom, upper] = ['lower', 'bottom', 'upper'].map((name) => this.scratch.path(name));
-    const options = `lowerdir=${lower}:${bottom},upperdir=${upper},workdir=${this.made('work')}`;
+    const [ground, bottom, lower, upper] = LAYERS.map((name) => this.scratch.path(name));
+    const options = `lowerdir=${lower}:${bottom}:${ground},upperdir=${upper},workdir=${this.made('work')}`;
     this.run(process.execPath, join(top, 'bin/mica-overlayfs'), '-o', options, target);
   }
 
@@ -194,9 +197,9 @@ export class ProgramMount extends Mount {
  */
 export class StoreMount extends Mount {
   protected layer(name: LayerName): string {
-    if (name === 'lower') this.#commit('bottom');
-    if (name === 'upper') this.#commit('lower');
-    const parent = { bottom: [], lower: ['bottom'], upper: ['lower'] }[name];
+    const below = LAYERS[LAYERS.indexOf(name) - 1];
+    if (below !== undefined) this.#commit(below);
+    const parent = below === undefined ? [] : [below];
     this.mica('--driver', 'fuse', 'snapshot', 'prepare', `${name}-key`, ...parent);
     return this.#folderOf(`${name}-key`);
   }

@@ -366,7 +366,8 @@ static void child_lock(bool posix) {
   say("%s", code ? strerrorname_np(code) : "0");
 }
 
-/* race-excl N PATH: how many of N processes create it. race-write N PATH: each writes one byte at its number.
+/* race-excl N PATH: how many of N processes create it. race-write N PATH: each writes one byte at its number,
+ * and changes the mode and the time.
  * race-append N PATH: each appends 50 times 10 bytes. */
 static void race(const char *kind) {
   int go[2], won = 0, n = number(1);
@@ -382,7 +383,7 @@ static void race(const char *kind) {
     else if (!strcmp(kind, "race-write")) {
       int fd = open(word(2), O_WRONLY);
       char own = 'a' + i;
-      code = pwrite(fd, &own, 1, i) != 1;
+      code = pwrite(fd, &own, 1, i) != 1 || fchmod(fd, 0600 + i) < 0 || futimens(fd, NULL) < 0;
     } else {
       int fd = open(word(2), O_WRONLY | O_APPEND);
       for (int k = 0; k < 50; k++) code |= write(fd, "0123456789", 10) != 10;
