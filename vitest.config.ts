@@ -20,7 +20,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/{mount,image,engines,crash,demo,long}/**'],
+          exclude: ['test/{mount,image,engines,crash,demo,long,mutants}/**'],
           pool: 'forks',
           testTimeout: 30_000,
           ...seeded,
@@ -44,6 +44,15 @@ export default defineConfig({
           ...mounting,
           ...seeded,
           testTimeout: 300_000,
+        },
+      },
+      {
+        test: {
+          name: 'mutants',
+          include: ['test/mutants/**/*.test.ts'],
+          ...mounting,
+          testTimeout: 300_000,
+          hookTimeout: 600_000,
         },
       },
       { test: { name: 'long', include: ['test/long/**/*.test.ts'], ...mounting, testTimeout: 3_600_000 } },

@@ -106,6 +106,11 @@ function without(extra) {
   return vitest('without', asked, 'mount', { MICA_WITHOUT: 'all' });
 }
 
+/** All mutants, those of some behaviours (`20 23`), or one turn of ten (`turn:3`): test/mutants. */
+function mutants(asked) {
+  return vitest('mutants', [], 'mutants', { MICA_MUTANTS: asked.join(',') || 'all' });
+}
+
 function countsOf(part, extra) {
   if (part === 'check') return check();
   return part === 'without' ? without(extra) : vitest(part, extra);
@@ -149,6 +154,11 @@ switch (verb) {
   case 'test:long':
     test(['long'], rest);
     break;
+  case 'mutants':
+    build();
+    mkdirSync(reports, { recursive: true });
+    process.exit(mutants(rest).failed === 0 ? 0 : 1);
+    break;
   case 'demo':
     build();
     process.exit(run(process.execPath, ['bin/mica', 'demo', ...rest]));
@@ -158,6 +168,6 @@ switch (verb) {
     process.exit(run(process.execPath, ['test/bench/bench.mjs', ...rest]));
     break;
   default:
-    process.stderr.write('usage: dev.mjs build|check|test|test:long|demo|bench\n');
+    process.stderr.write('usage: dev.mjs build|check|test|test:long|mutants|demo|bench\n');
     process.exit(2);
 }

@@ -54,7 +54,7 @@ function onStore(where: string, caller: Caller, who: () => Who): void {
   };
   subjectsOn(where, NEEDS[caller], subjectsFor(caller, 'overlay'), make, () => {
     it('reads the lowers through their indexes', () => {
-      expect(place.shown()).toEqual(['bottom', 'lower']);
+      expect(place.shown()).toEqual(['bottom', 'ground', 'lower']);
     });
   });
 }

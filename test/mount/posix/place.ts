@@ -153,7 +153,8 @@ export class FolderMount extends Mount {
   constructor(who: Who) {
     super(who);
     // Two filesystems that number their files alike, from 1 on. A user namespace has to find them mounted.
-    for (const name of ['ground', 'bottom']) shell('mount -t tmpfs none .', this.scratch.folder(name), '', []);
+    for (const name of ['ground', 'bottom'])
+      shell('mount -t tmpfs none .', this.scratch.folder(name), '', []);
   }
 
   protected layer(name: LayerName): string {
