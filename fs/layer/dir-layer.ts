@@ -5,7 +5,7 @@
 import { EACCES, EINVAL, ENOENT, EPERM, FsError, isErrno } from '../errno.js';
 import type { StatFs } from '../filesystem.js';
 import { S_IFCHR, S_IFMT } from '../mode.js';
-import { type ByteString, toText } from '../name.js';
+import { type ByteString, fromBytes, toText } from '../name.js';
 import {
   AT_FDCWD,
   closeFd,
@@ -69,6 +69,7 @@ export function openLowerDir(path: ByteString, options: LowerDirOptions = {}): R
 export class DirLayer implements ReadLayer {
   readonly id: string;
   readonly device: string;
+  readonly uuid: ByteString;
   protected readonly root: number;
   protected readonly folders: FolderCache;
   protected readonly rules: LayerRules;
@@ -80,6 +81,7 @@ export class DirLayer implements ReadLayer {
     this.root = root;
     this.id = id;
     this.device = deviceOf(root);
+    this.uuid = fromBytes(rules.uuid);
     this.folders = new FolderCache(root);
     this.rules = rules;
   }
@@ -211,6 +213,7 @@ export class DirLayer implements ReadLayer {
     out.opaque = false;
     out.redirect = undefined;
     out.origin = 0;
+    out.originUuid = '';
     return true;
   }
 }

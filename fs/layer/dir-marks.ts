@@ -18,6 +18,7 @@ import {
   OVERRIDE_NAMES,
   type Override,
   originIno,
+  originUuid,
   parseOverride,
   REDIRECT,
   WH_OPAQUE,
@@ -82,6 +83,7 @@ export function clearMarks(rules: LayerRules, out: LayerEntry): void {
   out.opaque = false;
   out.redirect = undefined;
   out.origin = 0;
+  out.originUuid = '';
   out.whiteout = (out.attr.mode & S_IFMT) === S_IFCHR && out.attr.rdev === 0;
 }
 
@@ -115,11 +117,17 @@ function readMark(
       break;
     case MICA_INO:
       out.origin = Number(textOf(fd, name, stored));
+      out.originUuid = '';
       break;
     case ORIGIN:
-      if (out.origin === 0) out.origin = originIno(bytesOf(fd, name, stored) ?? NO_BYTES);
+      if (out.origin === 0) readOrigin(bytesOf(fd, name, stored) ?? NO_BYTES, out);
       break;
   }
+}
+
+function readOrigin(value: Uint8Array, out: LayerEntry): void {
+  out.origin = originIno(value);
+  if (out.origin !== 0) out.originUuid = originUuid(value);
 }
 
 const NO_BYTES = new Uint8Array(0);

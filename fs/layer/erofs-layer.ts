@@ -27,6 +27,7 @@ export interface ErofsLayerOptions {
 export class ErofsLayer implements ReadLayer {
   readonly id: string;
   readonly device: string;
+  readonly uuid?: ByteString;
   readonly layers: readonly ReadLayer[];
   readonly #index: { release(): void };
   readonly #image: ImageReader;
@@ -47,6 +48,7 @@ export class ErofsLayer implements ReadLayer {
     }
     this.id = id;
     this.device = top.device;
+    if (top.uuid !== undefined) this.uuid = top.uuid;
     this.layers = layers;
     this.#index = index;
     this.#image = index.image;
@@ -136,6 +138,7 @@ export class ErofsLayer implements ReadLayer {
     out.opaque = false;
     out.redirect = undefined;
     out.origin = 0;
+    out.originUuid = '';
     if (!this.#flattened && image.hasXattrs(nid)) this.#readMarks(nid, out);
   }
 

@@ -37,6 +37,8 @@ export class LayerEntry {
   redirect: ByteString | undefined = undefined;
   /** Uppers: the union's file number that was stored at copy-up; 0 if none was. */
   origin = 0;
+  /** Not '' where `origin` is no number of the union but one of the filesystem with this UUID: overlayfs's own mark. */
+  originUuid: ByteString = '';
 
   constructor(attr: Attr) {
     this.attr = attr;
@@ -138,6 +140,8 @@ export interface ReadLayer {
   readonly id: string;
   /** Distinguishes the filesystems that layers lie on: equal exactly if file numbers are from one number space. */
   readonly device: string;
+  /** The UUID of the layer's filesystem, 16 bytes; absent or all zeros where it has none or it is not known. */
+  readonly uuid?: ByteString;
   /** The layers, topmost first, whose union this one shows by itself (a flattened chain). Absent for all others. */
   readonly layers?: readonly ReadLayer[];
   /** Fills `out` with what is at (dir, name) and returns true; false if there is nothing, not even a whiteout. `dir` must be a folder of this layer, else false. */

@@ -3,7 +3,7 @@
 // (pkg/idtools, override_stat), fuse-overlayfs (.wh. files). What is hidden from users is decided here alone.
 
 import { makeDev, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK } from '../mode.js';
-import type { ByteString } from '../name.js';
+import { type ByteString, fromBytes } from '../name.js';
 import type { Dialect, MarkPrefix } from './layer.js';
 
 /** Marks as they follow `trusted.overlay.` or `user.overlay.`. */
@@ -122,6 +122,11 @@ export function originValue(type: number, handle: Uint8Array, uuid: Uint8Array):
   value.set(uuid.subarray(0, 16), 5);
   value.set(handle, OVL_FH_HEADER);
   return value;
+}
+
+/** The UUID of the filesystem in a kernel's origin mark that has a file number. */
+export function originUuid(value: Uint8Array): ByteString {
+  return fromBytes(value, 5, OVL_FH_HEADER);
 }
 
 /** The file number in a kernel's origin mark; 0 if it is empty or of a filesystem whose handles say no number. */

@@ -268,7 +268,7 @@ function cutBelowOpaque(stack: Stack, folders: LowerFolder[]): LowerFolder[] {
 function numberOf(stack: Stack, found: Found): number {
   const { entry } = found;
   if (found.where === LOWER) return stack.lowerNumber(found.depth, entry.attr.ino);
-  if (entry.origin !== 0) return entry.origin;
+  if (entry.origin !== 0) return stack.originNumber(entry);
   if (found.folders.length > 0) return stack.lowerNumber(found.folders[0]!.depth, found.lowerIno);
   return stack.table.copyOf(entry.attr.ino)?.ino ?? stack.upperNumber(entry.attr.ino);
 }

@@ -73,6 +73,14 @@ export class Stack {
     return this.#upperBase + (ino % SPACE);
   }
 
+  /** The number that an upper object keeps from the lower one that it was copied from; it must have an origin. */
+  originNumber({ origin, originUuid }: LayerEntry): number {
+    if (originUuid === '') return origin;
+    // As ovl_check_origin_fh: the first lower on a filesystem of this UUID.
+    const depth = this.lowers.findIndex(({ uuid }) => uuid === originUuid);
+    return this.lowers.length === 0 ? origin : this.lowerNumber(Math.max(0, depth), origin);
+  }
+
   /**
    * A number for a second object that claims the number of another: an upper file that was copied with its
    * origin mark by some other program, or a layer folder that lies inside another layer. Such a number holds

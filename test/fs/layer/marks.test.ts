@@ -5,6 +5,7 @@ import {
   hexName,
   nlinkValue,
   originIno,
+  originUuid,
   originValue,
   overriddenXattr,
   parseNlink,
@@ -12,6 +13,7 @@ import {
   unescapeXattr,
 } from '../../../fs/layer/marks.js';
 import { makeDev, S_IFBLK, S_IFDIR, S_IFLNK, S_IFREG } from '../../../fs/mode.js';
+import { toBytes } from '../../../fs/name.js';
 
 function bytes(hex: string): Uint8Array {
   return Uint8Array.from(hex.replaceAll(' ', '').match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
@@ -32,6 +34,11 @@ describe('the origin mark', () => {
     expect(originIno(bytes(`${head('81', '21')}0100000002000000 07000000`))).toBe(2 ** 33 + 1);
     expect(originIno(bytes(`${head('4d', '29')}0101000000000000 0500000000000000 01000000`))).toBe(257);
     expect(originIno(bytes(`${head('01', '21')}99999999 05000000 01000000`))).toBe(2 ** 32 + 5);
+  });
+
+  it('names the filesystem of the number by its UUID', () => {
+    const uuid = '0102030405060708090a0b0c0d0e0f10';
+    expect(hexName(toBytes(originUuid(bytes(`00fb1d0001${uuid}0d292100e01a5bc0`))))).toBe(uuid);
   });
 
   it('tells nothing where it is empty, cut off, foreign or of the other byte order', () => {
