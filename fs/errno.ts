@@ -109,6 +109,20 @@ export class FsError extends Error {
   }
 }
 
+/**
+ * Does what may fail without anybody's harm, like clearing up after something that is done; true if it did not
+ * fail. Only an FsError is a failure: a bug is thrown all the same.
+ */
+export function attempt(act: () => void): boolean {
+  try {
+    act();
+    return true;
+  } catch (error) {
+    if (!(error instanceof FsError)) throw error;
+    return false;
+  }
+}
+
 /** True if `error` is an FsError with this errno. */
 export function isErrno(error: unknown, errno: number): error is FsError {
   return error instanceof FsError && error.errno === errno;

@@ -118,7 +118,12 @@ export class ObjectMaker {
     const temp = work.freeName();
     if (isRegular(what.mode)) return [this.makeFileAt(work.fd, temp, what), temp];
     this.makeAt(work.fd, temp, what);
-    return [openAt(work.fd, temp, O_PATH | O_NOFOLLOW), temp];
+    try {
+      return [openAt(work.fd, temp, O_PATH | O_NOFOLLOW), temp];
+    } catch (error) {
+      work.drop(temp);
+      throw error;
+    }
   }
 
   /** Permission bits to make an object with; what else its mode says comes later (`#modeIsLeft`). */

@@ -2,13 +2,18 @@
 // at the name, an exchange where it cannot (a folder against a file, a folder that still holds whiteouts); what
 // comes out of an exchange lies in `work/` then and is removed there.
 
-import { EEXIST, EINVAL, EISDIR, ENOTDIR, ENOTEMPTY, FsError } from '../errno.js';
+import { attempt, EEXIST, EINVAL, EISDIR, ENOENT, ENOTDIR, ENOTEMPTY, FsError } from '../errno.js';
 import { Attr, RENAME_EXCHANGE, RENAME_WHITEOUT } from '../filesystem.js';
-import { isFolder, S_IFCHR, S_IFMT } from '../mode.js';
+import { isFolder, PERMISSION_BITS, S_IFCHR, S_IFMT } from '../mode.js';
 import { type ByteString, toBytes } from '../name.js';
 import {
+  chmodFd,
+  chownFd,
   closeFd,
+  getXattr,
   hasFeature,
+  linkAt,
+  listXattrs,
   makeFolderAt,
   O_DIRECTORY,
   O_NOFOLLOW,
@@ -19,11 +24,13 @@ import {
   renameErrno,
   setXattr,
   statAt,
+  statFd,
   unlinkAt,
+  utimesFd,
 } from '../sys/index.js';
 import { holdsOnlyMarks } from './dir-list.js';
 import type { LayerRules } from './dir-marks.js';
-import { markName, OPAQUE } from './marks.js';
+import { markName, OPAQUE, REDIRECT } from './marks.js';
 import type { UpperRules } from './upper-rules.js';
 import type { WorkFolder } from './work-folder.js';
 
@@ -44,7 +51,7 @@ export function putInPlace(
   }
   assertNoContent(rules, to, name);
   renameAt(work.fd, temp, to, name, RENAME_EXCHANGE);
-  work.remove(temp);
+  work.drop(temp);
 }
 
 /**
@@ -71,27 +78,84 @@ export function moveName(
   if (failure === ENOTDIR && isWhiteout(to, newName)) {
     // A folder over a whiteout: they change places, and the whiteout is where one is wanted, or is removed.
     renameAt(from, name, to, newName, RENAME_EXCHANGE);
-    if (!leave) unlinkAt(from, name);
-  } else if (failure === EINVAL && leave) {
-    // A filesystem without RENAME_WHITEOUT; a folder moved into itself fails once more here.
-    moveName(rules, work, from, name, to, newName, false);
-    putInPlace(rules, work, work.makeWhiteout(), from, name);
-  } else if (failure !== 0) throw new FsError(failure, 'rename');
+    // Where it stays it hides nothing.
+    if (!leave) attempt(() => unlinkAt(from, name));
+  } else if (failure === EINVAL && leave) moveInSteps(rules, work, from, name, to, newName);
+  else if (failure !== 0) throw new FsError(failure, 'rename');
 }
 
-/** Puts an empty opaque folder in the place of one that holds whiteouts, so that rename(2) can replace it (ovl_clear_empty). */
+/**
+ * `moveName` on a filesystem without RENAME_WHITEOUT: nothing is lost and nothing hidden shows up between the steps.
+ * A file has both names for a moment. A folder cannot, so a whiteout is at its new name first, and they change places.
+ */
+function moveInSteps(
+  rules: UpperRules,
+  work: WorkFolder,
+  from: number,
+  name: ByteString,
+  to: number,
+  newName: ByteString,
+): void {
+  if (isWhiteout(to, newName)) {
+    renameAt(from, name, to, newName, RENAME_EXCHANGE);
+    return;
+  }
+  const whiteout = work.makeWhiteout();
+  const second = work.freeName();
+  try {
+    if (!statAt(from, name, attr)) throw new FsError(ENOENT, 'rename');
+    if (isFolder(attr.mode)) {
+      putInPlace(rules, work, whiteout, to, newName);
+      renameAt(from, name, to, newName, RENAME_EXCHANGE);
+      return;
+    }
+    linkAt(from, name, work.fd, second);
+    const failure = renameErrno(work.fd, second, to, newName, 0);
+    if (failure !== 0) throw new FsError(failure, 'rename');
+    putInPlace(rules, work, whiteout, from, name);
+  } finally {
+    work.drop(second);
+    work.drop(whiteout);
+  }
+}
+
+/**
+ * Puts an empty opaque folder in the place of one that holds whiteouts, so that rename(2) can replace it: the same
+ * folder for all who look (ovl_clear_empty).
+ */
 function clearFolder(rules: UpperRules, work: WorkFolder, dir: number, name: ByteString): void {
   assertNoContent(rules, dir, name);
+  const old = openAt(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   const temp = work.freeName();
-  makeFolderAt(work.fd, temp, 0o700);
-  const empty = openAt(work.fd, temp, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   try {
-    setXattr(empty, markName(rules.marks, OPAQUE), toBytes('y'), 0);
-    renameAt(work.fd, temp, dir, name, RENAME_EXCHANGE);
+    makeFolderAt(work.fd, temp, 0o700);
+    const empty = openAt(work.fd, temp, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    try {
+      copyFolder(rules, old, empty);
+      renameAt(work.fd, temp, dir, name, RENAME_EXCHANGE);
+    } finally {
+      closeFd(empty);
+    }
   } finally {
-    closeFd(empty);
+    closeFd(old);
+    work.drop(temp);
   }
-  work.remove(temp);
+}
+
+/** `to` becomes what `from` is, without its entries and its redirect, and opaque. */
+function copyFolder(rules: UpperRules, from: number, to: number): void {
+  statFd(from, attr);
+  const { uid, gid, mode, atimeSec, atimeNsec, mtimeSec, mtimeNsec } = attr;
+  const redirect = markName(rules.marks, REDIRECT);
+  for (const xattr of listXattrs(from)) {
+    const value = xattr === redirect ? undefined : getXattr(from, xattr);
+    if (value !== undefined) setXattr(to, xattr, value, 0);
+  }
+  setXattr(to, markName(rules.marks, OPAQUE), toBytes('y'), 0);
+  statFd(to, attr);
+  if (attr.uid !== uid || attr.gid !== gid) chownFd(to, uid, gid);
+  chmodFd(to, mode & PERMISSION_BITS);
+  utimesFd(to, { sec: atimeSec, nsec: atimeNsec }, { sec: mtimeSec, nsec: mtimeNsec });
 }
 
 function isWhiteout(dir: number, name: ByteString): boolean {
@@ -106,7 +170,7 @@ export function takeFolderOut(rules: LayerRules, work: WorkFolder, from: number,
   assertNoContent(rules, from, name);
   const temp = work.freeName();
   renameAt(from, name, work.fd, temp, 0);
-  work.remove(temp);
+  work.drop(temp);
 }
 
 /** ENOTEMPTY if there is a folder at (dir, name) that holds more than whiteouts. */

@@ -1,14 +1,15 @@
 // An object of an upper that has no name in it yet. A regular file has no name at all (O_TMPFILE) where the
 // filesystem can do that, everything else a temporary one in `work/`. It gets its name last, when it is complete.
 
-import { FsError } from '../errno.js';
+import { attempt, FsError } from '../errno.js';
 import { RENAME_NOREPLACE } from '../filesystem.js';
 import type { ByteString } from '../name.js';
 import { linkFd, renameErrno } from '../sys/index.js';
 import { UpperNode } from './dir-node.js';
 import { putInPlace } from './dir-replace.js';
 import type { IndexFolder } from './index-folder.js';
-import type { Staged } from './layer.js';
+import type { Staged, WritableNode } from './layer.js';
+import { NLINK, nlinkTotal } from './marks.js';
 import type { UpperRules } from './upper-rules.js';
 import type { WorkFolder } from './work-folder.js';
 
@@ -36,12 +37,7 @@ export class DirStaged extends UpperNode implements Staged {
   }
 
   publish(dir: ByteString, name: ByteString, replace: boolean): void {
-    const to = this.#places.folder(dir);
-    this.#places.claim(to, name, replace);
-    if (replace) this.#replace(to, name);
-    else this.#place(to, name);
-    this.#temp = undefined;
-    this.#places.settle(to, dir, name, replace);
+    this.#publish(dir, name, replace);
     this.release();
   }
 
@@ -53,20 +49,38 @@ export class DirStaged extends UpperNode implements Staged {
     return this.fd;
   }
 
-  publishIndexed(key: string, dir: ByteString, name: ByteString, replace: boolean): void {
+  publishIndexed(
+    key: string,
+    names: number,
+    dir: ByteString,
+    name: ByteString,
+    replace: boolean,
+  ): WritableNode {
     const index = this.#places.index;
+    this.setMarkText(NLINK, nlinkTotal(names + 1));
     index.add(key, this.fd, this.#temp);
     try {
-      this.publish(dir, name, replace);
+      this.#publish(dir, name, replace);
     } catch (error) {
-      index.remove(key);
+      attempt(() => index.remove(key));
       throw error;
     }
+    index.counted(key, names, this);
+    return new UpperNode(this.fd, this.rules);
   }
 
   discard(): void {
-    if (this.#temp !== undefined) this.#places.work.remove(this.#temp);
+    if (this.#temp !== undefined) this.#places.work.drop(this.#temp);
     this.release();
+  }
+
+  #publish(dir: ByteString, name: ByteString, replace: boolean): void {
+    const to = this.#places.folder(dir);
+    this.#places.claim(to, name, replace);
+    if (replace) this.#replace(to, name);
+    else this.#place(to, name);
+    this.#temp = undefined;
+    this.#places.settle(to, dir, name, replace);
   }
 
   #replace(to: number, name: ByteString): void {

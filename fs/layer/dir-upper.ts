@@ -160,12 +160,10 @@ export class UpperDir extends DirLayer implements WriteLayer {
     const temp = this.#work.makeWhiteout();
     try {
       putInPlace(this.rules, this.#work, temp, to, name);
-    } catch (error) {
-      this.#work.remove(temp);
-      throw error;
+    } finally {
+      // Also where the name is a whiteout of the same inode already and rename(2) did nothing.
+      this.#work.drop(temp);
     }
-    // A name that is a whiteout of the same inode already makes rename(2) do nothing and leave `temp`.
-    unlinkAtIfAny(this.#work.fd, temp);
     this.#settle(to, dir, name, true);
   }
 
@@ -219,7 +217,7 @@ export class UpperDir extends DirLayer implements WriteLayer {
         putInPlace(this.rules, this.#work, temp, to, name);
       } finally {
         // Also where the name was a link of this object already and rename(2) did nothing.
-        unlinkAtIfAny(this.#work.fd, temp);
+        this.#work.drop(temp);
       }
     }
     this.#settle(to, dir, name, replace);
@@ -239,6 +237,16 @@ export class UpperDir extends DirLayer implements WriteLayer {
 
   setIndexNames(key: string, names: number): void {
     this.#index.setNames(key, names);
+  }
+
+  pinIndexNames(key: string): number {
+    return this.#index.pin(key);
+  }
+
+  linkIndexed(key: string, dir: ByteString, name: ByteString): void {
+    const to = this.folder(dir);
+    this.#claim(to, name, false);
+    this.#index.linking(key, (node) => linkFd(node.fd, to, name));
   }
 
   indexedKey(node: WritableNode): string | undefined {

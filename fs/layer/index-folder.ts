@@ -1,6 +1,9 @@
 // The index of hard links: `WORK/index/<key>` is one more name of the copied-up object of a lower file that had
-// several, so that all of them lead to one object (the kernel's index=on; keys are its origin values in hex).
+// several, so that all of them lead to one object (the kernel's index=on; keys are its origin values in hex). With
+// the object is stored how many more names are shown than it has: as a difference to its links, which stays right
+// while names come and go, and as their sum in the moment in which one of them is made.
 
+import { attempt, EEXIST, ENOENT, FsError, isErrno } from '../errno.js';
 import { Attr } from '../filesystem.js';
 import { isFolder, isRegular, S_IFCHR, S_IFMT } from '../mode.js';
 import type { ByteString } from '../name.js';
@@ -17,7 +20,7 @@ import {
 } from '../sys/index.js';
 import { DirNode, UpperNode } from './dir-node.js';
 import { LayerEntry, type LayerNode } from './layer.js';
-import { hexName, NLINK, nlinkValue, parseNlink } from './marks.js';
+import { hexName, NLINK, nlinkTotal, nlinkValue, parseNlink } from './marks.js';
 import type { UpperRules } from './upper-rules.js';
 import type { WorkFolder } from './work-folder.js';
 
@@ -26,8 +29,10 @@ export class IndexFolder {
   readonly #rules: UpperRules;
   /** Keys by file number; read from the folder on first use and kept since. */
   #keys: Map<number, string> | undefined;
-  /** Counts that cannot be stored on their object (user.* on symlinks and devices), for as long as this is open. */
+  /** Names still to be counted, by key. Some are known here alone: user.* cannot be stored on symlinks and devices. */
   readonly #names = new Map<string, number>();
+  /** Keys for which a sum is stored, or may be. */
+  readonly #sums = new Set<string>();
   readonly #attr = new Attr();
 
   constructor(work: WorkFolder, rules: UpperRules) {
@@ -54,7 +59,7 @@ export class IndexFolder {
     const text = node.markText(NLINK);
     // Where a count cannot be stored (user.* on symlinks and devices), nothing is known, and nothing is dropped.
     if (text === undefined) return isRegular(mode);
-    const names = parseNlink(text);
+    const names = parseNlink(text, nlink);
     return names !== undefined && names <= 0 && !((mode & S_IFMT) === S_IFCHR && rdev === 0);
   }
 
@@ -76,13 +81,31 @@ export class IndexFolder {
     return keys.get(this.#attr.ino);
   }
 
-  /** Makes what `fd` stands for the entry `key`; `temp` is its name in `work/`, if it has one. EEXIST if the key is taken. */
+  /** Makes what `fd` stands for the entry `key`; `temp` is its name in `work/`, if it has one. */
   add(key: string, fd: number, temp: ByteString | undefined): void {
     const keys = this.#loadedKeys();
-    if (temp === undefined) linkFd(fd, this.#work.index(), key);
-    else linkAt(this.#work.fd, temp, this.#work.index(), key);
+    const index = this.#work.index();
     statFd(fd, this.#attr);
-    keys.set(this.#attr.ino, key);
+    const { ino } = this.#attr;
+    const link = () =>
+      temp === undefined ? linkFd(fd, index, key) : linkAt(this.#work.fd, temp, index, key);
+    try {
+      link();
+    } catch (error) {
+      if (!isErrno(error, EEXIST)) throw error;
+      // Left by a copy-up that failed and could not clear up: whoever adds has looked for the entry and has none.
+      this.remove(key);
+      link();
+    }
+    keys.set(ino, key);
+  }
+
+  /** The object of a key that was just added has `names` more names than links, which were stored as a sum before. */
+  counted(key: string, names: number, node: UpperNode): void {
+    this.#names.set(key, names);
+    this.#sums.add(key);
+    // The sum is right as well, until names come or go.
+    attempt(() => this.#store(key, names, node));
   }
 
   /** The object of a key, held; undefined if there is none. */
@@ -93,27 +116,61 @@ export class IndexFolder {
   }
 
   names(key: string): number {
-    const kept = this.#names.get(key);
-    if (kept !== undefined) return kept;
-    return this.#with(key, (node) => parseNlink(node.markText(NLINK) ?? '')) ?? 0;
+    const known = this.#names.get(key);
+    if (known !== undefined) return known;
+    const names = this.#with(key, (node) => this.#read(key, node)) ?? 0;
+    this.#names.set(key, names);
+    return names;
   }
 
   setNames(key: string, names: number): void {
-    const value = nlinkValue(names);
-    const stored = this.#with(key, (node) => {
-      node.setMarkText(NLINK, value);
-      return node.markText(NLINK) === value;
-    });
-    if (stored === true) this.#names.delete(key);
-    else this.#names.set(key, names);
+    this.#with(key, (node) => this.#store(key, names, node));
+    this.#names.set(key, names);
+  }
+
+  /** As `names`; what is stored is a difference. */
+  pin(key: string): number {
+    const names = this.names(key);
+    if (this.#sums.has(key)) this.setNames(key, names);
+    return names;
+  }
+
+  /** Runs `link`, which makes one of the names that are still to be counted. */
+  linking(key: string, link: (node: UpperNode) => void): void {
+    const names = this.names(key);
+    const node = this.hold(key);
+    if (node === undefined) throw new FsError(ENOENT, 'index');
+    try {
+      statFd(node.fd, this.#attr);
+      this.#sums.add(key);
+      node.setMarkText(NLINK, nlinkTotal(this.#attr.nlink - 1 + names));
+      link(node);
+      this.counted(key, names - 1, node);
+    } finally {
+      node.release();
+    }
   }
 
   remove(key: string): void {
     unlinkAtIfAny(this.#work.index(), key);
     this.#names.delete(key);
+    this.#sums.delete(key);
     for (const [ino, known] of this.#loadedKeys()) {
       if (known === key) this.#keys?.delete(ino);
     }
+  }
+
+  #read(key: string, node: UpperNode): number {
+    const text = node.markText(NLINK);
+    if (text === undefined) return 0;
+    statFd(node.fd, this.#attr);
+    if (text.startsWith('=')) this.#sums.add(key);
+    return parseNlink(text, this.#attr.nlink) ?? 0;
+  }
+
+  #store(key: string, names: number, node: UpperNode): void {
+    node.setMarkText(NLINK, nlinkValue(names));
+    this.#sums.delete(key);
   }
 
   #loadedKeys(): Map<number, string> {

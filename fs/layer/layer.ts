@@ -130,8 +130,17 @@ export interface Staged extends WritableNode {
    * out is removed. Ends the stage: call `release` semantics are included.
    */
   publish(dir: ByteString, name: ByteString, replace: boolean): void;
-  /** As publish, and the object also becomes the entry `key` of the index of hard links, first. */
-  publishIndexed(key: string, dir: ByteString, name: ByteString, replace: boolean): void;
+  /**
+   * As publish, and the object also becomes the entry `key` of the index of hard links, first, with `names` of its
+   * names still to be counted. Returns the object, held.
+   */
+  publishIndexed(
+    key: string,
+    names: number,
+    dir: ByteString,
+    name: ByteString,
+    replace: boolean,
+  ): WritableNode;
   discard(): void;
 }
 
@@ -202,6 +211,10 @@ export interface WriteLayer extends ReadLayer {
   /** Names of the indexed object that are still to be counted: nlink shown = upper nlink - 1 (the index's own) + `names`. */
   indexNames(key: string): number;
   setIndexNames(key: string, names: number): void;
+  /** As `indexNames`, before names of the object come or go in this layer: what is stored stays right when they do. */
+  pinIndexNames(key: string): number;
+  /** Makes one of the names that are still to be counted; EEXIST. The names shown are as many at every moment. */
+  linkIndexed(key: string, dir: ByteString, name: ByteString): void;
   /** The index key of a held object of this layer that is in the index, whichever of its names led to it; else undefined. */
   indexedKey(node: WritableNode): string | undefined;
   /** Drops an entry of the index. */

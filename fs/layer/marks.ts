@@ -159,14 +159,23 @@ export function hexName(value: Uint8Array): ByteString {
 
 // ---- nlink of an indexed object (ovl_get_nlink) ----
 
+/** Ours: `N` names are shown, however many links the object has; while one of them is being made. */
+export function nlinkTotal(names: number): string {
+  return `=${names}`;
+}
+
 /** `U+N`: names shown = links of the upper object (the index's one among them) + N. */
 export function nlinkValue(names: number): string {
   const difference = names - 1;
   return `U${difference < 0 ? '-' : '+'}${Math.abs(difference)}`;
 }
 
-/** How many names are still to be counted; undefined for the form that is relative to the lower object (`L`). */
-export function parseNlink(text: string): number | undefined {
+/**
+ * How many names are still to be counted for an object with `links` links, the index's one among them; undefined
+ * for the form that is relative to the lower object (`L`).
+ */
+export function parseNlink(text: string, links: number): number | undefined {
+  if (/^=\d+$/.test(text)) return Number(text.slice(1)) - (links - 1);
   const match = /^U([+-])(\d+)$/.exec(text);
   if (match === null) return undefined;
   return (match[1] === '-' ? -Number(match[2]) : Number(match[2])) + 1;

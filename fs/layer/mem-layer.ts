@@ -120,12 +120,13 @@ export class MemLayer implements WriteLayer {
   stage(what: NewNode): Staged {
     return new MemStaged(this.#create(what), {
       publish: (object, dir, name, replace) => this.#publish(object, dir, name, replace),
-      index: (object, key) => {
+      index: (object, key, names) => {
         if (this.#index.has(key)) throw new FsError(EEXIST, 'index');
         object.nlink++;
         object.indexKey = key;
-        this.#index.set(key, { object, names: 0 });
+        this.#index.set(key, { object, names });
       },
+      unindex: (key) => this.unindex(key),
     });
   }
 
@@ -203,6 +204,17 @@ export class MemLayer implements WriteLayer {
     const found = this.#index.get(key);
     if (found === undefined) throw new FsError(ENOENT, 'index');
     found.names = names;
+  }
+
+  pinIndexNames(key: string): number {
+    return this.indexNames(key);
+  }
+
+  linkIndexed(key: string, dir: ByteString, name: ByteString): void {
+    const found = this.#index.get(key);
+    if (found === undefined) throw new FsError(ENOENT, 'index');
+    this.#publish(found.object, dir, name, false);
+    found.names--;
   }
 
   indexedKey(node: WritableNode): string | undefined {

@@ -217,7 +217,8 @@ export class MemNode implements WritableNode {
 /** What a staged object needs of its layer to get a name. */
 export interface Publisher {
   publish(object: MemObject, dir: ByteString, name: ByteString, replace: boolean): void;
-  index(object: MemObject, key: string): void;
+  index(object: MemObject, key: string, names: number): void;
+  unindex(key: string): void;
 }
 
 export class MemStaged extends MemNode implements Staged {
@@ -233,9 +234,23 @@ export class MemStaged extends MemNode implements Staged {
     this.release();
   }
 
-  publishIndexed(key: string, dir: ByteString, name: ByteString, replace: boolean): void {
-    this.#publisher.index(this.object, key);
-    this.publish(dir, name, replace);
+  publishIndexed(
+    key: string,
+    names: number,
+    dir: ByteString,
+    name: ByteString,
+    replace: boolean,
+  ): WritableNode {
+    this.#publisher.index(this.object, key, names);
+    try {
+      this.#publisher.publish(this.object, dir, name, replace);
+    } catch (error) {
+      this.#publisher.unindex(key);
+      throw error;
+    }
+    const held = new MemNode(this.object);
+    this.release();
+    return held;
   }
 
   discard(): void {

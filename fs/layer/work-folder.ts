@@ -2,7 +2,7 @@
 // is emptied at open, `index/` joins hard links, `work/incompat/` names what other readers cannot understand.
 // Whoever has the flock on the work folder is the upper's one writer; the kernel frees it when that process ends.
 
-import { EBUSY, EINVAL, EMLINK, ENOTEMPTY, EXDEV, FsError, isErrno } from '../errno.js';
+import { attempt, EBUSY, EINVAL, EMLINK, ENOTEMPTY, EXDEV, FsError, isErrno } from '../errno.js';
 import { Attr } from '../filesystem.js';
 import { isFolder, PERMISSION_BITS, S_IFCHR } from '../mode.js';
 import { type ByteString, toText } from '../name.js';
@@ -102,15 +102,16 @@ export class WorkFolder {
         if (!isErrno(error, EMLINK)) throw error;
       }
     }
-    this.#sharedWhiteout = this.freeName();
-    makeNodeAt(this.fd, this.#sharedWhiteout, S_IFCHR, 0);
-    linkAt(this.fd, this.#sharedWhiteout, this.fd, name);
+    const shared = this.freeName();
+    makeNodeAt(this.fd, shared, S_IFCHR, 0);
+    this.#sharedWhiteout = shared;
+    linkAt(this.fd, shared, this.fd, name);
     return name;
   }
 
-  /** Removes what lies at a name of `work/`, with everything in it. */
-  remove(name: ByteString): void {
-    removeAny(this.fd, name, () => this.freeName());
+  /** Removes what lies at a name of `work/`, if anything does; what cannot be removed now is when this is opened next. */
+  drop(name: ByteString): void {
+    attempt(() => removeAny(this.fd, name, () => this.freeName()));
   }
 
   /** The descriptor of `index/`, which is made if it is missing. */
@@ -139,8 +140,8 @@ export class WorkFolder {
   }
 
   close(): void {
-    if (this.#sharedWhiteout !== undefined) unlinkAtIfAny(this.fd, this.#sharedWhiteout);
-    unlinkAtIfAny(this.#outer, HOLDER_FILE);
+    if (this.#sharedWhiteout !== undefined) this.drop(this.#sharedWhiteout);
+    attempt(() => unlinkAtIfAny(this.#outer, HOLDER_FILE));
     if (this.#index !== undefined) closeFd(this.#index);
     closeFd(this.fd);
     closeFd(this.#outer);

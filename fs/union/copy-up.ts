@@ -3,7 +3,7 @@
 // nothing in the upper. The inode is switched to the upper last; open handles share the inode's data, so they
 // follow by themselves.
 
-import { EOPNOTSUPP, isErrno } from '../errno.js';
+import { attempt, EOPNOTSUPP, isErrno } from '../errno.js';
 import { Attr, SEEK_DATA, SEEK_HOLE } from '../filesystem.js';
 import {
   LayerEntry,
@@ -97,16 +97,15 @@ function publish(stack: Stack, inode: Inode, staged: Staged, source: LayerNode, 
       // Until all names are made, only the index joins them, which other readers of the upper do not know.
       upper.setGuard(true);
       const key = upper.indexKey(source);
-      staged.publishIndexed(key, dir, inode.name, false);
+      const held = staged.publishIndexed(key, attr.nlink - 1, dir, inode.name, false);
       inode.upper = true;
-      const held = upper.indexed(key);
-      if (held !== undefined) becomeIndexed(stack, inode, key, held);
-      upper.setIndexNames(key, attr.nlink - 1);
+      becomeIndexed(inode, key, held);
     } else {
       staged.publish(dir, inode.name, false);
       inode.upper = true;
     }
-    folder.utimes({ sec: atimeSec, nsec: atimeNsec }, { sec: mtimeSec, nsec: mtimeNsec });
+    // The copy is there, whatever becomes of the times (as ovl_copy_up_one of the kernel).
+    attempt(() => folder.utimes({ sec: atimeSec, nsec: atimeNsec }, { sec: mtimeSec, nsec: mtimeNsec }));
   });
 }
 

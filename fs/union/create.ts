@@ -59,10 +59,15 @@ export function createFile(
     where === NONE && heritage.access === undefined
       ? stack.writable().makeFile(stack.table.path(parent), name, heritage.what)
       : makeStaged(stack, parent, name, heritage, true);
-  const inode = made(stack, parent, name);
-  inode.writer = writer;
-  inode.withoutCapability = true;
-  return inode;
+  try {
+    const inode = made(stack, parent, name);
+    inode.writer = writer;
+    inode.withoutCapability = true;
+    return inode;
+  } catch (error) {
+    writer.close();
+    throw error;
+  }
 }
 
 /** A regular file without a name; with O_EXCL in `flags` it can never get one. */
@@ -82,13 +87,14 @@ export function createNameless(
     if (access !== undefined) staged.setxattr(ACL_ACCESS, access, 0);
     staged.stat(stack.scratch);
     const { ino } = stack.scratch.attr;
+    const writer = staged.openWrite();
     const inode = stack.table.addNameless(stack.upperNumber(ino), S_IFREG);
     inode.upper = true;
     inode.upperIno = ino;
     inode.held = staged;
     inode.staged = staged;
     inode.linkable = (flags & O_EXCL) === 0;
-    inode.writer = staged.openWrite();
+    inode.writer = writer;
     return inode;
   } catch (error) {
     staged.discard();

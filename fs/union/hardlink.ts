@@ -2,7 +2,7 @@
 // first copy-up also becomes an entry of the index, names that were not made yet are found through it, and the
 // count of names is what the upper has without the index's own, plus those still to be made.
 
-import { EEXIST, ENOENT, EPERM, FsError } from '../errno.js';
+import { attempt, EEXIST, ENOENT, EPERM, FsError } from '../errno.js';
 import { assertName, type ByteString } from '../name.js';
 import { acquireUpper, assertLiveFolder, giveBack, withUpper } from './access.js';
 import { ensureUpper } from './copy-up.js';
@@ -21,13 +21,14 @@ export function link(stack: Stack, inode: Inode, parent: Inode, name: ByteString
   if (stack.found.exists) throw new FsError(EEXIST, 'link');
   ensureUpper(stack, parent);
   ensureUpper(stack, inode);
+  markImpure(stack, inode, parent);
+  if (inode.indexKey !== undefined) upper.pinIndexNames(inode.indexKey);
   const node = acquireUpper(stack, inode);
   try {
     upper.link(node, stack.table.path(parent), name, where === WHITEOUT);
   } finally {
     giveBack(inode, node);
   }
-  markImpure(stack, inode, parent);
   nowAt(stack, inode, parent, name);
 }
 
@@ -38,18 +39,17 @@ export function ensureUpperName(stack: Stack, inode: Inode, parent: Inode, name:
     return;
   }
   // Copied up through another name: this one is known to the index alone.
-  const upper = stack.writable();
-  if (inode.indexKey === undefined || inode.held === undefined) return;
-  const { held } = inode;
+  const { indexKey } = inode;
+  if (indexKey === undefined) return;
   ensureUpper(stack, parent);
+  markImpure(stack, inode, parent);
   withUpper(stack, parent, (folder) => {
     // The name was there before, so the folder's times must not tell otherwise.
     folder.stat(stack.scratch);
     const { atimeSec, atimeNsec, mtimeSec, mtimeNsec } = stack.scratch.attr;
-    upper.link(held, stack.table.path(parent), name, false);
-    folder.utimes({ sec: atimeSec, nsec: atimeNsec }, { sec: mtimeSec, nsec: mtimeNsec });
+    stack.writable().linkIndexed(indexKey, stack.table.path(parent), name);
+    attempt(() => folder.utimes({ sec: atimeSec, nsec: atimeNsec }, { sec: mtimeSec, nsec: mtimeNsec }));
   });
-  upper.setIndexNames(inode.indexKey, upper.indexNames(inode.indexKey) - 1);
 }
 
 /** The inode has just got the name (parent, name) in the upper: from now on it is found by it. */

@@ -3,7 +3,7 @@
 // the layers below are looked at). Facts of one layer are never mixed with those of another: attributes come
 // from the topmost object alone.
 
-import { ESTALE, FsError } from '../errno.js';
+import { attempt, ESTALE, FsError } from '../errno.js';
 import { Attr } from '../filesystem.js';
 import { LayerEntry, type WritableNode } from '../layer/layer.js';
 import { isFolder, S_IFMT } from '../mode.js';
@@ -226,9 +226,16 @@ export function intern(stack: Stack, parent: Inode, name: ByteString, found: Fou
   }
   if (found.where === LOWER) {
     inode.lower = { layer: stack.lowers[found.depth]!, dir: found.dir, name: found.name };
-    if (found.entry.attr.nlink > 1) joinIndex(stack, inode, found.entry.attr.nlink);
-  } else if (found.entry.attr.nlink > 1 && found.entry.origin !== 0) {
-    holdIndexed(stack, inode);
+  }
+  if (found.entry.attr.nlink > 1) {
+    try {
+      if (found.where === LOWER) joinIndex(stack, inode, found.entry.attr.nlink);
+      else if (found.entry.origin !== 0) holdIndexed(stack, inode);
+    } catch (error) {
+      // Whoever asks next must not find an inode that has not met its other names.
+      table.tidy(inode);
+      throw error;
+    }
   }
   return inode;
 }
@@ -308,11 +315,13 @@ function joinIndex(stack: Stack, inode: Inode, nlink: number): void {
     const key = upper.indexKey(source);
     const held = upper.indexed(key);
     if (held === undefined) return;
-    becomeIndexed(stack, inode, key, held);
+    becomeIndexed(inode, key, numbered(stack, inode, held));
     // We came by a name that is still to be made, so there is one. A count of none was left by a process that
     // died between the index entry and its count: what the lower counts, less what the upper has, is the best guess.
     const made = stack.scratch.attr.nlink - 1;
-    if (upper.indexNames(key) < 1 && !stack.frozen) upper.setIndexNames(key, Math.max(1, nlink - made));
+    if (upper.indexNames(key) < 1 && !stack.frozen) {
+      attempt(() => upper.setIndexNames(key, Math.max(1, nlink - made)));
+    }
   } finally {
     source.release();
   }
@@ -322,16 +331,30 @@ function holdIndexed(stack: Stack, inode: Inode): void {
   const { upper } = stack;
   if (upper === undefined || inode.parent === undefined) return;
   const held = upper.hold(stack.table.path(inode.parent), inode.name);
-  const key = upper.indexedKey(held);
-  if (key === undefined) held.release();
-  else becomeIndexed(stack, inode, key, held);
+  let key: string | undefined;
+  try {
+    key = upper.indexedKey(held);
+  } finally {
+    if (key === undefined) held.release();
+  }
+  if (key !== undefined) becomeIndexed(inode, key, numbered(stack, inode, held));
+}
+
+/** `held`, of which the inode has the number; released if it cannot be asked. */
+function numbered(stack: Stack, inode: Inode, held: WritableNode): WritableNode {
+  try {
+    held.stat(stack.scratch);
+  } catch (error) {
+    held.release();
+    throw error;
+  }
+  inode.upperIno = stack.scratch.attr.ino;
+  return held;
 }
 
 /** The inode is the indexed object; it stays held, because its names come and go. */
-export function becomeIndexed(stack: Stack, inode: Inode, key: string, held: WritableNode): void {
-  held.stat(stack.scratch);
+export function becomeIndexed(inode: Inode, key: string, held: WritableNode): void {
   inode.upper = true;
-  inode.upperIno = stack.scratch.attr.ino;
   inode.indexKey = key;
   releaseHeld(inode);
   inode.held = held;

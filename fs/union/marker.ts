@@ -1,8 +1,9 @@
 // The marks on folders of the upper that decide what of the lowers shows through them: opaque and redirect.
-// Every mark is set before the folder gets the name for which it is needed, so that no moment exists in which
-// lower content appears or is lost. Kernel overlayfs does not follow redirects under `user.`, so with those the
+// Every mark is set before the folder gets the name for which it is needed, and says the same at the old one, so
+// that no moment exists in which lower content appears or is lost, also if the folder stays where it is. Kernel overlayfs does not follow redirects under `user.`, so with those the
 // upper is guarded first.
 
+import { attempt } from '../errno.js';
 import { type ByteString, basename, dirname, joinPath } from '../name.js';
 import { withUpper } from './access.js';
 import type { Inode } from './inode.js';
@@ -25,16 +26,26 @@ export function prepareMove(stack: Stack, folder: Inode, newParent: Inode, newNa
     if (lowerHas(stack, newParent, newName)) makeOpaque(stack, folder, newPath);
     return;
   }
-  const redirect = redirectFor(folder, newParent, newName);
-  if (redirect !== undefined && stack.writable().marks === 'user') stack.writable().setGuard(true);
-  withUpper(stack, folder, (node) => node.setRedirect(redirect));
-  if (redirect !== undefined) stack.emit('redirect', newPath);
+  if (stack.writable().marks === 'user') stack.writable().setGuard(true);
+  withUpper(stack, folder, (node) => node.setRedirect(redirectFor(folder, newParent)));
+  stack.emit('redirect', newPath);
 }
 
-/** undefined: the lower part is where the name leads anyway. A sibling's name where that says it, else a path. */
-function redirectFor(folder: Inode, newParent: Inode, newName: ByteString): ByteString | undefined {
+/** A folder that is back where its lower part is needs no redirect, and has none if it can be taken away. */
+export function dropNeedlessRedirect(stack: Stack, folder: Inode): void {
+  const { parent, name, lowerPath } = folder;
+  if (parent === undefined || folder.folders.length === 0 || !isAmong(parent, lowerPath)) return;
+  if (name !== basename(lowerPath)) return;
+  attempt(() => withUpper(stack, folder, (node) => node.setRedirect(undefined)));
+}
+
+/** A sibling's name where that leads to the lower part from the new place and from the old one, else a path. */
+function redirectFor(folder: Inode, newParent: Inode): ByteString {
   const { lowerPath } = folder;
-  const sibling = newParent.folders.length > 0 && newParent.lowerPath === dirname(lowerPath);
-  if (!sibling) return `/${lowerPath}`;
-  return basename(lowerPath) === newName ? undefined : basename(lowerPath);
+  return folder.parent === newParent && isAmong(newParent, lowerPath) ? basename(lowerPath) : `/${lowerPath}`;
+}
+
+/** The lower folder at the path is an entry of the lower parts of `parent`. */
+function isAmong(parent: Inode, path: ByteString): boolean {
+  return parent.folders.length > 0 && parent.lowerPath === dirname(path);
 }

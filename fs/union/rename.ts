@@ -10,9 +10,9 @@ import { ensureUpperName, markImpure, nowAt } from './hardlink.js';
 import type { Inode } from './inode.js';
 import { gainedSubfolder, isEmpty, lostSubfolder } from './listing.js';
 import { child, LOWER, lowerHas, type Where } from './lookup.js';
-import { prepareMove } from './marker.js';
+import { dropNeedlessRedirect, prepareMove } from './marker.js';
 import type { Stack } from './stack.js';
-import { nameIsGone, prepareToLose } from './whiteout.js';
+import { losing } from './whiteout.js';
 
 /** One side of a rename: a name, and what it is. */
 interface Side {
@@ -95,16 +95,19 @@ function move(
   if (target !== undefined) assertReplaceable(stack, inode, target.inode);
   ensureUpper(stack, newParent);
   ensureMovable(stack, source);
-  const lost = target && prepareToLose(stack, target.inode, target.where, target.nlink);
-  if (inode.isFolder) prepareMove(stack, inode, newParent, newName);
-  const leaveWhiteout = lowerHas(stack, parent, name);
-  const dir = stack.table.path(parent);
-  upper.rename(dir, name, stack.table.path(newParent), newName, leaveWhiteout);
-  if (target?.inode.isFolder) lostSubfolder(newParent);
+  const go = () => {
+    if (inode.isFolder) prepareMove(stack, inode, newParent, newName);
+    markImpure(stack, inode, newParent);
+    const leaveWhiteout = lowerHas(stack, parent, name);
+    const dir = stack.table.path(parent);
+    upper.rename(dir, name, stack.table.path(newParent), newName, leaveWhiteout);
+    if (leaveWhiteout) stack.emit('whiteout', joinPath(dir, name));
+  };
+  if (target === undefined) go();
+  else losing(stack, target.inode, newParent, newName, target.where, target.nlink, go);
   if (inode.isFolder) moveCount(parent, newParent);
-  if (leaveWhiteout) stack.emit('whiteout', joinPath(dir, name));
-  if (target !== undefined && lost !== undefined) nameIsGone(stack, target.inode, lost, target.nlink);
-  arrived(stack, inode, newParent, newName);
+  nowAt(stack, inode, newParent, newName);
+  if (inode.isFolder) dropNeedlessRedirect(stack, inode);
 }
 
 function exchangeNames(stack: Stack, one: Side, other: Side): void {
@@ -112,12 +115,15 @@ function exchangeNames(stack: Stack, one: Side, other: Side): void {
   ensureMovable(stack, other);
   if (one.inode.isFolder) prepareMove(stack, one.inode, other.parent, other.name);
   if (other.inode.isFolder) prepareMove(stack, other.inode, one.parent, one.name);
+  markImpure(stack, one.inode, other.parent);
+  markImpure(stack, other.inode, one.parent);
   const { table } = stack;
   stack.writable().exchange(table.path(one.parent), one.name, table.path(other.parent), other.name);
   if (one.inode.isFolder) moveCount(one.parent, other.parent);
   if (other.inode.isFolder) moveCount(other.parent, one.parent);
-  arrived(stack, one.inode, other.parent, other.name);
-  arrived(stack, other.inode, one.parent, one.name);
+  nowAt(stack, one.inode, other.parent, other.name);
+  nowAt(stack, other.inode, one.parent, one.name);
+  for (const { inode } of [one, other]) if (inode.isFolder) dropNeedlessRedirect(stack, inode);
 }
 
 /** The order of these checks is the VFS's: kinds first, then emptiness. */
@@ -134,9 +140,4 @@ function ensureMovable(stack: Stack, { parent, name, inode, where }: Side): void
 function moveCount(from: Inode, to: Inode): void {
   lostSubfolder(from);
   gainedSubfolder(to);
-}
-
-function arrived(stack: Stack, inode: Inode, parent: Inode, name: ByteString): void {
-  markImpure(stack, inode, parent);
-  nowAt(stack, inode, parent, name);
 }

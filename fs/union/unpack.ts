@@ -5,11 +5,10 @@ import { assertName, type ByteString, joinPath } from '../name.js';
 import { assertLiveFolder } from './access.js';
 import { ensureUpper } from './copy-up.js';
 import type { Inode } from './inode.js';
-import { lostSubfolder } from './listing.js';
 import { child, UPPER } from './lookup.js';
 import { makeOpaque } from './marker.js';
 import type { Stack } from './stack.js';
-import { nameIsGone } from './whiteout.js';
+import { losing } from './whiteout.js';
 
 /**
  * Afterwards the layers below show nothing at a name: a whiteout stands there, or a folder of the upper is
@@ -31,12 +30,14 @@ export function hideBelow(stack: Stack, parent: Inode, name: ByteString): void {
     }
     const dir = stack.table.path(parent);
     const onlyName = inode.isFolder || entry.attr.nlink < 2;
-    ensureUpper(stack, parent);
-    upper.whiteout(dir, name);
-    if (inode.isFolder) lostSubfolder(parent);
-    stack.emit('whiteout', joinPath(dir, name));
-    if (inode.indexKey !== undefined) nameIsGone(stack, inode, where, entry.attr.nlink);
-    else if (onlyName) stack.table.orphan(inode);
+    const hide = () => {
+      ensureUpper(stack, parent);
+      upper.whiteout(dir, name);
+      stack.emit('whiteout', joinPath(dir, name));
+    };
+    if (onlyName || inode.indexKey !== undefined) {
+      losing(stack, inode, parent, name, where, entry.attr.nlink, hide);
+    } else hide();
   } finally {
     stack.table.unpin(inode);
   }

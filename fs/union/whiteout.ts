@@ -2,13 +2,14 @@
 // upper file may stand on a lower one; a name of the upper alone leaves nothing. An object that is still in use
 // is held before its name goes, so that open handles and the kernel's references keep working.
 
-import { EACCES, EISDIR, ENOENT, ENOTDIR, ENOTEMPTY, FsError, isErrno } from '../errno.js';
+import { attempt, EACCES, EISDIR, ENOENT, ENOTDIR, ENOTEMPTY, FsError, isErrno } from '../errno.js';
 import { assertName, type ByteString, joinPath } from '../name.js';
-import { acquireUpper, assertLiveFolder } from './access.js';
+import { acquireUpper, assertLiveFolder, statLayer } from './access.js';
 import { ensureUpper } from './copy-up.js';
-import type { Inode } from './inode.js';
+import { ensureUpperName } from './hardlink.js';
+import { type Inode, releaseHeld } from './inode.js';
 import { isEmpty, lostSubfolder } from './listing.js';
-import { child, LOWER, lowerHas, UPPER, type Where } from './lookup.js';
+import { child, LOWER, lowerHas, type Where } from './lookup.js';
 import type { Stack } from './stack.js';
 
 export function unlink(stack: Stack, parent: Inode, name: ByteString): void {
@@ -35,61 +36,85 @@ function remove(stack: Stack, parent: Inode, name: ByteString, check: (inode: In
   inode.pins++;
   try {
     check(inode);
-    const left = prepareToLose(stack, inode, where, nlink);
-    const dir = stack.table.path(parent);
-    if (left === LOWER || lowerHas(stack, parent, name)) {
-      ensureUpper(stack, parent);
-      upper.whiteout(dir, name);
-      stack.emit('whiteout', joinPath(dir, name));
-    } else if (inode.isFolder) upper.rmdir(dir, name);
-    else upper.unlink(dir, name);
-    if (inode.isFolder) lostSubfolder(parent);
-    nameIsGone(stack, inode, left, nlink);
+    losing(stack, inode, parent, name, where, nlink, () => {
+      const dir = stack.table.path(parent);
+      if (!inode.upper || lowerHas(stack, parent, name)) {
+        ensureUpper(stack, parent);
+        upper.whiteout(dir, name);
+        stack.emit('whiteout', joinPath(dir, name));
+      } else if (inode.isFolder) upper.rmdir(dir, name);
+      else upper.unlink(dir, name);
+    });
   } finally {
     stack.table.unpin(inode);
   }
 }
 
 /**
- * To be called before a name of the inode goes: what is in use is held. A lower file with several names is
- * copied up first, because the count of its names (`nlink`) can only be kept beside an upper object (as
- * ovl_nlink_start of the kernel). Returns where the name is now.
+ * Runs `act`, which makes a name of the inode go: (parent, name), one of `nlink` that its layer counts. What is in
+ * use is held before. A lower file with several names is copied up before, under this name, because the count of
+ * its names can only be kept beside an upper object, and is kept in the same step only for a name of the upper (as
+ * ovl_nlink_start of the kernel). Nothing has to be written afterwards.
  */
-export function prepareToLose(stack: Stack, inode: Inode, where: Where, nlink: number): Where {
-  let now = where;
-  if (!inode.isFolder && !inode.upper && nlink > 1 && copiesUp(stack, inode)) now = UPPER;
+export function losing(
+  stack: Stack,
+  inode: Inode,
+  parent: Inode,
+  name: ByteString,
+  where: Where,
+  nlink: number,
+  act: () => void,
+): void {
+  const wasHeld = inode.held !== undefined;
+  const left = namesLeft(stack, inode, parent, name, where, nlink);
   const inUse = inode.lookups > 0 || inode.opens > 0 || inode.pins > 1;
   if (inode.upper && inUse && inode.held === undefined) inode.held = acquireUpper(stack, inode);
-  return now;
+  try {
+    act();
+  } catch (error) {
+    if (!wasHeld && inode.indexKey === undefined) releaseHeld(inode);
+    throw error;
+  }
+  if (inode.isFolder) lostSubfolder(parent);
+  if (left > 0) return;
+  const { indexKey } = inode;
+  if (indexKey !== undefined) {
+    inode.indexKey = undefined;
+    // An entry that stays counts no names, and is dropped when the upper is opened next.
+    attempt(() => stack.writable().unindex(indexKey));
+  }
+  stack.table.orphan(inode);
+}
+
+/** How many names the inode has when this one is gone. */
+function namesLeft(
+  stack: Stack,
+  inode: Inode,
+  parent: Inode,
+  name: ByteString,
+  where: Where,
+  nlink: number,
+): number {
+  if (inode.isFolder) return 0;
+  if (where === LOWER && nlink > 1 && copiesUp(stack, inode, parent, name)) {
+    statLayer(stack, inode);
+    return countLeft(stack, inode, stack.scratch.attr.nlink);
+  }
+  return countLeft(stack, inode, nlink);
+}
+
+function countLeft(stack: Stack, inode: Inode, nlink: number): number {
+  if (inode.indexKey === undefined) return nlink - 1;
+  return nlink - 2 + stack.writable().pinIndexNames(inode.indexKey);
 }
 
 /** False for what the process may not read: its name may go all the same, and the count of the others stays too high. */
-function copiesUp(stack: Stack, inode: Inode): boolean {
+function copiesUp(stack: Stack, inode: Inode, parent: Inode, name: ByteString): boolean {
   try {
-    ensureUpper(stack, inode);
+    ensureUpperName(stack, inode, parent, name);
     return true;
   } catch (error) {
     if (!isErrno(error, EACCES)) throw error;
     return false;
-  }
-}
-
-/** To be called after a name of the inode, one of `nlink` that was in `where`, is gone. */
-export function nameIsGone(stack: Stack, inode: Inode, where: Where, nlink: number): void {
-  const { upper, table, scratch } = stack;
-  // A lower file that could not be copied up: other names of it are left.
-  if (!inode.isFolder && !inode.upper && nlink > 1) return;
-  if (inode.indexKey !== undefined && upper !== undefined) {
-    if (where === LOWER) upper.setIndexNames(inode.indexKey, upper.indexNames(inode.indexKey) - 1);
-    inode.held?.stat(scratch);
-    if (scratch.attr.nlink - 1 + upper.indexNames(inode.indexKey) > 0) return;
-    upper.unindex(inode.indexKey);
-    inode.indexKey = undefined;
-    table.orphan(inode);
-  } else if (inode.isFolder || nlink === 1 || inode.held === undefined) {
-    table.orphan(inode);
-  } else {
-    inode.held.stat(scratch);
-    if (scratch.attr.nlink === 0) table.orphan(inode);
   }
 }

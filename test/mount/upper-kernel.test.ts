@@ -87,7 +87,7 @@ describeWith(['overlay'], 'kernel overlayfs over our upper', () => {
       file.close();
       staged.setOrigin(lowerIno, source);
       const key = upper.indexKey(source);
-      staged.publishIndexed(key, '', 'a', true);
+      staged.publishIndexed(key, 1, '', 'a', true);
       upper.setIndexNames(key, 1);
       upper.close();
       upper = undefined;

@@ -641,7 +641,7 @@ export function describeLayer(title: string, make: () => LayerUnderTest, options
         expect(layer.indexKey(hold('', 'other'))).not.toBe(key);
         expect(layer.indexed(key)).toBeUndefined();
         const staged = layer.stage(file());
-        staged.publishIndexed(key, '', 'up', false);
+        staged.publishIndexed(key, 0, '', 'up', false);
         layer.setIndexNames(key, 2);
         const found = layer.indexed(key);
         if (found !== undefined) held.push(found);
@@ -677,7 +677,7 @@ export function describeLayer(title: string, make: () => LayerUnderTest, options
       layer.whiteout('d', 'w');
       put('', 'lower', '');
       const key = layer.indexKey(hold('', 'lower'));
-      layer.stage(file()).publishIndexed(key, '', 'up', false);
+      layer.stage(file()).publishIndexed(key, 0, '', 'up', false);
       layer.setIndexNames(key, 3);
       layer.setGuard(true);
       hold('', 'd').setOrigin(99, hold('', 'lower'));
@@ -693,7 +693,7 @@ export function describeLayer(title: string, make: () => LayerUnderTest, options
     it('keeps an index entry as long as names are left, also when all of them lie below', () => {
       put('', 'lower', '');
       const key = layer.indexKey(hold('', 'lower'));
-      layer.stage(file()).publishIndexed(key, '', 'up', false);
+      layer.stage(file()).publishIndexed(key, 0, '', 'up', false);
       layer.setIndexNames(key, 1);
       layer.unlink('', 'up');
       layer = test.reopen?.() ?? layer;

@@ -3,6 +3,7 @@ import {
   escapeXattr,
   formatOverride,
   hexName,
+  nlinkTotal,
   nlinkValue,
   originIno,
   originUuid,
@@ -52,10 +53,16 @@ describe('the origin mark', () => {
 
 describe('nlink of the index', () => {
   it('counts names against the links of the upper object', () => {
-    for (const names of [0, 1, 2, 10]) expect(parseNlink(nlinkValue(names))).toBe(names);
+    for (const names of [0, 1, 2, 10]) expect(parseNlink(nlinkValue(names), 3)).toBe(names);
     expect([nlinkValue(1), nlinkValue(0), nlinkValue(3)]).toEqual(['U+0', 'U-1', 'U+2']);
-    expect(parseNlink('L-1')).toBeUndefined();
-    expect(parseNlink('U')).toBeUndefined();
+    expect(parseNlink('L-1', 1)).toBeUndefined();
+    expect(parseNlink('U', 1)).toBeUndefined();
+  });
+
+  it('counts all names while one of them is made', () => {
+    expect(nlinkTotal(5)).toBe('=5');
+    expect([1, 2, 3].map((links) => parseNlink('=5', links))).toEqual([5, 4, 3]);
+    expect(parseNlink('=', 1)).toBeUndefined();
   });
 });
 
