@@ -74,8 +74,10 @@ export const FUSE_ASYNC_READ = 1 << 0;
 export const FUSE_ATOMIC_O_TRUNC = 1 << 3;
 export const FUSE_BIG_WRITES = 1 << 5;
 export const FUSE_DONT_MASK = 1 << 6;
+export const FUSE_AUTO_INVAL_DATA = 1 << 12;
 export const FUSE_DO_READDIRPLUS = 1 << 13;
 export const FUSE_READDIRPLUS_AUTO = 1 << 14;
+export const FUSE_WRITEBACK_CACHE = 1 << 16;
 export const FUSE_ASYNC_DIO = 1 << 15;
 export const FUSE_NO_OPEN_SUPPORT = 1 << 17;
 export const FUSE_PARALLEL_DIROPS = 1 << 18;
@@ -234,6 +236,7 @@ export const fuse_kstatfs = {
 export const fuse_statx_out = {
   size: 288,
   attr_valid: 0,
+  attr_valid_nsec: 8,
   mask: 32,
   blksize: 36,
   nlink: 48,

@@ -1,10 +1,10 @@
 // What the handlers of one connection share: the filesystem, the request at hand, the reply being made, and
 // what was agreed on at INIT.
 
-import { Entry, type Filesystem, type Handle, type NodeId } from '../filesystem.js';
+import { type DirVisitor, Entry, type Filesystem, type Handle, type NodeId } from '../filesystem.js';
 import { fuse_setxattr_in } from './abi.js';
 import { ImplicitHandles } from './implicit-handles.js';
-import { Reply } from './reply.js';
+import { BRIEFLY, FOR_EVER, Reply } from './reply.js';
 import { Request } from './request.js';
 
 /** Data bytes of the largest WRITE, and of the largest READ (256 pages). */
@@ -18,16 +18,28 @@ export type Outcome = number;
 /** For requests that have no reply; no errno is that low. */
 export const NO_REPLY = -4096;
 
+/** What the kernel may keep, beyond what it keeps of every mount. */
+export interface Caching {
+  /**
+   * Others change what the mount shows: names and attributes hold for half a second, data as long as size and mtime
+   * are the same, listings not at all.
+   */
+  readonly briefly?: boolean;
+  /** The kernel collects writes and hands them over later; it then knows sizes and times better than anybody. Not with `briefly`. */
+  readonly writeback?: boolean;
+}
+
 export class Conversation {
   /** Who answers; may be changed between two requests for one that shows the same nodes and handles. */
   filesystem: Filesystem;
   readonly request = new Request(MAX_WRITE + HEADROOM);
-  readonly reply = new Reply(MAX_WRITE + HEADROOM);
+  readonly reply: Reply;
+  readonly caching: Caching;
   /** Filled anew by each handler that needs one. */
   readonly entry = new Entry();
   /** Nodes of which the kernel is to drop what it keeps, as soon as the reply is out. */
   readonly stale: NodeId[] = [];
-  readonly visitPlus = this.reply.direntPlus(this.entry);
+  readonly visitPlus: DirVisitor;
   /** The minor version that both sides speak; 0 before INIT. */
   minor = 0;
   /** Bytes of fuse_setxattr_in: longer where SETXATTR_EXT was agreed on. */
@@ -41,8 +53,11 @@ export class Conversation {
   truncatingOpensClear = false;
   readonly implicit: ImplicitHandles;
 
-  constructor(filesystem: Filesystem) {
+  constructor(filesystem: Filesystem, caching: Caching) {
     this.filesystem = filesystem;
+    this.caching = caching;
+    this.reply = new Reply(MAX_WRITE + HEADROOM, caching.briefly === true ? BRIEFLY : FOR_EVER);
+    this.visitPlus = this.reply.direntPlus(this.entry);
     this.implicit = new ImplicitHandles(filesystem);
   }
 

@@ -8,7 +8,7 @@
 import { EINVAL, EIO, ENOSYS, FsError } from '../errno.js';
 import type { Filesystem } from '../filesystem.js';
 import * as abi from './abi.js';
-import { Conversation, NO_REPLY, type Outcome } from './conversation.js';
+import { type Caching, Conversation, NO_REPLY, type Outcome } from './conversation.js';
 import { OPERATIONS, type Operation, operationOf } from './operations.js';
 
 /** A bug that a request met: what was asked for, and the exception. */
@@ -27,8 +27,8 @@ export class Dispatcher {
   requests = 0;
   readonly #counts = new Float64Array(abi.FUSE_OPCODES);
 
-  constructor(filesystem: Filesystem, onFault: (fault: Fault) => void) {
-    this.#talk = new Conversation(filesystem);
+  constructor(filesystem: Filesystem, onFault: (fault: Fault) => void, caching: Caching = {}) {
+    this.#talk = new Conversation(filesystem, caching);
     this.#onFault = onFault;
   }
 

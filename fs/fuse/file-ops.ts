@@ -130,7 +130,9 @@ export function fsync(talk: Conversation): Outcome {
 }
 
 export function lseek(talk: Conversation): Outcome {
-  const { filesystem, request, reply } = talk;
+  const { filesystem, request, reply, caching } = talk;
+  // What the kernel has not handed over yet would be a hole; for ENOSYS it says that all of a file is data.
+  if (caching.writeback === true) return -ENOSYS;
   const handle = talk.reader(fuse_lseek_in.fh);
   const whence = request.u32(fuse_lseek_in.whence);
   reply.u64(0, filesystem.lseek(handle, request.s64(fuse_lseek_in.offset), whence));

@@ -14,11 +14,12 @@ import type { Conversation, Outcome } from './conversation.js';
 import { openOut } from './file-ops.js';
 import type { Place } from './implicit-handles.js';
 
-/** The kernel keeps the listing and drops it when a request of its own changes the folder. */
+/** The kernel keeps the listing and drops it when a request of its own changes the folder; not where others do. */
 export function opendir(talk: Conversation): Outcome {
   if (talk.opensUnasked) return -ENOSYS;
   const { filesystem, request, reply } = talk;
-  openOut(reply, 0, filesystem.opendir(request.node), FOPEN_KEEP_CACHE | FOPEN_CACHE_DIR);
+  const flags = talk.caching.briefly === true ? 0 : FOPEN_KEEP_CACHE | FOPEN_CACHE_DIR;
+  openOut(reply, 0, filesystem.opendir(request.node), flags);
   return fuse_open_out.size;
 }
 

@@ -8,6 +8,7 @@ import {
   FUSE_ASYNC_DIO,
   FUSE_ASYNC_READ,
   FUSE_ATOMIC_O_TRUNC,
+  FUSE_AUTO_INVAL_DATA,
   FUSE_BIG_WRITES,
   FUSE_CACHE_SYMLINKS,
   FUSE_DO_READDIRPLUS,
@@ -24,11 +25,12 @@ import {
   FUSE_POSIX_ACL,
   FUSE_READDIRPLUS_AUTO,
   FUSE_SETXATTR_EXT,
+  FUSE_WRITEBACK_CACHE,
   fuse_init_in,
   fuse_init_out,
   fuse_setxattr_in,
 } from './abi.js';
-import { type Conversation, MAX_PAGES, MAX_WRITE, type Outcome } from './conversation.js';
+import { type Caching, type Conversation, MAX_PAGES, MAX_WRITE, type Outcome } from './conversation.js';
 
 /** Asked for in any case. */
 const WANTED =
@@ -64,8 +66,9 @@ const CONGESTION_THRESHOLD = 48;
 
 /**
  * Answers INIT. A newer major asks again after an answer with ours alone (fuse.h); EPROTO for a kernel that is
- * too old. Not asked for: WRITEBACK_CACHE, with which the kernel would own sizes and times;
- * AUTO_INVAL_DATA, because data changes through the mount only; POSIX_LOCKS and FLOCK_LOCKS, because the
+ * too old. Asked for only where it is wished: WRITEBACK_CACHE, with which the kernel owns sizes and times, and a
+ * write that returned dies with the mount's server; AUTO_INVAL_DATA, where data does not change through the mount
+ * only. Not asked for: POSIX_LOCKS and FLOCK_LOCKS, because the
  * kernel's own locks are right for one machine; EXPLICIT_INVAL_DATA, because a size that changed unexpectedly
  * should drop the cached data.
  */
@@ -80,9 +83,13 @@ export function init(talk: Conversation): Outcome {
   if (major < FUSE_KERNEL_VERSION || minor < FUSE_OLDEST_MINOR) return -EPROTO;
 
   const offered = request.u32(fuse_init_in.flags);
-  talk.opensUnasked = (offered & ZERO_MESSAGE_OPENS) === ZERO_MESSAGE_OPENS && hasFeature('fuse-no-open');
+  // Opening without asking keeps listings, which must not be where others change them.
+  talk.opensUnasked =
+    (offered & ZERO_MESSAGE_OPENS) === ZERO_MESSAGE_OPENS &&
+    hasFeature('fuse-no-open') &&
+    talk.caching.briefly !== true;
   // O_TRUNC of an open that is not asked for comes as SETATTR, which is one request as well.
-  const agreed = offered & wanted() & ~(talk.opensUnasked ? FUSE_ATOMIC_O_TRUNC : 0);
+  const agreed = offered & wanted(talk.caching) & ~(talk.opensUnasked ? FUSE_ATOMIC_O_TRUNC : 0);
   talk.truncatingOpensClear =
     (agreed & FUSE_ATOMIC_O_TRUNC) !== 0 && (agreed & FUSE_HANDLE_KILLPRIV_V2) === 0;
   talk.minor = Math.min(minor, FUSE_KERNEL_MINOR_VERSION);
@@ -98,10 +105,13 @@ export function init(talk: Conversation): Outcome {
   return fuse_init_out.size;
 }
 
-function wanted(): number {
+function wanted({ briefly, writeback }: Caching): number {
   let flags = WANTED;
   for (const [name, bits] of Object.entries(OPTIONAL)) {
     if (hasFeature(name as keyof typeof OPTIONAL)) flags |= bits;
   }
+  // Data is dropped when an attribute says that it changed; targets of symlinks would be kept all the same.
+  if (briefly === true) flags = (flags | FUSE_AUTO_INVAL_DATA) & ~FUSE_CACHE_SYMLINKS;
+  if (writeback === true) flags |= FUSE_WRITEBACK_CACHE;
   return flags;
 }

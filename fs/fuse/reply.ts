@@ -28,7 +28,9 @@ const TWO_32 = 4294967296;
  * How long the kernel may believe names and attributes: for ever (68 years), because nobody but the mount
  * changes its upper and nobody changes a lower, and the kernel drops what a request of its own changed.
  */
-const FOREVER_SEC = 0x7fffffff;
+export const FOR_EVER: Timestamp = { sec: 0x7fffffff, nsec: 0 };
+/** Where lowers change: what is older than half a second is asked for again. */
+export const BRIEFLY: Timestamp = { sec: 0, nsec: 500_000_000 };
 
 export class Reply {
   /** What write(2) takes. */
@@ -41,8 +43,11 @@ export class Reply {
   #used = 0;
   #limit = 0;
   #base = 0;
+  readonly #valid: Timestamp;
 
-  constructor(capacity: number) {
+  /** `valid` is how long names and attributes hold. */
+  constructor(capacity: number, valid: Timestamp) {
+    this.#valid = valid;
     this.capacity = (capacity + 7) & ~7;
     const memory = new ArrayBuffer(HEADER + this.capacity);
     this.bytes = new Uint8Array(memory);
@@ -132,7 +137,8 @@ export class Reply {
   /** fuse_attr_out. */
   attrOut(attr: Attr): void {
     this.zero(0, fuse_attr_out.attr);
-    this.u64(fuse_attr_out.attr_valid, FOREVER_SEC);
+    this.u64(fuse_attr_out.attr_valid, this.#valid.sec);
+    this.u32(fuse_attr_out.attr_valid_nsec, this.#valid.nsec);
     this.attr(fuse_attr_out.attr, attr);
   }
 
@@ -140,23 +146,25 @@ export class Reply {
   entry(at: number, entry: Entry): void {
     this.u64(at + fuse_entry_out.nodeid, entry.node);
     this.u64(at + fuse_entry_out.generation, entry.generation);
-    this.u64(at + fuse_entry_out.entry_valid, FOREVER_SEC);
-    this.u64(at + fuse_entry_out.attr_valid, FOREVER_SEC);
-    this.u32(at + fuse_entry_out.entry_valid_nsec, 0);
-    this.u32(at + fuse_entry_out.attr_valid_nsec, 0);
+    this.u64(at + fuse_entry_out.entry_valid, this.#valid.sec);
+    this.u64(at + fuse_entry_out.attr_valid, this.#valid.sec);
+    this.u32(at + fuse_entry_out.entry_valid_nsec, this.#valid.nsec);
+    this.u32(at + fuse_entry_out.attr_valid_nsec, this.#valid.nsec);
     this.attr(at + fuse_entry_out.attr, entry.attr);
   }
 
-  /** fuse_entry_out that says for ever: there is no such name. */
+  /** fuse_entry_out that says, for as long as names hold: there is no such name. */
   negativeEntry(at: number): void {
     this.zero(at, fuse_entry_out.size);
-    this.u64(at + fuse_entry_out.entry_valid, FOREVER_SEC);
+    this.u64(at + fuse_entry_out.entry_valid, this.#valid.sec);
+    this.u32(at + fuse_entry_out.entry_valid_nsec, this.#valid.nsec);
   }
 
   /** fuse_statx_out with all that an Attr holds. */
   statx(attr: Attr): void {
     this.zero(0, fuse_statx_out.size);
-    this.u64(fuse_statx_out.attr_valid, FOREVER_SEC);
+    this.u64(fuse_statx_out.attr_valid, this.#valid.sec);
+    this.u32(fuse_statx_out.attr_valid_nsec, this.#valid.nsec);
     const born = attr.btimeSec !== 0 || attr.btimeNsec !== 0;
     this.u32(fuse_statx_out.mask, born ? STATX_BASIC_STATS | STATX_BTIME : STATX_BASIC_STATS);
     this.u32(fuse_statx_out.blksize, attr.blksize);

@@ -39,10 +39,6 @@ export function serve(options: SessionOptions): SessionEnd {
     if (length > 0) {
       const end = answer(device, dispatcher, dispatcher.dispatch(length));
       if (end !== undefined) return end;
-      for (let notice = dispatcher.notice(); notice > 0; notice = dispatcher.notice()) {
-        // ENOENT: the kernel keeps nothing of the node. A mount that has ended says so at the next read.
-        writeFrom(device, dispatcher.replyBytes, 0, notice);
-      }
       if (!live && dispatcher.initialized) {
         live = true;
         options.onLive();
@@ -64,8 +60,27 @@ export function serve(options: SessionOptions): SessionEnd {
   }
 }
 
-/** Writes a reply of `length` bytes, 0 for none. */
+/** Serves all requests that wait now, and returns when there is none or the mount has ended. */
+export function serveWaiting(device: number, dispatcher: Dispatcher): void {
+  for (;;) {
+    const length = readInto(device, dispatcher.requestBytes);
+    if (length > 0 && answer(device, dispatcher, dispatcher.dispatch(length)) === undefined) continue;
+    if (length > 0 || (length !== -EINTR && length !== -ENOENT)) return;
+  }
+}
+
+/** Writes a reply of `length` bytes, 0 for none, and what there is to tell after it. */
 function answer(device: number, dispatcher: Dispatcher, length: number): SessionEnd | undefined {
+  const end = reply(device, dispatcher, length);
+  if (end !== undefined) return end;
+  for (let notice = dispatcher.notice(); notice > 0; notice = dispatcher.notice()) {
+    // ENOENT: the kernel keeps nothing of the node. A mount that has ended says so at the next read.
+    writeFrom(device, dispatcher.replyBytes, 0, notice);
+  }
+  return undefined;
+}
+
+function reply(device: number, dispatcher: Dispatcher, length: number): SessionEnd | undefined {
   let left = length;
   while (left > 0) {
     const written = writeFrom(device, dispatcher.replyBytes, 0, left);

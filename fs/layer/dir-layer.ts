@@ -39,6 +39,8 @@ export interface LowerDirOptions {
   readonly dialect?: Dialect;
   /** Prefixes of the marks to be read; what this process can read if absent. */
   readonly marks?: readonly MarkPrefix[];
+  /** See ReadLayer. */
+  readonly changes?: boolean;
 }
 
 /** Prefixes under which a process finds marks that it can read: `trusted.` ones are invisible to ordinary users. */
@@ -63,13 +65,14 @@ export function openLowerDir(path: ByteString, options: LowerDirOptions = {}): R
     origins: false,
     countsSubfolders: countsSubfolders(root),
   };
-  return new DirLayer(root, options.id ?? toText(path), rules);
+  return new DirLayer(root, options.id ?? toText(path), rules, options.changes);
 }
 
 export class DirLayer implements ReadLayer {
   readonly id: string;
   readonly device: string;
   readonly uuid: ByteString;
+  readonly changes: boolean;
   protected readonly root: number;
   protected readonly folders: FolderCache;
   protected readonly rules: LayerRules;
@@ -77,12 +80,13 @@ export class DirLayer implements ReadLayer {
   #quiet = O_NOATIME;
 
   /** Takes `root`, a descriptor that is open for reading, over. */
-  constructor(root: number, id: string, rules: LayerRules) {
+  constructor(root: number, id: string, rules: LayerRules, changes = false) {
     this.root = root;
     this.id = id;
     this.device = deviceOf(root);
     this.uuid = fromBytes(rules.uuid);
-    this.folders = new FolderCache(root);
+    this.changes = changes;
+    this.folders = new FolderCache(root, !changes);
     this.rules = rules;
   }
 

@@ -33,22 +33,25 @@ function makeRoom(): void {
 
 export class FolderCache {
   readonly #root: number;
+  readonly #keeps: boolean;
   readonly #folders = new Map<ByteString, OpenFolder>();
   /** How many folders are open at a path and beneath it, so that most changes of names need no search. */
   readonly #within = new Map<ByteString, number>();
   #lastDir: ByteString = '';
   #lastFd: number;
 
-  /** `root` stays the caller's to close. */
-  constructor(root: number) {
+  /** `root` stays the caller's to close. `keeps` false: others move folders, so each is opened whenever it is asked for. */
+  constructor(root: number, keeps = true) {
     this.#root = root;
+    this.#keeps = keeps;
     this.#lastFd = root;
   }
 
   /** A descriptor of a folder, O_PATH or for reading; undefined if there is none at this path. */
   get(dir: ByteString): number | undefined {
-    if (dir === this.#lastDir) return this.#lastFd;
     if (dir === '') return this.#root;
+    if (!this.#keeps) this.drop(dir);
+    if (dir === this.#lastDir) return this.#lastFd;
     const known = this.#folders.get(dir);
     if (known !== undefined) {
       inUse.delete(known);

@@ -3,7 +3,8 @@
 //
 // Places are named (dir, name): `dir` is a path from the layer's root without leading or trailing slash ('' for
 // the root), `name` one component, or '.' for the folder itself. No symlink of the layer is ever followed.
-// A layer that is read only never changes while it is open. A WriteLayer is changed by its one owner alone.
+// A layer that is read only never changes while it is open, unless it says so (`changes`). A WriteLayer is changed
+// by its one owner alone.
 //
 // Marks are overlayfs's own and have one meaning each (Documentation/filesystems/overlayfs.rst):
 //   whiteout  the name does not exist, whatever layers below hold
@@ -151,6 +152,8 @@ export interface ReadLayer {
   readonly device: string;
   /** The UUID of the layer's filesystem, 16 bytes; absent or all zeros where it has none or it is not known. */
   readonly uuid?: ByteString;
+  /** Others may change the layer while it is open, so nothing of it is to be remembered. Absent: it never changes. */
+  readonly changes?: boolean;
   /** The layers, topmost first, whose union this one shows by itself (a flattened chain). Absent for all others. */
   readonly layers?: readonly ReadLayer[];
   /** Fills `out` with what is at (dir, name) and returns true; false if there is nothing, not even a whiteout. `dir` must be a folder of this layer, else false. */

@@ -20,6 +20,8 @@ export interface LowerDescription {
   readonly marks?: MarkPrefix;
   /** The folder is that of a committed snapshot, which has an index beside it (see dir-index.ts) or gets one. */
   readonly facts?: SnapshotFacts;
+  /** Lowers: others may change the folder while it is mounted, and the mount shows it. */
+  readonly changes?: boolean;
 }
 
 export interface UpperDescription extends LowerDescription {
@@ -62,11 +64,12 @@ export function openStack(description: StackDescription, mountPoint?: string): O
   };
   try {
     const folders = description.lowers.map((lower) => {
-      const { path, id, dialect, marks } = lower;
+      const { path, id, dialect, marks, changes = false } = lower;
       if (marks === 'trusted') assertReadsTrusted(path);
       const layer = openLowerDir(fromText(path), {
         id,
         dialect,
+        changes,
         ...(marks === undefined ? {} : { marks: [marks] }),
       });
       opened.push(layer);

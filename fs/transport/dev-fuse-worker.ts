@@ -2,8 +2,9 @@
 // serves it in one synchronous loop until the mount ends. It is started by dev-fuse.ts and nobody else.
 
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import type { Caching } from '../fuse/conversation.js';
 import { Dispatcher } from '../fuse/dispatch.js';
-import { serve } from '../fuse/session.js';
+import { serve, serveWaiting } from '../fuse/session.js';
 import { type FromServer, type ServerStart, type ToServer, toPlainError } from './messages.js';
 import { ServedUnion } from './served-union.js';
 
@@ -14,13 +15,19 @@ function tell(message: FromServer): void {
   port.postMessage(message);
 }
 
-function run(served: ServedUnion, device: number, wake: number): void {
-  const dispatcher = new Dispatcher(served.filesystem, ({ operation, error }) => {
-    const { message, stack } = toPlainError(error);
-    tell({ type: 'fault', fault: { operation, message, ...(stack === undefined ? {} : { stack }) } });
-  });
+function run(served: ServedUnion, device: number, wake: number, caching: Caching): void {
+  const dispatcher = new Dispatcher(
+    served.filesystem,
+    ({ operation, error }) => {
+      const { message, stack } = toPlainError(error);
+      tell({ type: 'fault', fault: { operation, message, ...(stack === undefined ? {} : { stack }) } });
+    },
+    caching,
+  );
   const answer = (id: number, request: object) => {
     try {
+      // Whoever settles, freezes or flushes has made the kernel hand over what it had collected.
+      if (caching.writeback === true) serveWaiting(device, dispatcher);
       tell({ type: 'reply', id, reply: served.control(request, dispatcher) });
       dispatcher.serveFrom(served.filesystem);
     } catch (error) {
@@ -43,7 +50,9 @@ function run(served: ServedUnion, device: number, wake: number): void {
 }
 
 function begin(): void {
-  const served = new ServedUnion(workerData as ServerStart);
+  const start = workerData as ServerStart;
+  const served = new ServedUnion(start);
+  const briefly = start.stack.lowers.some(({ changes }) => changes === true);
   tell({ type: 'opened', readOnly: served.union.readOnly });
   port.once('message', (message: ToServer) => {
     if (message.type !== 'serve') {
@@ -52,7 +61,7 @@ function begin(): void {
       return;
     }
     try {
-      run(served, message.device, message.wake);
+      run(served, message.device, message.wake, { briefly, writeback: start.writeback === true && !briefly });
     } catch (error) {
       tell({ type: 'failed', error: toPlainError(error) });
     }

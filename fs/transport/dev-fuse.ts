@@ -34,9 +34,15 @@ class Server {
   readonly ended: Promise<MountEnd>;
 
   constructor(request: MountRequest) {
-    const { stack, mountPoint, owners } = request;
+    const { stack, mountPoint, owners, writeback } = request;
     const transport = deviceTransport.name;
-    const start: ServerStart = { stack, mountPoint, transport, ...(owners && { owners }) };
+    const start: ServerStart = {
+      stack,
+      mountPoint,
+      transport,
+      ...(owners && { owners }),
+      ...(writeback && { writeback }),
+    };
     this.#onFault = request.onFault;
     this.#worker = new Worker(new URL('./dev-fuse-worker.js', import.meta.url), { workerData: start });
     const opened = new Deferred<{ readOnly: boolean }>();

@@ -11,6 +11,7 @@ export interface ServerStart {
   readonly mountPoint: string;
   readonly transport: string;
   readonly owners?: OwnerRules;
+  readonly writeback?: boolean;
 }
 
 export type ToServer =

@@ -25,6 +25,11 @@ export interface MountRequest {
   /** Set-user-id programs work; only for root. Default: as root. */
   readonly suid?: boolean;
   readonly exec?: boolean;
+  /**
+   * The kernel collects writes and hands them over later: faster for many small ones, but a write that returned is
+   * lost if the server dies before an fsync. Not for lowers that change.
+   */
+  readonly writeback?: boolean;
   /** A bug in serving a request: the request got EIO, and the mount goes on. */
   readonly onFault?: (fault: ServerFault) => void;
 }

@@ -2,20 +2,37 @@
 // was taken with `acquire` goes back with `giveBack`, whatever happens in between.
 
 import { EINVAL, ENOENT, ENOTDIR, EROFS, ESTALE, FsError } from '../errno.js';
-import type { Attr } from '../filesystem.js';
-import type { LayerEntry, LayerNode, ReadLayer, WritableNode } from '../layer/layer.js';
+import { Attr } from '../filesystem.js';
+import { LayerEntry, type LayerNode, type ReadLayer, type WritableNode } from '../layer/layer.js';
 import type { ByteString } from '../name.js';
-import type { Inode } from './inode.js';
+import type { Inode, LowerPlace } from './inode.js';
 import { folderLinks } from './listing.js';
 import type { Stack } from './stack.js';
 
 export function acquire(stack: Stack, inode: Inode): LayerNode {
   if (inode.held !== undefined) return inode.held;
   if (inode.upper) return acquireUpper(stack, inode);
-  if (inode.lower !== undefined) return inode.lower.layer.hold(inode.lower.dir, inode.lower.name);
+  if (inode.lower !== undefined) return holdLower(stack, inode, inode.lower);
   const top = inode.folders[0];
   if (top === undefined) throw new FsError(ESTALE, 'inode without a layer');
   return stack.lowers[top.depth]!.hold(top.path, '.');
+}
+
+function holdLower(stack: Stack, inode: Inode, { layer, dir, name }: LowerPlace): LayerNode {
+  const node = layer.hold(dir, name);
+  if (!stack.lowersChange) return node;
+  const entry = new LayerEntry(new Attr());
+  node.stat(entry);
+  if (isStill(stack, inode, entry.attr)) return node;
+  node.release();
+  throw new FsError(ESTALE, 'a lower that changed');
+}
+
+/** False if somebody has put another file where the inode's lower file was. */
+export function isStill(stack: Stack, inode: Inode, { ino }: Attr): boolean {
+  const { lower } = inode;
+  const depth = lower === undefined ? -1 : stack.lowers.indexOf(lower.layer);
+  return depth >= 0 && (inode.ino === stack.lowerNumber(depth, ino) || stack.isDuplicate(inode.ino));
 }
 
 /** As `acquire`, for changing it: the caller has made sure that the upper has the object. */
@@ -64,6 +81,8 @@ export function statLayer(stack: Stack, inode: Inode): LayerEntry {
       inode.parent === undefined
         ? attributesAt(stack.upper!, '', '.', scratch)
         : attributesAt(stack.upper!, stack.table.path(inode.parent), inode.name, scratch);
+  } else if (inode.lower !== undefined && stack.lowersChange) {
+    there = lowerNow(stack, inode, inode.lower);
   } else if (inode.lower !== undefined) {
     there = attributesAt(inode.lower.layer, inode.lower.dir, inode.lower.name, scratch);
   } else {
@@ -72,6 +91,17 @@ export function statLayer(stack: Stack, inode: Inode): LayerEntry {
   }
   if (!there || scratch.whiteout) throw new FsError(ESTALE, 'inode');
   return scratch;
+}
+
+/** The attributes of a lower file that others may have changed or replaced; what is open is what is meant. */
+function lowerNow(stack: Stack, inode: Inode, { layer, dir, name }: LowerPlace): boolean {
+  const { scratch } = stack;
+  if (inode.reader !== undefined) {
+    inode.reader.stat(scratch.attr);
+    scratch.whiteout = false;
+    return true;
+  }
+  return attributesAt(layer, dir, name, scratch) && isStill(stack, inode, scratch.attr);
 }
 
 function attributesAt(layer: ReadLayer, dir: ByteString, name: ByteString, out: LayerEntry): boolean {

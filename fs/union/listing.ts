@@ -89,7 +89,8 @@ const NOT_KNOWN = -1;
 /** st_nlink of a folder whose topmost layer shows `own`, which is less than 2 where that layer does not count. */
 export function folderLinks(stack: Stack, folder: Inode, own: number): number {
   if (folder.removed) return 0;
-  if (folder.subfolders === undefined) {
+  const changes = stack.lowersChange && folder.folders.length > 0;
+  if (folder.subfolders === undefined || changes) {
     if (own >= 2 && folder.folders.length + (folder.upper ? 1 : 0) === 1) return own;
     folder.subfolders = countSubfolders(stack, folder);
   }

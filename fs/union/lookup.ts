@@ -206,12 +206,19 @@ export function intern(stack: Stack, parent: Inode, name: ByteString, found: Fou
   const { table } = stack;
   let ino = numberOf(stack, found);
   let known = table.byIno(ino);
+  if (known !== undefined && !isSame(stack, known, parent, name, found) && stack.lowersChange) {
+    known = orphanIfGone(stack, known);
+  }
   if (known !== undefined && !isSame(stack, known, parent, name, found)) {
     ino = stack.duplicateNumber(parent, name);
     known = table.byIno(ino);
   }
   if (known !== undefined) {
     if (!known.isFolder) refresh(stack, known, parent, name, found);
+    else if (stack.lowersChange) {
+      known.folders = found.folders;
+      known.lowerPath = found.lowerPath;
+    }
     return known;
   }
   const inode = table.add(ino, found.entry.attr.mode & S_IFMT, parent, name);
@@ -295,6 +302,19 @@ function isSame(stack: Stack, known: Inode, parent: Inode, name: ByteString, fou
     lower.dir === found.dir &&
     lower.name === found.name
   );
+}
+
+/** Somebody moved or replaced what a lower had: its number is another object's now. Undefined if so, else the inode. */
+function orphanIfGone(stack: Stack, known: Inode): Inode | undefined {
+  const { parent, name } = known;
+  if (parent === undefined || known.upper) return known;
+  const now = new Found();
+  resolve(stack, parent, name, now);
+  const there =
+    now.exists && numberOf(stack, now) === known.ino && (now.entry.attr.mode & S_IFMT) === known.type;
+  if (there) return known;
+  stack.table.orphan(known);
+  return undefined;
 }
 
 /** A file was reached by a name: that name is a good one to find it by. */

@@ -1,7 +1,8 @@
 // Which lower parts of a merged folder have a name. Lowers never change while they are open, so each part is
 // listed once, and from then on a lookup asks those layers that have the name instead of all of them in turn. It
 // is a memo and decides nothing: what an object is (a whiteout, an opaque folder) its layer says when it is asked.
-// It may be dropped at any time. A folder with one lower part has none: there is nothing to be saved.
+// It may be dropped at any time. A folder with one lower part has none: there is nothing to be saved; and where
+// lowers change there is nothing to be remembered.
 
 import { FsError } from '../errno.js';
 import { direntType, S_IFDIR } from '../mode.js';
@@ -89,7 +90,7 @@ export class NameShelf {
 
   /** The memo of a folder, made now if there is none yet; undefined for a folder of one part. Fails as `list`. */
   take(stack: Stack, folder: Inode): LowerNames | undefined {
-    if (folder.folders.length < 2) return undefined;
+    if (folder.folders.length < 2 || stack.lowersChange) return undefined;
     const known = this.#known(folder);
     if (known !== undefined) return known;
     const made = new LowerNames(stack, folder.folders, this);
@@ -106,7 +107,7 @@ export class NameShelf {
 
   /** The memo for a lookup: if there is one, or once so many lookups were in vain that it is worth its making. */
   forLookup(stack: Stack, folder: Inode): LowerNames | undefined {
-    if (folder.folders.length < 2) return undefined;
+    if (folder.folders.length < 2 || stack.lowersChange) return undefined;
     const known = this.#known(folder);
     if (known !== undefined || folder.askedInVain < ASKED_IN_VAIN) return known;
     try {

@@ -1,7 +1,7 @@
 // Open files. All handles of an inode share its data (one descriptor for reading, one for writing): a copy-up
 // changes what the inode reads from, and every handle follows. Offsets of O_APPEND are computed here.
 
-import { EBADF, EFBIG, EINVAL, EISDIR, ENXIO, EOPNOTSUPP, FsError } from '../errno.js';
+import { EBADF, EFBIG, EINVAL, EISDIR, ENXIO, EOPNOTSUPP, ESTALE, FsError } from '../errno.js';
 import {
   FALLOC_KEEP_SIZE,
   FALLOC_PUNCH_HOLE,
@@ -16,7 +16,7 @@ import {
 } from '../filesystem.js';
 import type { LayerFile, WritableFile } from '../layer/layer.js';
 import { S_IFDIR, S_IFREG } from '../mode.js';
-import { assertOffset, withNode, withUpper } from './access.js';
+import { assertOffset, isStill, withNode, withUpper } from './access.js';
 import { ensureUpper } from './copy-up.js';
 import { closeData, type Inode } from './inode.js';
 import type { Stack } from './stack.js';
@@ -168,12 +168,22 @@ function readable(stack: Stack, inode: Inode): LayerFile {
 function openReader(stack: Stack, inode: Inode): LayerFile {
   const { held, lower, parent } = inode;
   if (held === undefined && !inode.upper && lower?.layer.open !== undefined) {
-    return lower.layer.open(lower.dir, lower.name);
+    const file = lower.layer.open(lower.dir, lower.name);
+    if (stack.lowersChange) assertStill(stack, inode, file);
+    return file;
   }
   if (held === undefined && inode.upper && parent !== undefined && stack.upper?.open !== undefined) {
     return stack.upper.open(stack.table.path(parent), inode.name);
   }
   return withNode(stack, inode, (node) => node.open());
+}
+
+/** Opened by its name, it must be the file that the name meant: the kernel looks it up again for ESTALE. */
+function assertStill(stack: Stack, inode: Inode, file: LayerFile): void {
+  file.stat(stack.attr);
+  if (isStill(stack, inode, stack.attr)) return;
+  file.close();
+  throw new FsError(ESTALE, 'a lower that changed');
 }
 
 function writable(stack: Stack, inode: Inode): WritableFile {

@@ -28,6 +28,8 @@ export class Stack {
   /** For looking at one object. */
   readonly scratch = new LayerEntry(new Attr());
   readonly attr = new Attr();
+  /** Others may change a lower: what was seen of it may not be so any more. */
+  readonly lowersChange: boolean;
   /** Set by freeze(): the upper changes no more. */
   frozen = false;
   readonly #lowerBase: readonly number[];
@@ -39,6 +41,7 @@ export class Stack {
     this.lowers = lowers;
     this.upper = upper;
     this.events = events;
+    this.lowersChange = lowers.some(({ changes }) => changes === true);
     const bases = new Map<string, number>();
     const baseOf = (device: string): number => {
       const known = bases.get(device);
@@ -94,6 +97,10 @@ export class Stack {
       this.#duplicates.set(key, number);
     }
     return number;
+  }
+
+  isDuplicate(number: number): boolean {
+    return number > this.#duplicateBase;
   }
 
   /** Tells that the upper was changed at `path`. */

@@ -2,6 +2,7 @@
 // live; the server lives on in a process of its own.
 
 import { randomBytes } from 'node:crypto';
+import type { OwnerRules } from '../../fs/index.js';
 import { isKind, StoreError } from '../errors.js';
 import type { FuseOptions } from '../mounts/host-spec.js';
 import type { Driver } from '../mounts/mount.js';
@@ -24,13 +25,22 @@ interface Words {
   readonly uidMap?: string;
   readonly gidMap?: string;
   readonly squash?: string;
+  readonly lowerChanges?: boolean;
+  readonly writeback?: boolean;
 }
 
 /** Options of later versions; `word` is commander's name for each. */
 const NOT_YET = [
   { option: '--quota <size>', word: 'quota' },
-  { option: '--lower-changes', word: 'lowerChanges' },
   { option: '--stats', word: 'stats' },
+] as const;
+
+/** What is said of plain folders only. */
+const FOLDER_WORDS = [
+  { option: '--upper', word: 'upper' },
+  { option: '--work', word: 'work' },
+  { option: '--dialect', word: 'dialect' },
+  { option: '--lower-changes', word: 'lowerChanges' },
 ] as const;
 
 export const declareMount: Declare = (command, act) => {
@@ -45,6 +55,8 @@ export const declareMount: Declare = (command, act) => {
     .option('--upper <dir>', 'where changes to plain folders go')
     .option('--work <dir>', 'an empty folder on the filesystem of --upper')
     .option('--dialect <name>', 'overlay|wh: how plain folders spell their marks')
+    .option('--lower-changes', 'others change the plain folders: show that within a second')
+    .option('--writeback', 'faster small writes, which are lost if the server is killed before fsync')
     .option('--uid-map <map>', 'show the users of the layers as others: LAYERS:SHOWN:COUNT,...')
     .option('--gid-map <map>', 'the same for groups')
     .option('--squash <which>', 'unmapped|all|none: which owners are shown as you; default unmapped');
@@ -58,9 +70,8 @@ export const declareMount: Declare = (command, act) => {
         if (second !== undefined) throw wrong('--lower takes one folder, the mount point');
         return mounted(context, undefined, await mountFolders(context, first, words), words);
       }
-      if (words.upper !== undefined || words.work !== undefined || words.dialect !== undefined) {
-        throw wrong('--upper, --work and --dialect go with --lower');
-      }
+      const alone = FOLDER_WORDS.find(({ word }) => words[word] !== undefined);
+      if (alone !== undefined) throw wrong(`${alone.option} goes with --lower`);
       if (second === undefined) throw wrong('a word and a folder are needed');
       const { key, row } = await mountWord(context, first, second, words);
       await mounted(context, key, row, words);
@@ -72,8 +83,19 @@ function wrong(why: string): StoreError {
   return new StoreError('invalid-argument', 'cannot mount', why, { hint: 'mica mount --help' });
 }
 
-/** Owners are shown as others by a FUSE server alone. */
+/** What a FUSE server alone can do. */
 function fuseOf(words: Words): { readonly fuse: FuseOptions } | undefined {
+  const owners = ownersOf(words);
+  if (owners === undefined && words.writeback !== true) return undefined;
+  return {
+    fuse: {
+      ...(owners === undefined ? {} : { owners }),
+      ...(words.writeback === true ? { writeback: true } : {}),
+    },
+  };
+}
+
+function ownersOf(words: Words): OwnerRules | undefined {
   const { uidMap, gidMap } = words;
   if (uidMap === undefined && gidMap === undefined && words.squash === undefined) return undefined;
   const squash = words.squash === undefined ? {} : { squash: parseSquash('--squash', words.squash) };
@@ -81,7 +103,7 @@ function fuseOf(words: Words): { readonly fuse: FuseOptions } | undefined {
     ...(map === undefined ? {} : { ranges: parseIdMap(word, map) }),
     ...squash,
   });
-  return { fuse: { owners: { uids: rules('--uid-map', uidMap), gids: rules('--gid-map', gidMap) } } };
+  return { uids: rules('--uid-map', uidMap), gids: rules('--gid-map', gidMap) };
 }
 
 function assertInThisVersion(words: object): void {

@@ -11,12 +11,17 @@ export interface PlainWords {
   readonly upper?: string;
   readonly work?: string;
   readonly dialect?: string;
+  /** Others change the lowers while they are mounted. */
+  readonly lowerChanges?: boolean;
 }
 
 /** The folders as a stack. invalid-argument for what is no folder or no dialect. */
 export function stackOfFolders(words: PlainWords): StackDescription {
   const dialect = dialectOf(words.dialect ?? 'overlay');
-  const lowers = splitFolders(words.lower ?? '').map((path) => describe(path, dialect));
+  const lowers = splitFolders(words.lower ?? '').map((path) => ({
+    ...describe(path, dialect),
+    ...(words.lowerChanges === true ? { changes: true } : {}),
+  }));
   if (lowers.length === 0) {
     throw new StoreError('invalid-argument', 'cannot use --lower', 'it names no folder');
   }

@@ -15,6 +15,7 @@ OPTIONS, separated by commas:
   workdir=DIR         an empty folder on the filesystem of upperdir
   ro                  nothing can be changed
   userxattr           the marks are user.overlay.* xattrs, even for root
+  writeback=0|1       the kernel collects writes, which are lost if the server is killed; default 0
   dialect=overlay|wh  how the layers spell their marks; default wh: files .wh.* count as well
   uidmapping=MAP      show the users of the layers as others; MAP is LAYERS:SHOWN:COUNT[:LAYERS:SHOWN:COUNT...]
   gidmapping=MAP      the same for groups
@@ -62,6 +63,7 @@ async function run(words: Words): Promise<void> {
   const owners = words.owners === undefined ? {} : { owners: words.owners };
   const fuse: FuseOptions = {
     ...owners,
+    ...(words.writeback ? { writeback: true } : {}),
     subtype: 'mica-overlayfs',
     fsname: words.source ?? 'mica-overlayfs',
   };

@@ -20,6 +20,8 @@ export interface Words {
   readonly settle: boolean;
   /** The marks of the layers are spelled `user.overlay.`, as the kernel's option of this name has it. */
   readonly userXattr: boolean;
+  /** The kernel collects writes; only where it is asked for, unlike fuse-overlayfs. */
+  readonly writeback: boolean;
   /** Which owners the mount shows; undefined if nothing was said about it. */
   readonly owners: OwnerRules | undefined;
   /** What stands in /proc/mounts as the source. */
@@ -56,6 +58,7 @@ interface Parsed {
   dialect: 'overlay' | 'wh' | undefined;
   settle: boolean;
   userXattr: boolean;
+  writeback: boolean;
   owners: OwnerRules | undefined;
 }
 
@@ -69,6 +72,7 @@ export function parseWords(argv: readonly string[]): Words {
     dialect: undefined,
     settle: false,
     userXattr: false,
+    writeback: false,
     owners: undefined,
   };
   const flags = new Set<string>();
@@ -128,6 +132,10 @@ function takeOption(option: string, options: Parsed, ignored: string[]): void {
       return;
     case 'userxattr':
       options.userXattr = true;
+      return;
+    case 'writeback':
+      if (!['', '0', '1'].includes(value)) throw wrong(option, 'writeback is 0 or 1');
+      options.writeback = value !== '0';
       return;
     case 'uidmapping':
       addOwners(options, { uids: { ranges: parseIdMap(name, value) } });

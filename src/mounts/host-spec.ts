@@ -26,6 +26,7 @@ export interface FuseOptions {
   readonly dev?: boolean;
   readonly suid?: boolean;
   readonly exec?: boolean;
+  readonly writeback?: boolean;
   readonly fsname?: string;
   readonly subtype?: string;
 }

@@ -90,6 +90,28 @@ function prepared(stack: StackDescription, what: string): void {
   }
 }
 
+/** What only a FUSE server can do is refused to others, and what contradicts itself to all. */
+function assertPossible(stack: StackDescription, target: string, { driver, fuse }: MountOptions): void {
+  const what = `cannot mount at ${target}`;
+  const changes = stack.lowers.some((lower) => lower.changes === true);
+  if (changes && fuse?.writeback === true) {
+    const why = 'with writeback the kernel does not look at what others change';
+    throw new StoreError('invalid-argument', what, why, { hint: 'leave out one of the two' });
+  }
+  if (driver === 'fuse') return;
+  const hint = 'use --driver fuse';
+  if (fuse?.owners !== undefined) {
+    throw new StoreError('unsupported', what, `the driver ${driver} shows owners as they are stored`, {
+      hint,
+    });
+  }
+  if (changes) {
+    throw new StoreError('unsupported', what, `the driver ${driver} wants lowers that do not change`, {
+      hint,
+    });
+  }
+}
+
 /** Mounts any stack, of a snapshot or of plain folders, at the folder `target`. */
 export async function mountStack(
   stack: StackDescription,
@@ -97,10 +119,7 @@ export async function mountStack(
   options: MountOptions,
   snapshot?: MountedSnapshot,
 ): Promise<MountRow> {
-  if (options.driver !== 'fuse' && options.fuse?.owners !== undefined) {
-    const why = `the driver ${options.driver} shows owners as they are stored`;
-    throw new StoreError('unsupported', `cannot mount at ${target}`, why, { hint: 'use --driver fuse' });
-  }
+  assertPossible(stack, target, options);
   const table = new MountTable(options.state);
   const place = checkMountPoint(target, stack, table);
   if (stack.upper !== undefined) assertFree(stack.upper.path, place, table);

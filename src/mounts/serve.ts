@@ -1,7 +1,9 @@
 // Serving one FUSE mount in this process: the transport's thread runs the filesystem, this one keeps signals and
 // the control socket, and notes the mount down as long as it is there. It must never touch the mount itself.
 
+import { execFile } from 'node:child_process';
 import { closeSync, openSync, statSync } from 'node:fs';
+import { promisify } from 'node:util';
 import { deviceTransport, fuseNativeTransport, type RunningMount, type Transport } from '../../fs/index.js';
 import { StoreError } from '../errors.js';
 import { timeNow } from '../time.js';
@@ -66,10 +68,20 @@ async function answer(
   unmount: () => Promise<void>,
 ): Promise<object> {
   if (request.op === 'usage') return usageOf(spec);
-  if (request.op !== 'stop') return running.control(request);
+  if (request.op !== 'stop') {
+    if (spec.options?.writeback === true && NEEDS_ALL_WRITES.has(request.op)) await writeBack(spec.target);
+    return running.control(request);
+  }
   // Waiting for the end here would wait for this answer.
   void unmount().catch((error: Error) => process.stderr.write(`${error.message}\n`));
   return {};
+}
+
+const NEEDS_ALL_WRITES: ReadonlySet<ControlRequest['op']> = new Set(['settle', 'freeze', 'flush']);
+
+/** The kernel hands over what it has collected. By another process: this one must not wait for its own mount. */
+async function writeBack(target: string): Promise<void> {
+  await promisify(execFile)('sync', ['-f', target]);
 }
 
 /** Of the folder that is written; reading it goes past the mount. */

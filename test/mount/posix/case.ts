@@ -37,6 +37,8 @@ export interface Case extends Layers {
   readonly dialect?: Dialect;
   /** The layers are made by root, whoever makes the calls. */
   readonly foreign?: boolean;
+  /** Why it cannot hold where the kernel collects writes (--writeback): its rule. */
+  readonly writeback?: string;
   readonly calls: string;
 }
 

@@ -2,6 +2,8 @@
 
 import { subject } from './places.js';
 
+const NO_HOLES = 'data that the kernel still holds cannot be told from a hole, so all is called data';
+
 const megabytes = (count: number, char: string) => `head -c ${count << 20} /dev/zero | tr '\\0' ${char}`;
 
 subject('data of files', [
@@ -107,8 +109,6 @@ subject('data of files', [
       fallocate 0 punch,keep 4096 8192
       pread 0 4090 12 => {a*6}{\\x00*6}
       pread 0 12282 12 => {\\x00*6}{a*6}
-      seek 0 hole 0 => 4096
-      seek 0 data 4096 => 12288
       fallocate 0 zero 16384 4096
       pread 0 16380 8 => aaaa{\\x00*4}
       fallocate 0 zero 1052672 100
@@ -123,12 +123,32 @@ subject('data of files', [
       remount
       open 0 r f
       pread 0 4090 12 => {a*6}{\\x00*6}
-      seek 0 hole 0 => 4096
       stat f size => 1052772
     `,
   },
   {
+    name: 'what is punched is a hole, what is written into it is none',
+    writeback: NO_HOLES,
+    lower: `${megabytes(1, 'a')} > f`,
+    calls: `
+      open 0 rw f
+      fallocate 0 punch,keep 4096 12288
+      seek 0 hole 0 => 4096
+      seek 0 data 4096 => 16384
+      pwrite 0 8192 b => 1
+      seek 0 data 4096 => 8192
+      seek 0 hole 8192 => 12288
+      remount
+      open 0 r f
+      seek 0 hole 0 => 4096
+      seek 0 data 4096 => 8192
+      seek 0 hole 8192 => 12288
+      pread 0 8190 4 => {\\x00*2}b\\x00
+    `,
+  },
+  {
     name: 'holes are found in lower and upper files, and a copy-up keeps them',
+    writeback: NO_HOLES,
     lower: `
       truncate -s 64M f; printf data | dd of=f bs=1 seek=1048576 conv=notrunc status=none
       printf end | dd of=f bs=1 seek=33554432 conv=notrunc status=none

@@ -150,8 +150,11 @@ abstract class Mount implements Place {
 
 /** `mica mount --lower`, over folders of three filesystems. */
 export class FolderMount extends Mount {
-  constructor(who: Who) {
+  readonly #options: readonly string[];
+
+  constructor(who: Who, options: readonly string[] = []) {
     super(who);
+    this.#options = options;
     // Two filesystems that number their files alike, from 1 on. A user namespace has to find them mounted.
     for (const name of ['ground', 'bottom'])
       shell('mount -t tmpfs none .', this.scratch.folder(name), '', []);
@@ -164,7 +167,7 @@ export class FolderMount extends Mount {
   protected mount(target: string): void {
     const lowers = ['lower', 'bottom', 'ground'].map((name) => this.scratch.path(name)).join(':');
     const changes = ['--upper', this.scratch.path('upper'), '--work', this.made('work')];
-    this.mica('mount', '--lower', lowers, ...changes, target);
+    this.mica('mount', '--lower', lowers, ...changes, ...this.#options, target);
   }
 }
 

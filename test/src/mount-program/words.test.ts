@@ -39,6 +39,17 @@ describe('the command line of fuse-overlayfs', () => {
     });
   });
 
+  it('collects writes in the kernel only where it is asked for', () => {
+    const writeback = (options: string) => parseWords(['-o', `lowerdir=/a${options}`, '/m']).writeback;
+    expect(['', ',writeback=0', ',writeback=1', ',writeback'].map(writeback)).toEqual([
+      false,
+      false,
+      true,
+      true,
+    ]);
+    expect(() => writeback(',writeback=2')).toThrow('writeback is 0 or 1');
+  });
+
   it('takes -o without a blank before its value', () => {
     expect(parseWords(['-olowerdir=/a', '/m']).lowers).toEqual(['/a']);
   });
