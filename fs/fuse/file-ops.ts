@@ -90,14 +90,14 @@ export function read(talk: Conversation): Outcome {
   const { request, reply } = talk;
   const handle = talk.reader(fuse_read_in.fh);
   const into = reply.space(request.u32(fuse_read_in.bytes));
-  return talk.filesystem.read(handle, request.u64(fuse_read_in.offset), into);
+  return talk.filesystem.read(handle, request.length64(fuse_read_in.offset), into);
 }
 
 export function write(talk: Conversation): Outcome {
   const { filesystem, request, reply } = talk;
   const data = request.data(fuse_write_in.size, request.u32(fuse_write_in.bytes));
   const kill = (request.u32(fuse_write_in.write_flags) & FUSE_WRITE_KILL_SUIDGID) !== 0;
-  const offset = request.u64(fuse_write_in.offset);
+  const offset = request.offset64(fuse_write_in.offset);
   const count = filesystem.write(talk.writer(fuse_write_in.fh), offset, data, kill);
   return countOut(reply, count);
 }
@@ -144,8 +144,8 @@ export function fallocate(talk: Conversation): Outcome {
   filesystem.fallocate(
     talk.writer(fuse_fallocate_in.fh),
     request.u32(fuse_fallocate_in.mode),
-    request.u64(fuse_fallocate_in.offset),
-    request.u64(fuse_fallocate_in.length),
+    request.offset64(fuse_fallocate_in.offset),
+    request.offset64(fuse_fallocate_in.length),
   );
   return 0;
 }
@@ -171,9 +171,9 @@ function copy(talk: Conversation): number {
     : request.u64(fuse_copy_file_range_in.fh_out);
   return filesystem.copyFileRange(
     talk.reader(fuse_copy_file_range_in.fh_in),
-    request.u64(fuse_copy_file_range_in.off_in),
+    request.length64(fuse_copy_file_range_in.off_in),
     to,
-    request.u64(fuse_copy_file_range_in.off_out),
+    request.offset64(fuse_copy_file_range_in.off_out),
     Math.min(request.length64(fuse_copy_file_range_in.len), MAX_COPY),
   );
 }

@@ -75,7 +75,7 @@ function changeOf(request: Request, valid: number): AttrChange {
   if ((valid & FATTR_MODE) !== 0) change.mode = request.u32(fuse_setattr_in.mode) & PERMISSION_BITS;
   if ((valid & FATTR_UID) !== 0) change.uid = request.u32(fuse_setattr_in.uid);
   if ((valid & FATTR_GID) !== 0) change.gid = request.u32(fuse_setattr_in.gid);
-  if ((valid & FATTR_SIZE) !== 0) change.size = request.u64(fuse_setattr_in.bytes);
+  if ((valid & FATTR_SIZE) !== 0) change.size = request.offset64(fuse_setattr_in.bytes);
   if ((valid & FATTR_ATIME) !== 0) {
     change.atime = (valid & FATTR_ATIME_NOW) !== 0 ? 'now' : timeAt(request, 'atime');
   }

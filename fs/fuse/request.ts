@@ -3,7 +3,7 @@
 // short or without its NULs fails with EINVAL, which answers that one request.
 
 import { Buffer } from 'node:buffer';
-import { EINVAL, FsError } from '../errno.js';
+import { EFBIG, EINVAL, FsError } from '../errno.js';
 import type { Caller } from '../filesystem.js';
 import { assertName, type ByteString } from '../name.js';
 import { fuse_in_header } from './abi.js';
@@ -76,7 +76,7 @@ export class Request {
     return this.#words[this.#within(at, 4) >> 2]!;
   }
 
-  /** EINVAL above 2^53, which no file number, offset or handle of ours reaches. */
+  /** EINVAL above 2^53, which no file number, cookie or handle of ours reaches. */
   u64(at: number): number {
     const word = this.#within(at, 8) >> 2;
     const high = this.#words[word + 1]!;
@@ -84,7 +84,18 @@ export class Request {
     return high * TWO_32 + this.#words[word]!;
   }
 
-  /** As u64, but what is too large is the largest number: for lengths, which are cut to what there is. */
+  /** Where a file is to be written or to end; EFBIG above 2^53. */
+  offset64(at: number): number {
+    const word = this.#within(at, 8) >> 2;
+    const high = this.#words[word + 1]!;
+    if (high > 0x1fffff) throw new FsError(EFBIG, 'file size in request');
+    return high * TWO_32 + this.#words[word]!;
+  }
+
+  /**
+   * As u64, but what is too large is the largest number: for lengths, which are cut to what there is, and for places
+   * to read at, where there is nothing.
+   */
   length64(at: number): number {
     const word = this.#within(at, 8) >> 2;
     const high = this.#words[word + 1]!;

@@ -147,6 +147,27 @@ subject('data of files', [
     `,
   },
   {
+    name: 'places that no file reaches are refused to writers as too large, and empty to readers',
+    lower: 'for name in f g h i j; do echo -n low > $name; done',
+    calls: `
+      open 0 rw f
+      pwrite 0 4611686018427387904 x => EFBIG | 1
+      pwrite 0 9223372036854775807 x => EINVAL
+      truncate g 4611686018427387904 => EFBIG | 0
+      open 1 rw h
+      fallocate 1 0 4611686018427387904 10 => EFBIG | ENOSPC | 0
+      fallocate 1 0 0 4611686018427387904 => EFBIG | ENOSPC
+      open 2 rw i
+      pread 2 4611686018427387904 10 =>
+      seek 2 data 4611686018427387904 => ENXIO
+      seek 2 hole 4611686018427387904 => ENXIO
+      seek 2 set 4611686018427387904 => 4611686018427387904 | EINVAL
+      copyrange 2 4611686018427387904 1 0 10 => 0
+      open 3 rw j
+      copyrange 3 0 1 4611686018427387904 3 => EFBIG | 3
+    `,
+  },
+  {
     name: 'holes are found in lower and upper files, and a copy-up keeps them',
     writeback: NO_HOLES,
     lower: `
