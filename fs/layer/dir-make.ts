@@ -37,7 +37,7 @@ import {
 } from '../sys/index.js';
 import { DirStaged, type StagePlaces } from './dir-staged.js';
 import type { NewNode } from './layer.js';
-import { DEFAULT_ACL, ownerBits, type UpperRules } from './upper-rules.js';
+import { DEFAULT_ACL, type UpperRules } from './upper-rules.js';
 
 const PLAIN_FOLDERS = 1024;
 
@@ -99,8 +99,8 @@ export class ObjectMaker {
   /** Whether making the object left permission bits undone: set-id bits, what the umask took, what only root could open. */
   #modeIsLeft(what: NewNode): boolean {
     if ((what.mode & (0o7000 | this.#umask)) !== 0) return true;
-    const needed = ownerBits(what.mode);
-    return !this.#rules.opensAll && (what.mode & needed) !== needed;
+    const kept = this.#rules.keptBits(what.mode);
+    return (what.mode & kept) !== kept;
   }
 
   /** Makes an object of this process's own in `work/`; its descriptor, and its name if it has one. */
@@ -128,7 +128,7 @@ export class ObjectMaker {
 
   /** Permission bits to make an object with; what else its mode says comes later (`#modeIsLeft`). */
   #firstBits(what: NewNode): number {
-    return (what.mode & 0o777) | (this.#rules.opensAll ? 0 : ownerBits(what.mode));
+    return (what.mode & 0o777) | this.#rules.keptBits(what.mode);
   }
 
   #handsNothingDown(dir: ByteString, fd: number): boolean {

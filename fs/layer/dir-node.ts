@@ -149,9 +149,9 @@ export class UpperNode extends DirNode implements WritableNode {
     const bits = mode & PERMISSION_BITS;
     const known = this.#overrideIfAny();
     if (known !== undefined && isSymlink(known.type)) return;
-    const needed = ownerBits(attr.mode);
-    if (known !== undefined || (!this.rules.opensAll && (bits & needed) !== needed)) {
-      chmodFd(this.fd, (bits & 0o777) | needed);
+    const kept = this.rules.keptBits(attr.mode);
+    if (known !== undefined || (bits & kept) !== kept) {
+      chmodFd(this.fd, (bits & 0o777) | ownerBits(attr.mode));
       this.#override({ mode: bits });
       return;
     }

@@ -25,8 +25,8 @@ export interface UpperRules extends LayerRules {
   readonly marks: MarkPrefix;
   /** This process may set any owner and make any device. */
   readonly privileged: boolean;
-  /** This process may open files and folders whatever their mode. */
-  readonly opensAll: boolean;
+  /** What the owner of a real object of this type is allowed whatever its mode says, which is then kept aside. */
+  keptBits(mode: number): number;
   /** Counts changes that decide what new entries of a folder get from it: its set-group-id bit, its default ACL. */
   inheritance: number;
   /** From now on override_stat is believed in this layer. */
@@ -38,6 +38,15 @@ export const DEFAULT_ACL = 'system.posix_acl_default';
 /** What an ordinary owner must be allowed on the real object, or he could not open it; the true mode is kept aside. */
 export function ownerBits(mode: number): number {
   return isFolder(mode) ? 0o700 : 0o600;
+}
+
+/** For the root of a user namespace: outside of it the same user commits and reads what was made there. */
+function readerBits(mode: number): number {
+  return isFolder(mode) ? 0o500 : 0o400;
+}
+
+function noBits(): number {
+  return 0;
 }
 
 /** True if the layer's root carries override_stat: only then single files' ones count (fuse-overlayfs's rule). */
@@ -68,7 +77,7 @@ export function upperRules(
     dialect,
     uuid: filesystemUuid(root),
     privileged,
-    opensAll: hasCapability(CAP_DAC_OVERRIDE),
+    keptBits: hasCapability(CAP_DAC_OVERRIDE) ? (inFirstUserNamespace() ? noBits : readerBits) : ownerBits,
     overrides: hasOverrides(root),
     origins: true,
     countsSubfolders: countsSubfolders(root),

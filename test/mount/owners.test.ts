@@ -155,8 +155,7 @@ describeWith(['root', 'fuse', 'program:setpriv', 'program:setfacl', 'program:set
   });
 
   it('is taken by mica-overlayfs in the words of fuse-overlayfs', () => {
-    const words = (options: string) =>
-      `MICA_STATE=state mica-overlayfs -o lowerdir=low,upperdir=up,workdir=work,${options} mnt`;
+    const words = (options: string) => `MICA_STATE=state mica-overlayfs -o lowerdir=low,${options} mnt`;
     const shown = (options: string) => {
       shell([], words(options), scratch.base);
       const there = owners(mnt);
@@ -205,7 +204,7 @@ describeWith(ORDINARY, 'the owners of an image', () => {
     scratch = new Scratch('owners');
     const make = `
       chmod 0755 .; mkdir tree mnt; cd tree; mkdir -p web tmp; echo page > web/page; echo x > web/secret; echo r > root
-      mknod null c 1 3; chmod 0600 web/secret; chmod 1777 tmp; chmod 4755 root
+      mknod null c 1 3; echo hash > shadow; chmod 0600 web/secret; chmod 0 shadow; chmod 1777 tmp; chmod 4755 root
       chown -R 33:34 web; tar -cf ../root.tar .; cd ..; rm -r tree; chown ${USER}:${USER} . mnt root.tar
     `;
     shell([], make, scratch.base);
@@ -221,7 +220,7 @@ describeWith(ORDINARY, 'the owners of an image', () => {
     );
   }
 
-  const LIST = 'stat -c "%n %u:%g %a %t:%T" null root tmp web web/page web/secret';
+  const LIST = 'stat -c "%n %u:%g %a %t:%T" null root shadow tmp web web/page web/secret';
   const exported = () =>
     asUser(
       'mica commit key done >/dev/null; mica diff done --tar -o layer.tar >/dev/null; tar --numeric-owner -tvf layer.tar',
@@ -235,13 +234,14 @@ describeWith(ORDINARY, 'the owners of an image', () => {
     const said = asUser(`
       mica mount base:1 mnt --key key >/dev/null; cd mnt; ${LIST}
       for path in web/page root; do echo more >> $path || echo refused; done 2>/dev/null
-      cat web/secret 2>/dev/null || echo closed
+      cat web/secret shadow 2>/dev/null || echo closed
       echo mine > tmp/mine; rm -f web/page 2>/dev/null || echo kept
       cd ..; mica umount mnt >/dev/null
     `);
     expect(said.trim().split('\n')).toEqual([
       'null 0:0 644 1:3',
       'root 0:0 4755 0:0',
+      'shadow 0:0 0 0:0',
       'tmp 0:0 1777 0:0',
       'web 33:34 755 0:0',
       'web/page 33:34 644 0:0',
@@ -259,7 +259,7 @@ describeWith(ORDINARY, 'the owners of an image', () => {
       `
       mica mount base:1 mnt --key key >/dev/null; cd mnt; ${LIST}
       echo more >> web/page; cat web/secret; chmod 0640 web/secret; mv web/page web/moved; mv web site
-      mkdir site/new; rm root; chown 0:0 site/moved; ln site/secret tmp/secret
+      mkdir site/new; rm root; echo more >> shadow; cat shadow; chown 0:0 site/moved; ln site/secret tmp/secret
       cd ..; mica umount mnt >/dev/null
     `,
       ['unshare', '-Urm'],
@@ -267,14 +267,18 @@ describeWith(ORDINARY, 'the owners of an image', () => {
     expect(said.trim().split('\n')).toEqual([
       'null 0:0 644 1:3',
       'root 0:0 4755 0:0',
+      'shadow 0:0 0 0:0',
       'tmp 0:0 1777 0:0',
       'web 0:0 755 0:0',
       'web/page 0:0 644 0:0',
       'web/secret 0:0 600 0:0',
       'x',
+      'hash',
+      'more',
     ]);
     expect(exported()).toEqual(
       expect.arrayContaining([
+        'shadow 0/0 ----------',
         'site/ 33/34 drwxr-xr-x',
         'site/moved 0/0 -rw-r--r--',
         'site/secret 33/34 -rw-r-----',
@@ -310,6 +314,49 @@ describeWith(ORDINARY, 'the owners of an image', () => {
     expect(exported()).toEqual(
       expect.arrayContaining(['web/ 33/34 drwx------', 'web/page 33/34 -rw-r--r--']),
     );
+  });
+});
+
+describeWith(ORDINARY, 'mica-overlayfs of an ordinary user', () => {
+  it('shows all files of others as his own where it is told to, as far as he can read them', () => {
+    const scratch = new Scratch('owners');
+    try {
+      const USER = 65_534;
+      const make = `
+        chmod 0755 .; mkdir low up work mnt low/theirs; echo text > low/theirs/file; echo secret > low/theirs/secret
+        chmod 0600 low/theirs/secret; mkdir low/sticky; chmod 1777 low/sticky; echo x > low/sticky/x
+        chown ${USER}:${USER} . up work mnt`;
+      shell([], make, scratch.base);
+      const said = shell(
+        as(USER),
+        `
+        options=lowerdir=low,upperdir=up,workdir=work,squash_to_uid=${USER},squash_to_gid=${USER}
+        MICA_STATE=$PWD/state mica-overlayfs -o $options mnt
+        stat -c '%n %u:%g' mnt mnt/theirs mnt/theirs/secret
+        echo more >> mnt/theirs/file; chmod 0640 mnt/theirs/file; rm mnt/sticky/x; echo new > mnt/theirs/new
+        cat mnt/theirs/file; cat mnt/theirs/secret 2>/dev/null || echo closed; rm mnt/theirs/secret
+        ls mnt/theirs; fusermount3 -u mnt`,
+        scratch.base,
+      );
+      expect(said.trim().split('\n')).toEqual([
+        `mnt ${USER}:${USER}`,
+        `mnt/theirs ${USER}:${USER}`,
+        `mnt/theirs/secret ${USER}:${USER}`,
+        'text',
+        'more',
+        'closed',
+        'file',
+        'new',
+      ]);
+      const kept = shell(
+        [],
+        'getfattr --only-values -n user.containers.override_stat up/theirs/file',
+        scratch.base,
+      );
+      expect(kept).toBe('0:0:0640:file');
+    } finally {
+      scratch.remove();
+    }
   });
 });
 
