@@ -116,6 +116,10 @@ export class UpperDir extends DirLayer implements WriteLayer {
     return this.rules.marks;
   }
 
+  get redirectsArePlain(): boolean {
+    return this.rules.marks === 'trusted' && this.rules.dialect === 'overlay';
+  }
+
   /** True if owners, modes or devices stand in override_stat: kernel overlayfs would show other ones. */
   get standIns(): boolean {
     return this.rules.overrides;

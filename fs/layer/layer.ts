@@ -175,7 +175,8 @@ export interface ReadLayer {
 
 /** The upper: the one layer of a stack that changes. Its owner holds it exclusively while it is open. */
 export interface WriteLayer extends ReadLayer {
-  readonly marks: MarkPrefix;
+  /** Whoever else reads this upper follows its redirects: kernel overlayfs those under `trusted.`, fuse-overlayfs none. */
+  readonly redirectsArePlain: boolean;
   hold(dir: ByteString, name: ByteString): WritableNode;
   /** As `list` on behalf of somebody who reads the folder, which its time of access tells. */
   read(dir: ByteString, visit: LayerVisitor): void;

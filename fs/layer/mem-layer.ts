@@ -69,6 +69,10 @@ export class MemLayer implements WriteLayer {
     this.#root.nlink = 1;
   }
 
+  get redirectsArePlain(): boolean {
+    return this.marks === 'trusted' && this.dialect === 'overlay';
+  }
+
   lookup(dir: ByteString, name: ByteString, out: LayerEntry): boolean {
     const object = this.#at(dir, name);
     object?.fillEntry(out);

@@ -1,7 +1,8 @@
 // The marks on folders of the upper that decide what of the lowers shows through them: opaque and redirect.
 // Every mark is set before the folder gets the name for which it is needed, and says the same at the old one, so
-// that no moment exists in which lower content appears or is lost, also if the folder stays where it is. Kernel overlayfs does not follow redirects under `user.`, so with those the
-// upper is guarded first.
+// that no moment exists in which lower content appears or is lost, also if the folder stays where it is. Kernel
+// overlayfs does not follow redirects under `user.`, and fuse-overlayfs none, so where one of them may read the upper
+// it is guarded first.
 
 import { attempt } from '../errno.js';
 import { type ByteString, basename, dirname, joinPath } from '../name.js';
@@ -26,7 +27,7 @@ export function prepareMove(stack: Stack, folder: Inode, newParent: Inode, newNa
     if (lowerHas(stack, newParent, newName)) makeOpaque(stack, folder, newPath);
     return;
   }
-  if (stack.writable().marks === 'user') stack.writable().setGuard(true);
+  if (!stack.writable().redirectsArePlain) stack.writable().setGuard(true);
   withUpper(stack, folder, (node) => node.setRedirect(redirectFor(folder, newParent)));
   stack.emit('redirect', newPath);
 }

@@ -1,8 +1,9 @@
 // Settling: makes an upper plain, so that the kernel's overlayfs shows the tree that we show. What only we can
-// read is turned into what everybody can: folders moved by a redirect under `user.`, which the kernel does not
-// follow, are copied up whole, made opaque and freed of whiteouts; then the names of hard links that were joined by the index alone
-// are made, those of files copied up a moment ago included. The guard goes last; until then each step leaves a
-// tree that we show unchanged, so a settling that was cut short goes on at the next one.
+// read is turned into what everybody can: folders moved by a redirect that others do not follow (the kernel none
+// under `user.`, fuse-overlayfs none) are copied up whole, made opaque and freed of whiteouts; then the names of hard
+// links that were joined by the index alone are made, those of files copied up a moment ago included. The guard goes
+// last; until then each step leaves a tree that we show unchanged, so a settling that was cut short goes on at the
+// next one.
 
 import type { ByteString } from '../name.js';
 import { withUpper } from './access.js';
@@ -15,7 +16,7 @@ import type { Stack } from './stack.js';
 export function settle(stack: Stack, root: Inode): void {
   const upper = stack.writable();
   if (!upper.guarded) return;
-  if (upper.marks === 'user') {
+  if (!upper.redirectsArePlain) {
     copyUpMoved(stack, root, false);
     dropWhiteouts(stack, root);
   }

@@ -63,8 +63,11 @@ test('a moved folder is followed through an opaque folder to what another redire
   bothShow(r, ['a folder 755 0:0', 'a/m folder 755 0:0', 't folder 755 0:0', 't/f file 644 0:0 "f"']);
 });
 
-test('redirects under user. guard the upper until it is settled', () => {
-  const r = rig([{ d: {}, 'd/s': {}, 'd/s/f': 'f', e: {}, 'e/hidden': 'h' }], { marks: 'user' });
+test.each([
+  ['under user.', { marks: 'user' }],
+  ['under the dialect wh', { dialect: 'wh' }],
+] as const)('redirects %s guard the upper until it is settled', (_name, options) => {
+  const r = rig([{ d: {}, 'd/s': {}, 'd/s/f': 'f', e: {}, 'e/hidden': 'h' }], options);
   r.paths.unlink('e/hidden');
   r.paths.rename('d', 'e');
   expect(r.upper.guarded).toBe(true);

@@ -2,6 +2,7 @@
 # gives nothing away.
 umask 022
 mkdir -p keep merged/sub/deep gone swap/in moved/in/er file-to-dir-2 links links/far plain/a/b whole opaque/x
+for n in 1 2 3 4; do mkdir -p far$n/in; echo far > far$n/f; echo in > far$n/in/f; done
 echo keep > keep/f; echo base > base; echo gone > gone/f; echo top > gone-file
 for f in a b c d; do echo "merged $f" > merged/$f; done; echo sub > merged/sub/f; echo deep > merged/sub/deep/f
 echo x > moved/x; echo in > moved/in/f; echo er > moved/in/er/f; echo swap > swap/in/f

@@ -2,7 +2,7 @@
 // as the same tree. Trees are compared whole: types, modes, owners, devices, targets, times, xattrs, content,
 // holes, which names are one file, and how many links it has.
 
-import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { chownSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -80,15 +80,10 @@ export class Layers {
     }
   }
 
-  /** Runs a script in a folder, as `who`. */
+  /** Runs a script in a folder, as `who`. A line of shell finds `changes.sh` in $0. */
   run(folder: string, [script, ...args]: Script): void {
-    const words = script.endsWith('.sh') ? [join(HERE, script)] : ['-c', script, 'sh'];
+    const words = script.endsWith('.sh') ? [join(HERE, script)] : ['-c', script, join(HERE, 'changes.sh')];
     this.#command(['sh', '-e', ...words, ...args], this.at(folder));
-  }
-
-  /** Runs a script in a folder as root, whoever mounts. */
-  runAsRoot(folder: string, script: string): void {
-    execFileSync('sh', ['-ec', script], { cwd: this.at(folder) });
   }
 
   #command(words: readonly string[], cwd: string): string {
@@ -105,23 +100,23 @@ export class Layers {
 
   /** Mounts with the kernel, runs scripts there, and returns the tree. */
   kernel(folders: Folders, options: string, ...scripts: readonly Script[]): Tree {
-    const all = [...this.#dirs(folders, ','), options].join(',');
+    const all = this.#options(folders, options);
     this.#command(['mount', '-t', 'overlay', 'overlay', '-o', all, this.at('mnt')], '/');
     return this.#use(scripts, ['umount', this.at('mnt')]);
   }
 
   /** Mounts with fuse-overlayfs, runs scripts there, and returns the tree. */
   fuseOverlayfs(folders: Folders, options: string, ...scripts: readonly Script[]): Tree {
-    const all = [...this.#dirs(folders, ','), options].join(',');
+    const all = this.#options(folders, options);
     this.#command(['fuse-overlayfs', '-o', all, this.at('mnt')], '/');
     const umount = this.#who === 'user' ? ['fusermount3', '-u'] : ['umount'];
     return this.#use(scripts, [...umount, this.at('mnt')]);
   }
 
-  #dirs({ lowers, upper }: Folders, separator: string): string[] {
-    const dirs = [`lowerdir=${lowers.map((name) => this.at(name)).join(':')}`];
-    if (upper !== undefined) dirs.push(`upperdir=${this.at(upper)}`, `workdir=${this.at(`${upper}.work`)}`);
-    return dirs.flatMap((dir) => dir.split(separator));
+  #options({ lowers, upper }: Folders, more: string): string {
+    const words = [`lowerdir=${lowers.map((name) => this.at(name)).join(':')}`];
+    if (upper !== undefined) words.push(`upperdir=${this.at(upper)}`, `workdir=${this.at(`${upper}.work`)}`);
+    return [...words, ...(more === '' ? [] : [more])].join(',');
   }
 
   #use(scripts: readonly Script[], umount: readonly string[]): Tree {
