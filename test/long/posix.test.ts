@@ -1,6 +1,8 @@
-// Long form: the rules of POSIX on the mounts of the store and of mica-overlayfs, as everybody who may mount.
+// Long form: the rules of POSIX on the mounts of the store and of mica-overlayfs, as everybody who may mount, and
+// on those that show owners by a map.
 
 process.env['MICA_TEST_LONG'] = '1';
 await import('../mount/posix/elsewhere.test.js');
+await import('../mount/posix/mapped.test.js');
 
 export {};

@@ -87,6 +87,7 @@ subject('an ordinary user among the files of others', [
     `,
   },
   {
+    // What the mounter cannot read (mine/secret) cannot be copied up: the one thing that a plain folder allows.
     name: 'files of others are moved in and to folders of ones own, and stay theirs',
     foreign: true,
     bottom: FOREIGN,
@@ -99,6 +100,8 @@ subject('an ordinary user among the files of others', [
       readlink link => file
       rename mine/fifo fifo
       lstat fifo type => p
+      rename mine/secret mine/hidden => 0 | EACCES
+      rename mine/hidden mine/secret => 0 | ENOENT
       put new text
       rename new mine/moved
       get mine/moved => text
