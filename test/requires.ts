@@ -3,7 +3,9 @@
 
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { describe, it } from 'vitest';
+import { isOnExt4 } from './ext4.js';
 
 /** Why the machine lacks a thing; undefined if it has it. */
 const NEEDS = {
@@ -30,6 +32,12 @@ const NEEDS = {
     spawnSync(process.execPath, ['-e', 'require("fuse-native")'], { stdio: 'ignore' }).status === 0
       ? undefined
       : 'fuse-native does not load (libfuse 2 is missing)',
+  /** The temp dir lies on one, or an image of one can be mounted. */
+  ext4: () => {
+    if (isOnExt4(tmpdir())) return undefined;
+    const canMount = process.geteuid?.() === 0 && existsSync('/dev/loop-control');
+    return canMount ? lacks('program:mkfs.ext4') : `no ext4 at ${tmpdir()}, and none can be mounted`;
+  },
   overlay: () => {
     if (process.geteuid?.() !== 0) return 'not root';
     const known = spawnSync('grep', ['-qw', 'overlay', '/proc/filesystems']).status === 0;

@@ -293,7 +293,7 @@ subject('data of files', [
   },
   {
     name: 'a size is seen through every name and descriptor at once',
-    lower: 'echo -n low > f; ln f g',
+    lower: 'echo -n low > f; ln f g; ln f h',
     calls: `
       open 0 rw f
       open 1 r g
@@ -303,9 +303,11 @@ subject('data of files', [
       stat f size => 11
       pwrite 0 100 x => 1
       stat g size => 101
+      stat h size => 101
       truncate g 2
       stat #0 size => 2
       stat #1 size => 2
+      stat h size => 2
       seek 1 end 0 => 2
       pread 1 0 20 => lo
     `,

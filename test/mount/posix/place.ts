@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { ensureExt4, leaveExt4 } from '../../ext4.js';
 import { Scratch, top } from '../../program.js';
 import type { Case, Place } from './case.js';
 
@@ -21,13 +22,14 @@ function shell(script: string, cwd: string, tools: string, wrap: readonly string
 /** Nobody special. */
 export const AS_USER = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--'];
 
-/** A plain folder, the control: a script that fails here is wrong. `wrap` says who makes the calls. */
+/** A plain folder of an ext4, the control: a script that fails here is wrong. `wrap` says who makes the calls. */
 export class PlainFolder implements Place {
   readonly wrap: readonly string[];
   readonly #base = mkdtempSync(join(tmpdir(), 'mica-posix-plain-'));
 
   constructor(wrap: readonly string[]) {
     this.wrap = wrap;
+    ensureExt4(this.#base);
     if (wrap.length > 0) giveAway(this.#base);
   }
 
@@ -49,6 +51,7 @@ export class PlainFolder implements Place {
   }
 
   async remove(): Promise<void> {
+    leaveExt4(this.#base);
     rmSync(this.#base, { recursive: true, force: true });
   }
 }

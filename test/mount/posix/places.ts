@@ -23,12 +23,12 @@ export const NEEDS: Readonly<Record<Caller, Needs>> = {
 };
 
 const PLACES: readonly { name: string; caller: Caller; needs: Needs; make(): Place }[] = [
-  { name: 'on a plain folder', caller: 'root', needs: ['root'], make: () => new PlainFolder([]) },
+  { name: 'on a plain folder', caller: 'root', needs: ['root', 'ext4'], make: () => new PlainFolder([]) },
   { name: 'on a mount', caller: 'root', needs: NEEDS.root, make: () => new FolderMount(asRoot()) },
   {
     name: 'on a plain folder of a user',
     caller: 'user',
-    needs: ['root'],
+    needs: ['root', 'ext4'],
     make: () => new PlainFolder(AS_USER),
   },
   {
