@@ -12,7 +12,7 @@ process.chdir(top);
 const reports = join(top, '.cache', 'test');
 
 /** The parts of `npm test`, in order; each but `check` and `without` is a project of vitest.config.ts. */
-const PARTS = ['check', 'unit', 'mount', 'without', 'image', 'demo', 'crash'];
+const PARTS = ['check', 'unit', 'mount', 'without', 'image', 'demo', 'crash', 'mutants'];
 
 /**
  * What the part `without` runs again with every optional kernel feature off: the union over FUSE as root and as a
@@ -106,13 +106,21 @@ function without(extra) {
   return vitest('without', asked, 'mount', { MICA_WITHOUT: 'all' });
 }
 
-/** All mutants, those of some behaviours (`20 23`), or one turn of ten (`turn:3`): test/mutants. */
-function mutants(asked) {
-  return vitest('mutants', [], 'mutants', { MICA_MUTANTS: asked.join(',') || 'all' });
+/** Mutants of test/mutants: `all`, those of some behaviours (`20,23`), or one turn of ten (`turn:3`). */
+function mutants(asked, extra = []) {
+  process.stdout.write(`MICA_MUTANTS=${asked} tries these again\n`);
+  return vitest('mutants', extra, 'mutants', { MICA_MUTANTS: asked });
+}
+
+/** A turn that changes with the commit that is checked out, and with nothing else. */
+function turnOfCommit() {
+  const { stdout } = spawnSync('git', ['rev-parse', 'HEAD'], { encoding: 'utf8' });
+  return `turn:${Number.parseInt(stdout?.slice(0, 8) || '0', 16)}`;
 }
 
 function countsOf(part, extra) {
   if (part === 'check') return check();
+  if (part === 'mutants') return mutants(process.env.MICA_MUTANTS || turnOfCommit(), extra);
   return part === 'without' ? without(extra) : vitest(part, extra);
 }
 
@@ -157,7 +165,7 @@ switch (verb) {
   case 'mutants':
     build();
     mkdirSync(reports, { recursive: true });
-    process.exit(mutants(rest).failed === 0 ? 0 : 1);
+    process.exit(mutants(rest.join(',') || 'all').failed === 0 ? 0 : 1);
     break;
   case 'demo':
     build();

@@ -7,13 +7,15 @@
 //   Name: hard links > on a mount > a rename between two names of one file does nothing
 //   Shows: a line of that test's report, so that it fails for this reason and no other
 
+import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 
 export const FOLDER = new URL('.', import.meta.url).pathname;
 /** How many behaviours there are. */
 export const BEHAVIOURS = 60;
-/** How many mutants a short run tries. */
+/** How many mutants a turn tries, or one more. */
 const IN_A_TURN = 10;
 
 export interface Mutant {
@@ -76,6 +78,21 @@ export function chosen(mutants: readonly Mutant[], asked: string): readonly Muta
     const wanted = new Set(asked.split(/[\s,]+/).map(Number));
     return mutants.filter(({ behaviour }) => wanted.has(behaviour));
   }
-  const turns = Math.ceil(mutants.length / IN_A_TURN);
+  const turns = Math.max(1, Math.floor(mutants.length / IN_A_TURN));
   return mutants.filter((_, at) => at % turns === Number(turn) % turns);
+}
+
+/** Applies the patch to a tree, or says with `--check` whether it would; fails with what to do about it. */
+export function applyPatch({ id, patch }: Mutant, tree: string, ...options: string[]): void {
+  const done = spawnSync('git', ['apply', '--recount', '-C1', ...options, patch], {
+    cwd: tree,
+    env: { ...process.env, GIT_CEILING_DIRECTORIES: tmpdir() },
+    encoding: 'utf8',
+  });
+  if (done.error) throw done.error;
+  if (done.status === 0) return;
+  throw new Error(
+    `${id}.patch does not apply: the code it breaks has changed. Break the same behaviour in the new code, ` +
+      `and put that diff behind its header (CONTRIBUTING.md). ${done.stderr}`,
+  );
 }

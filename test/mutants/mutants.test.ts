@@ -1,14 +1,30 @@
 // Each mutant must be noticed by the test that is named with it, and that test must pass without the mutant.
 
-import { afterAll, beforeAll, it } from 'vitest';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { top } from '../program.js';
 import { describeWith } from '../requires.js';
-import { chosen, type Mutant, readMutants } from './mutant.js';
+import { applyPatch, BEHAVIOURS, chosen, type Mutant, readMutants } from './mutant.js';
 import { type Outcome, TreeCopy } from './tree-copy.js';
 
 const mutants = readMutants();
 const tried = chosen(mutants, process.env['MICA_MUTANTS'] ?? 'all');
 
-describeWith(['root', 'fuse', 'program:git'], 'a mutant is noticed', () => {
+describeWith(['program:git'], 'the mutants', () => {
+  it('break every behaviour', () => {
+    const all = Array.from({ length: BEHAVIOURS }, (_, i) => i + 1);
+    const broken = new Set(mutants.map(({ behaviour }) => behaviour));
+    expect(all.filter((behaviour) => !broken.has(behaviour))).toEqual([]);
+  });
+
+  it('apply to the code, and name tests that exist', () => {
+    const faults = mutants.flatMap((mutant) => faultOf(mutant) ?? []);
+    expect(faults).toEqual([]);
+  });
+});
+
+describeWith(['root', 'fuse', 'ext4', 'program:git', 'program:gcc'], 'a mutant is noticed', () => {
   let copy: TreeCopy;
   let unbroken: Outcome;
 
@@ -31,6 +47,18 @@ describeWith(['root', 'fuse', 'program:git'], 'a mutant is noticed', () => {
     });
   }
 });
+
+function faultOf(mutant: Mutant): string | undefined {
+  const { id, test, name } = mutant;
+  try {
+    applyPatch(mutant, top, '--check');
+  } catch (error) {
+    return (error as Error).message;
+  }
+  const title = name.slice(name.lastIndexOf(' > ') + 3);
+  if (readFileSync(join(top, test), 'utf8').includes(title)) return undefined;
+  return `${id}.patch names a test that ${test} does not have: '${title}'`;
+}
 
 function assertPasses({ test, name }: Mutant, { passed, failed, report }: Outcome): void {
   if (passed.has(name)) return;

@@ -1,7 +1,7 @@
 // A copy of the tree in which mutants live, one at a time: patched, compiled (the changed files alone, types and
 // all), tried by one test, and put back. Whatever a mutant leaves mounted lies below the copy and goes with it.
 
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   chmodSync,
@@ -17,9 +17,10 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import ts from 'typescript';
+import { ensureExt4, leaveExt4 } from '../ext4.js';
 import { top } from '../program.js';
 import { leaveNoMount } from './mounts-below.js';
-import type { Mutant } from './mutant.js';
+import { applyPatch, type Mutant } from './mutant.js';
 
 const COPIED = ['bin', 'dist', 'fs', 'native-fallback', 'src', 'test', 'package.json', 'tsconfig.json'];
 /** Longer than the limit of a test, which is to be the one that reports a mutant that hangs. */
@@ -39,6 +40,7 @@ export class TreeCopy {
   readonly #compiler: ts.LanguageService;
 
   constructor() {
+    ensureExt4(this.#base);
     // Ordinary users run tests here, too.
     chmodSync(this.#base, 0o755);
     mkdirSync(this.#at('tmp'));
@@ -63,7 +65,8 @@ export class TreeCopy {
   }
 
   /** Applies a patch and compiles; the returned function puts everything back. Fails with a message for people. */
-  mutate({ id, patch, files }: Mutant): () => void {
+  mutate(mutant: Mutant): () => void {
+    const { id, files } = mutant;
     const kept = files.flatMap((file) => [file, compiled(file)]).filter((file) => existsSync(this.#at(file)));
     const originals = new Map(kept.map((file) => [file, readFileSync(this.#at(file))]));
     const putBack = () => {
@@ -71,7 +74,7 @@ export class TreeCopy {
       this.#changed(files);
     };
     try {
-      this.#apply(id, patch);
+      applyPatch(mutant, this.#base);
       this.#changed(files);
       this.#compile(id, files);
     } catch (error) {
@@ -83,25 +86,12 @@ export class TreeCopy {
 
   remove(): void {
     leaveNoMount(this.#base);
+    leaveExt4(this.#base);
     rmSync(this.#base, { recursive: true, force: true });
   }
 
   #at(...names: string[]): string {
     return join(this.#base, ...names);
-  }
-
-  #apply(id: string, patch: string): void {
-    const done = spawnSync('git', ['apply', '--recount', '-C1', patch], {
-      cwd: this.#base,
-      env: { ...process.env, GIT_CEILING_DIRECTORIES: tmpdir() },
-      encoding: 'utf8',
-    });
-    if (done.error) throw done.error;
-    if (done.status === 0) return;
-    throw new Error(
-      `${id}.patch does not apply: the code it breaks has changed. ` +
-        `Break the same behaviour in the new code, and put that diff in its place. ${done.stderr}`,
-    );
   }
 
   #startCompiler(): ts.LanguageService {
