@@ -198,7 +198,7 @@ export interface Filesystem {
   /** `flags`: XATTR_CREATE (EEXIST), XATTR_REPLACE (ENODATA). `clearSgid`: an ACL was set by a caller outside the group. */
   setxattr(node: NodeId, name: ByteString, value: Uint8Array, flags: number, clearSgid: boolean): void;
   listxattr(node: NodeId): readonly ByteString[];
-  /** ENODATA if there is none. */
+  /** ENODATA if there is none; a POSIX ACL that is not there is as good as removed. */
   removexattr(node: NodeId, name: ByteString): void;
 
   statfs(node: NodeId): StatFs;

@@ -50,9 +50,13 @@ export function setXattr(
   changed(inode);
 }
 
+/** See Filesystem.removexattr. No ACL is an ACL that says nothing more than the mode: removing it changes nothing. */
 export function removeXattr(stack: Stack, inode: Inode, name: ByteString): void {
   stack.writable();
-  if (getXattr(stack, inode, name) === undefined) throw new FsError(ENODATA, 'removexattr');
+  if (getXattr(stack, inode, name) === undefined) {
+    if (name === ACL_ACCESS || name === ACL_DEFAULT) return;
+    throw new FsError(ENODATA, 'removexattr');
+  }
   ensureUpper(stack, inode);
   withUpper(stack, inode, (node) => node.removexattr(name));
   changed(inode);

@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
-import { EACCES, EINVAL } from '../../../fs/errno.js';
+import { EACCES, EINVAL, ENODATA } from '../../../fs/errno.js';
+import { Attr } from '../../../fs/filesystem.js';
+import { LayerEntry } from '../../../fs/layer/layer.js';
 import { errnoOf } from '../../suites/paths.js';
 import { rig } from './stacks.js';
 
@@ -38,6 +40,14 @@ test('an ACL that says no more than the mode is not stored', () => {
   r.paths.setxattr('f', ACCESS, acl([1, 6], [4, 4], [0x20, 0]));
   expect(r.paths.stat('f').mode & 0o777).toBe(0o640);
   expect(bytesOf(r, 'f', ACCESS)).toBeUndefined();
+});
+
+test('removing an ACL that is not there succeeds and copies nothing up', () => {
+  const r = rig([{ f: 'f', d: {} }]);
+  r.paths.with('f', (node) => r.union.removexattr(node, ACCESS));
+  r.paths.with('d', (node) => r.union.removexattr(node, DEFAULT));
+  expect(r.upper.lookup('', 'f', new LayerEntry(new Attr()))).toBe(false);
+  expect(errnoOf(() => r.paths.with('f', (node) => r.union.removexattr(node, 'user.none')))).toBe(ENODATA);
 });
 
 test('chmod changes the mask of an ACL', () => {
