@@ -4,6 +4,17 @@
 
 import fs from 'node:fs';
 import { sys } from '../../dist/fs/index.js';
+import {
+  directWrite,
+  lockFile,
+  lockRange,
+  mapRead,
+  mapWrite,
+  removeXattrOf,
+  setTimes,
+  setXattrOf,
+} from './native.mjs';
+import { content, listing, SEEK_DATA, SEEK_HOLE, shown, xattrs } from './observe.mjs';
 
 const { AT_FDCWD } = sys;
 const S_IFSOCK = 0o140000;
@@ -13,9 +24,7 @@ const S_IFIFO = 0o010000;
 const KEEP_SIZE = 1;
 const PUNCH_HOLE = 2;
 const ZERO_RANGE = 16;
-const SEEK_DATA = 3;
-const SEEK_HOLE = 4;
-const { O_RDONLY, O_WRONLY, O_RDWR, O_CREAT, O_EXCL, O_TRUNC, O_APPEND, O_NONBLOCK, O_DIRECTORY } =
+const { O_RDONLY, O_WRONLY, O_RDWR, O_CREAT, O_EXCL, O_TRUNC, O_APPEND, O_NONBLOCK, O_DIRECTORY, O_DIRECT } =
   fs.constants;
 
 export const pick = (list, n) => list[n % list.length];
@@ -32,21 +41,6 @@ function withFd(path, flags, act, mode) {
   } finally {
     fs.closeSync(fd);
   }
-}
-
-/** What fstat says, without what differs between two filesystems anyway. */
-export function shown(stat) {
-  const folder = stat.isDirectory();
-  return [stat.mode.toString(8), stat.uid, stat.gid, ...(folder ? [] : [stat.nlink, stat.size])];
-}
-
-function content(fd) {
-  const into = Buffer.alloc(1 << 16);
-  const length = fs.readSync(fd, into, 0, into.length, 0);
-  // Runs of one byte are told as the byte and the length, so that reports stay short.
-  return into
-    .toString('latin1', 0, length)
-    .replace(/(.)\1{3,}/gs, (run, byte) => `<${byte === '\0' ? '0' : byte}*${run.length}>`);
 }
 
 /** An ACL as its xattr carries it: owner, named user 12345, group, mask, others. */
@@ -70,23 +64,21 @@ function acl(n) {
   return value;
 }
 
+function allocate(fd, n) {
+  const mode = pick([0, KEEP_SIZE, PUNCH_HOLE | KEEP_SIZE, ZERO_RANGE, ZERO_RANGE | KEEP_SIZE], n);
+  sys.allocateFd(fd, mode, offset(n), 3000);
+}
+
+function seek(fd, n) {
+  const at = offset(n);
+  return [sys.seekFd(fd, at, SEEK_DATA) ?? 'none', sys.seekFd(fd, at, SEEK_HOLE) ?? 'none'];
+}
+
 function rename(flags) {
   return (p, q) => {
     const errno = sys.renameErrno(AT_FDCWD, p, AT_FDCWD, q, flags);
     if (errno !== 0) throw Object.assign(new Error('rename'), { errno });
   };
-}
-
-/** Names and types, in no order, and whether each d_ino is the st_ino. */
-export function listing(fd, path) {
-  const lines = [];
-  sys.listFolder(fd, (name, type, ino) => {
-    const stat = fs.lstatSync(`${path}/${name}`, { bigint: true, throwIfNoEntry: false });
-    lines.push(
-      `${name} ${type} ${stat === undefined ? 'gone' : Number(stat.ino) === ino ? 'same' : 'other'}`,
-    );
-  });
-  return lines.sort();
 }
 
 export function removeTree(path) {
@@ -95,13 +87,40 @@ export function removeTree(path) {
   fs.rmdirSync(path);
 }
 
-function xattrs(fd) {
-  return [...sys.listXattrs(fd)]
-    .sort()
-    .map((name) => `${name}=${Buffer.from(sys.getXattr(fd, name) ?? []).toString('hex')}`);
-}
-
 const XATTRS = ['user.one', 'user.two', 'trusted.three', 'security.four'];
+const REMOVED = [...XATTRS, 'security.capability', 'system.posix_acl_access', 'system.posix_acl_default'];
+/**
+ * Spelled like marks of overlayfs, and what they would mean; as attributes of users they mean nothing. Names of
+ * stand-ins (`user.containers.override_*`, `user.fuseoverlayfs.*`) are not here: ours keeps them to itself (EPERM).
+ */
+const MARKS = [
+  ['trusted.overlay.opaque', 'y'],
+  ['trusted.overlay.redirect', '/a'],
+  ['trusted.overlay.metacopy', ''],
+  ['trusted.overlay.whiteout', ''],
+  ['trusted.overlay.overlay.opaque', 'y'],
+  ['user.overlay.opaque', 'y'],
+  ['user.overlay.redirect', 'b'],
+  ['user.overlay.overlay.origin', '1'],
+];
+/** Version 2, effective, CAP_NET_RAW permitted (linux/capability.h). */
+const CAPABILITY = Buffer.from('0100000200200000000000000000000000000000', 'hex');
+/** NOREPLACE with EXCHANGE, WHITEOUT alone and with each, and a flag that does not exist. */
+const STRANGE_FLAGS = [3, 4, 5, 6, 8];
+const TIMES = ['now', 'omit', 1_234_567_890_123_456_789n, 5n];
+/**
+ * chown(2) leaves an id of -1 as it is. Not both: POSIX leaves open what that does, and what FUSE sends for it is
+ * what it sends before a write, too.
+ */
+const UNCHANGED = 0xffff_ffff;
+const OWNERS = [
+  [0, 0],
+  [1, 0],
+  [12345, 1],
+  [UNCHANGED, 12345],
+  [12345, UNCHANGED],
+  [0, 12345],
+];
 const MODES = [0o644, 0o600, 0o755, 0o4755, 0o2755, 0o6777, 0o1777, 0o444, 0o000, 0o666];
 
 const file = (place) => place.kind === 'f';
@@ -194,6 +213,12 @@ export const CALLS = {
   },
   noreplace: { names: true, one: (place) => !free(place), two: free, act: rename(1) },
   exchange: { names: true, one: (place) => !free(place), two: (place) => !free(place), act: rename(2) },
+  'rename-flags': {
+    names: true,
+    one: (place) => !free(place),
+    two: free,
+    act: (p, q, n) => rename(pick(STRANGE_FLAGS, n))(p, q),
+  },
   write: {
     one: file,
     act: (p, _q, n) => withFd(p, O_WRONLY, (fd) => fs.writeSync(fd, data(n), 0, null, offset(n))),
@@ -227,13 +252,16 @@ export const CALLS = {
   chmod: { one: (place) => !free(place), act: (p, _q, n) => fs.chmodSync(p, pick(MODES, n)) },
   chown: {
     one: (place) => !free(place),
-    act: (p, _q, n) =>
-      (p.startsWith('/proc/') ? fs.chownSync : fs.lchownSync)(p, pick([0, 1, 12345], n), n % 3),
+    act: (p, _q, n) => (p.startsWith('/proc/') ? fs.chownSync : fs.lchownSync)(p, ...pick(OWNERS, n)),
   },
   utimes: {
     one: (place) => !free(place),
     act: (p, _q, n) =>
       (p.startsWith('/proc/') ? fs.utimesSync : fs.lutimesSync)(p, 1e9 + n, (n % 4 ? 1.2e9 : -1e6) + n),
+  },
+  utimensat: {
+    one: (place) => !free(place),
+    act: (p, _q, n) => setTimes(p, pick(TIMES, n), pick(TIMES, n >> 2)),
   },
   setxattr: {
     one: (place) => file(place) || folder(place),
@@ -244,12 +272,31 @@ export const CALLS = {
   },
   removexattr: {
     one: (place) => file(place) || folder(place),
-    act: (p, _q, n) => withFd(p, O_RDONLY, (fd) => sys.removeXattr(fd, pick(XATTRS, n))),
+    act: (p, _q, n) => withFd(p, O_RDONLY, (fd) => sys.removeXattr(fd, pick(REMOVED, n))),
   },
   listxattr: {
     one: (place) => file(place) || folder(place),
     reads: true,
     act: (p) => withFd(p, O_RDONLY, xattrs),
+  },
+  'xattr-of-any': {
+    one: (place) => !free(place),
+    act: (p, _q, n) => {
+      if (n % 3 === 0) removeXattrOf(p, pick(XATTRS, n >> 2));
+      else setXattrOf(p, pick(XATTRS, n >> 2), data(n >> 4).subarray(0, 20), 0);
+    },
+  },
+  'xattr-like-mark': {
+    one: (place) => file(place) || folder(place),
+    act: (p, _q, n) => {
+      const [name, value] = pick(MARKS, n >> 2);
+      if (n % 3 === 0) removeXattrOf(p, name);
+      else setXattrOf(p, name, Buffer.from(value), 0);
+    },
+  },
+  setcap: {
+    one: file,
+    act: (p) => withFd(p, O_RDONLY, (fd) => sys.setXattr(fd, 'security.capability', CAPABILITY, 0)),
   },
   setfacl: {
     one: (place) => file(place) || folder(place),
@@ -259,21 +306,24 @@ export const CALLS = {
     one: folder,
     act: (p, _q, n) => withFd(p, O_RDONLY, (fd) => sys.setXattr(fd, 'system.posix_acl_default', acl(n), 0)),
   },
+  'map-read': { one: file, reads: true, act: (p) => withFd(p, O_RDONLY, (fd) => mapRead(fd, 6000)) },
+  'map-write': {
+    one: file,
+    act: (p, _q, n) => withFd(p, O_RDWR, (fd) => mapWrite(fd, data(n), offset(n))),
+  },
+  'direct-write': {
+    one: file,
+    act: (p, _q, n) =>
+      withFd(p, O_WRONLY | O_DIRECT, (fd) => directWrite(fd, data(n), pick([0, 4096, 12288], n >> 3))),
+  },
   fallocate: {
     one: file,
-    act: (p, _q, n) => {
-      const mode = pick([0, KEEP_SIZE, PUNCH_HOLE | KEEP_SIZE, ZERO_RANGE, ZERO_RANGE | KEEP_SIZE], n);
-      withFd(p, O_RDWR, (fd) => sys.allocateFd(fd, mode, offset(n), 3000));
-    },
+    act: (p, _q, n) => withFd(p, O_RDWR, (fd) => allocate(fd, n)),
   },
   seek: {
     one: file,
     reads: true,
-    act: (p, _q, n) =>
-      withFd(p, O_RDONLY, (fd) => {
-        const at = offset(n);
-        return [sys.seekFd(fd, at, SEEK_DATA) ?? 'none', sys.seekFd(fd, at, SEEK_HOLE) ?? 'none'];
-      }),
+    act: (p, _q, n) => withFd(p, O_RDONLY, (fd) => seek(fd, n)),
   },
   'copy-range': {
     one: file,
@@ -294,6 +344,22 @@ export const CALLS = {
   },
   'fd-read': { fd: true, one: file, reads: true, act: (fd) => content(fd) },
   'fd-write': { fd: true, one: file, act: (fd, _q, n) => fs.writeSync(fd, data(n), 0, null, offset(n)) },
+  'fd-map-read': { fd: true, one: file, reads: true, act: (fd) => mapRead(fd, 6000) },
+  'fd-map-write': { fd: true, one: file, act: (fd, _q, n) => mapWrite(fd, data(n), offset(n)) },
+  'fd-allocate': { fd: true, one: file, act: (fd, _q, n) => allocate(fd, n) },
+  'fd-seek': { fd: true, one: file, reads: true, act: (fd, _q, n) => seek(fd, n) },
+  'fd-flock': {
+    fd: true,
+    one: (place) => !free(place),
+    reads: true,
+    act: (fd, _q, n) => lockFile(fd, pick([1, 2, 8], n)),
+  },
+  'fd-lock': {
+    fd: true,
+    one: file,
+    reads: true,
+    act: (fd, _q, n) => lockRange(fd, n % 3, pick([0, 2, 10], n >> 2), pick([0, 5, 100], n >> 4)),
+  },
   'fd-truncate': { fd: true, one: file, act: (fd, _q, n) => fs.ftruncateSync(fd, pick([0, 4, 300], n)) },
   'fd-stat': { fd: true, one: (place) => !free(place), reads: true, act: (fd) => shown(fs.fstatSync(fd)) },
   'fd-chmod': {
@@ -318,5 +384,5 @@ export const CALLS = {
   },
 };
 
-/** How a place is opened for the calls on open files; the best of these that works. */
-export const OPEN_FLAGS = { f: [O_RDWR, O_RDONLY], d: [O_RDONLY] };
+/** How a place is opened for the calls on open files. */
+export const OPEN_FLAGS = { f: [O_RDWR, O_RDONLY, O_RDWR | O_APPEND, O_RDONLY], d: [O_RDONLY] };

@@ -2,8 +2,8 @@
 // "the two sides are alike".
 
 import fs from 'node:fs';
-import { shown } from './calls.mjs';
 import { except } from './exceptions.mjs';
+import { shown } from './observe.mjs';
 import { pathOn, world } from './world.mjs';
 
 export class Mismatch extends Error {}
@@ -120,13 +120,14 @@ export function exceptionFor(op, one, two, [ours, theirs]) {
   if (op === 'removexattr' && !world.index && ours.errno === 'ENODATA' && theirs.errno === 'EPERM') {
     return { name: 'nothing-to-remove' };
   }
-  if (op === 'tmpfile' && gone(one) && theirs.errno === 'EPERM') return { name: 'tmpfile-in-removed' };
+  if (op === 'tmpfile' && gone(one) && ours.errno === 'ENOENT') return { name: 'tmpfile-in-removed' };
   if (seeks && ours.value && theirs.value && `${ours.value}` !== `${theirs.value}`) {
     const [[ourData, ourHole], [data, hole]] = [ours.value, theirs.value];
-    if ((ourData === 'none' || ourData >= data) && ourHole <= hole) return { name: 'holes' };
+    const fewer = (ourData === 'none' || ourData >= data) && ourHole <= hole;
+    if (fewer || world.swapped) return { name: 'holes' };
   }
-  // Where ours goes on to fail for a reason of its own, EEXIST and EIO can have come from nowhere else.
-  const cannotChange = ours.errno === undefined ? /^E(EXIST|NOENT|IO|NOTDIR)$/ : /^E(EXIST|IO)$/;
+  // Where ours goes on to fail for a reason of its own, these can have come from nowhere else.
+  const cannotChange = ours.errno === undefined ? /^E(EXIST|NOENT|IO|NOTDIR)$/ : /^E(EXIST|NOENT|IO)$/;
   if (ours.errno !== theirs.errno && cannotChange.test(theirs.errno)) {
     const place = gone(one) && one.name === undefined ? one : two;
     if (gone(place) && place.name === undefined) return { name: 'unlinked-lower-change', drop: place.slot };

@@ -6,7 +6,7 @@ export const EXCEPTIONS = {
   'copy-up-ctime':
     'a copy-up is no change of the file or its folder, but leaves a ctime in both: overlayfs shows it at once, a mount of ours when the kernel asks for the attributes again',
   'tmpfile-in-removed':
-    'O_TMPFILE in a removed folder: EPERM from overlayfs, ENOENT as every other creation from us',
+    'O_TMPFILE in a removed folder: EPERM, ENOTDIR or EIO from overlayfs, ENOENT as every other creation from us',
   'unlinked-lower-change':
     'overlayfs cannot change the attributes of an unlinked file or folder that was never copied up (EEXIST, ENOENT, EIO, ENOTDIR)',
   'failed-times':

@@ -13,3 +13,6 @@ mkdir e/c; chmod 1777 e/c; echo sticky > e/c/a; mkdir e/d; chmod 2775 e/d; chgrp
 setfacl -m u:12345:rwx,m:rx e/d/a; setfacl -d -m u:12345:rwx e/e 2>/dev/null || mkdir e/e; setfacl -d -m u:12345:rwx e/e
 echo f > f; ln -s f e/e/a; echo low > e/a/b/a; echo low > e/a/b/c/a
 touch -d '2001-02-03 04:05:06.789' a/b b/a e/a c
+# Larger than what a copy-up of metadata alone is for.
+seq 1 40000 > b/d; seq 1 30000 > d/g; ln d/g e/e/g; mkdir f.d; seq 1 30000 > f.d/a; chmod 4755 f.d/a; truncate -s 1500000 f.d/b
+printf x | dd of=f.d/b bs=1 seek=1000000 conv=notrunc status=none

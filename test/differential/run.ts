@@ -1,6 +1,9 @@
 // The run of the differential test that the short and the long one share: random histories first, then tours to the
 // cells of the coverage that they have left below the minimum. It is the same run for the same options.
 
+import { writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { type History, historyOf, type Kernel, tourOf } from './commands.js';
 import type { Coverage } from './coverage.js';
@@ -15,6 +18,8 @@ export interface RunOptions {
   readonly commands: number;
   /** How often each cell of the coverage must be met. */
   readonly least: number;
+  /** Live through this one alone. */
+  readonly history?: History;
   /** Where what was met is added up; its minimum is this run's. */
   readonly coverage: Coverage;
 }
@@ -44,6 +49,10 @@ export async function runTwins(options: RunOptions): Promise<void> {
     left -= report.totals['operations'] ?? 0;
   };
   try {
+    if (options.history !== undefined) {
+      await once(options.history);
+      return;
+    }
     await check('history', histories, seed, { numRuns: operations }, async (lived) => {
       if (left > 0) await once(lived);
     });
@@ -91,5 +100,9 @@ async function check(
   // The operations tell more than the commands that led to them, which the seed brings back.
   const { message } = run.errorInstance as Error;
   const [lived] = run.counterexample ?? [];
-  throw new Error(`seed ${seed}, ${what} ${run.counterexamplePath}: ${message}\n${JSON.stringify(lived)}`);
+  const file = join(tmpdir(), `mica-twins-${seed}.json`);
+  writeFileSync(file, JSON.stringify(lived));
+  throw new Error(
+    `seed ${seed}, ${what} ${run.counterexamplePath}: ${message}\nthis history again: MICA_TWIN_HISTORY=${file}`,
+  );
 }

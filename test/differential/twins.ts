@@ -63,6 +63,7 @@ class Twins {
   readonly #at: (name: string) => string;
   #kernelMounted = false;
   #served = false;
+  #swapped = false;
   /** Which of the two uppers is mounted by us. */
   #ours = 'one';
 
@@ -108,6 +109,7 @@ class Twins {
   async remount(swap: boolean): Promise<void> {
     if (swap) await this.#settle();
     await this.unmount();
+    this.#swapped ||= swap;
     if (swap) this.#ours = this.#ours === 'one' ? 'two' : 'one';
     await this.mount(swap ? 'swapped: each mounts what the other wrote' : 'mounted anew');
     await this.#stage.caller.ask({ do: 'trees', since: !swap });
@@ -115,7 +117,8 @@ class Twins {
 
   async #enter(what: string, sides: readonly string[], upper: string, links = true): Promise<void> {
     const { index } = this.#stage;
-    const request = { do: 'mounts', what, sides, upper: this.#at(upper), marks: this.#marks, links, index };
+    const about = { marks: this.#marks, links, index, swapped: this.#swapped };
+    const request = { do: 'mounts', what, sides, upper: this.#at(upper), ...about };
     await this.#stage.caller.ask(request);
   }
 

@@ -19,6 +19,8 @@ export const world = {
   index: true,
   /** The upper lies on a filesystem whose times cannot tell two changes apart. */
   coarse: false,
+  /** Each side has written to the upper that is now the other's. */
+  swapped: false,
   /** Open files: a descriptor per side, the kind, and the path it was opened by. */
   slots: [],
   log: [],
@@ -44,9 +46,11 @@ export function placesChanged() {
 /** The place that an open file is at now: a path's place, or one that is gone. */
 export function placeOfSlot(slot) {
   const path = fs.readlinkSync(`/proc/self/fd/${slot.fds.at(-1)}`);
+  const root = world.sides.at(-1);
   const gone = { slot, kind: slot.kind, state: 'open-unlinked', empty: true };
   if (path.endsWith(' (deleted)')) return gone;
-  const known = currentPlaces().find((place) => `${world.sides.at(-1)}/${place.path}` === path);
+  const inTree = path === root ? '.' : path.slice(root.length + 1);
+  const known = currentPlaces().find((place) => place.path === inTree);
   return known === undefined ? gone : { ...known, slot };
 }
 
