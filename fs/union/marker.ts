@@ -4,7 +4,8 @@
 // overlayfs does not follow redirects under `user.`, and fuse-overlayfs none, so where one of them may read the upper
 // it is guarded first.
 
-import { attempt } from '../errno.js';
+import { attempt, E2BIG, ENOSPC, ERANGE, EXDEV, FsError, isErrno } from '../errno.js';
+import type { WritableNode } from '../layer/layer.js';
 import { type ByteString, basename, dirname, joinPath } from '../name.js';
 import { withUpper } from './access.js';
 import type { Inode } from './inode.js';
@@ -20,6 +21,19 @@ export function makeOpaque(stack: Stack, folder: Inode, path: ByteString): void 
   stack.emit('opaque', path);
 }
 
+/** Beyond this a filesystem may have no room for a mark, though it is not full: ext4 has one block for all xattrs of a file. */
+const LONG = 1024;
+
+/** EXDEV for a path that is too long for a mark: the folder is then copied by who moves it (as ovl_set_redirect). */
+function setRedirect(node: WritableNode, redirect: ByteString): void {
+  try {
+    node.setRedirect(redirect);
+  } catch (error) {
+    const noRoom = [ENOSPC, E2BIG, ERANGE].some((errno) => isErrno(error, errno));
+    throw noRoom && redirect.length > LONG ? new FsError(EXDEV, 'redirect', { cause: error }) : error;
+  }
+}
+
 /** Prepares a folder of the upper to keep its content when it is moved to (newParent, newName). */
 export function prepareMove(stack: Stack, folder: Inode, newParent: Inode, newName: ByteString): void {
   const newPath = joinPath(stack.table.path(newParent), newName);
@@ -28,7 +42,7 @@ export function prepareMove(stack: Stack, folder: Inode, newParent: Inode, newNa
     return;
   }
   if (!stack.writable().redirectsArePlain) stack.writable().setGuard(true);
-  withUpper(stack, folder, (node) => node.setRedirect(redirectFor(folder, newParent)));
+  withUpper(stack, folder, (node) => setRedirect(node, redirectFor(folder, newParent)));
   stack.emit('redirect', newPath);
 }
 

@@ -216,6 +216,10 @@ subject('data of files', [
       pwrite 2 0 d*8192 => 8192
       get new => {d*8192}
       stat new size => 8192
+      pread 0 10 7 => {a*7} | EINVAL
+      pwrite 2 3 e*9 => 9 | EINVAL
+      stat new size => 8192
+      pread 0 1048576 4096 =>
     `,
   },
   {

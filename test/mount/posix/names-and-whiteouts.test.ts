@@ -282,9 +282,9 @@ subject('names and whiteouts', [
   },
   {
     name: 'names are made and removed while a folder is listed in small pieces, and those that stay come once',
-    bottom: `mkdir d; cd d; touch ${removedNames}`,
+    bottom: `mkdir d; cd d; touch ${removedNames}; touch v3 v30 v7`,
     calls: `
-      churn-list d => once
+      churn-list d 300 => once
       list d => 300 names
     `,
   },
