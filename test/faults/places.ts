@@ -23,6 +23,7 @@ import { fromText } from '../../fs/name.js';
 import { AT_FDCWD, closeFd, O_RDONLY, openAt, setXattr } from '../../fs/sys/index.js';
 import { Union } from '../../fs/union/union.js';
 import { Paths } from '../suites/paths.js';
+import type { Operation } from './operations.js';
 
 const OLD_SEC = 1_000_000_000;
 
@@ -89,6 +90,14 @@ export class Upper {
   remove(): void {
     rmSync(this.path, { recursive: true });
   }
+}
+
+/** The upper in the state in which the operation is to be tried. */
+export function prepared(operation: Operation, upper: Upper): Opened {
+  const first = upper.open();
+  operation.prepare?.(first.paths, first.union);
+  first.union.destroy();
+  return upper.open();
 }
 
 function fillLower(low: string, top: string): void {

@@ -1,0 +1,7 @@
+// Long form: every call of every change fails, with each errno and with each kind of marks, and is the last one.
+
+process.env['MICA_TEST_RUNS'] = '2';
+await import('../fs/union/faults.test.js');
+await import('../fs/union/killed.test.js');
+
+export {};
