@@ -3,7 +3,7 @@
 // the truth where the folder lies in that layer alone. A merged folder is counted once, by its listing, and its
 // count is then kept by whoever makes, moves or removes a folder in it.
 
-import { FsError } from '../errno.js';
+import { EACCES, FsError, isErrno } from '../errno.js';
 import type { LayerVisitor, WriteLayer } from '../layer/layer.js';
 import { direntType, S_IFDIR } from '../mode.js';
 import type { ByteString } from '../name.js';
@@ -94,7 +94,7 @@ export function folderLinks(stack: Stack, folder: Inode, own: number): number {
     if (own >= 2 && folder.folders.length + (folder.upper ? 1 : 0) === 1) return own;
     folder.subfolders = countSubfolders(stack, folder);
   }
-  return 2 + folder.subfolders;
+  return 2 + (folder.subfolders ?? NOT_KNOWN);
 }
 
 /** A folder got a name in `folder`, by whatever operation. */
@@ -107,7 +107,7 @@ export function lostSubfolder(folder: Inode): void {
   if (folder.subfolders !== undefined && folder.subfolders !== NOT_KNOWN) folder.subfolders--;
 }
 
-function countSubfolders(stack: Stack, folder: Inode): number {
+function countSubfolders(stack: Stack, folder: Inode): number | undefined {
   try {
     const { types } = takeListing(stack, folder);
     let count = 0;
@@ -115,7 +115,7 @@ function countSubfolders(stack: Stack, folder: Inode): number {
     return count;
   } catch (error) {
     if (!(error instanceof FsError)) throw error;
-    // A part that may be searched but not read (mode 0711 for who is not root).
-    return NOT_KNOWN;
+    // EACCES: a part that may be searched but not read (mode 0711 for who is not root). Others may not last.
+    return isErrno(error, EACCES) ? NOT_KNOWN : undefined;
   }
 }
