@@ -3,8 +3,8 @@
 // known to marks.ts and dir-marks.ts; the writable side is dir-upper.ts.
 
 import { EACCES, EINVAL, ENOENT, EPERM, FsError, isErrno } from '../errno.js';
-import type { StatFs } from '../filesystem.js';
-import { S_IFCHR, S_IFMT } from '../mode.js';
+import type { Attr, StatFs } from '../filesystem.js';
+import { S_IFCHR, S_IFMT, S_IFREG } from '../mode.js';
 import { type ByteString, fromBytes, toText } from '../name.js';
 import {
   AT_FDCWD,
@@ -26,7 +26,7 @@ import {
 } from '../sys/index.js';
 import { DirFile } from './dir-file.js';
 import { listMarked } from './dir-list.js';
-import { clearMarks, type LayerRules, readMarks } from './dir-marks.js';
+import { clearMarks, holdsCopies, type LayerRules, readMarks } from './dir-marks.js';
 import { DirNode } from './dir-node.js';
 import { FolderCache } from './folder-cache.js';
 import type { Dialect, LayerEntry, LayerFile, LayerVisitor, MarkPrefix, ReadLayer } from './layer.js';
@@ -68,6 +68,9 @@ export function openLowerDir(path: ByteString, options: LowerDirOptions = {}): R
   return new DirLayer(root, options.id ?? toText(path), rules, options.changes);
 }
 
+/** Folders of which is remembered whether they hold copies. */
+const KNOWN_FOLDERS = 4096;
+
 export class DirLayer implements ReadLayer {
   readonly id: string;
   readonly device: string;
@@ -78,6 +81,10 @@ export class DirLayer implements ReadLayer {
   protected readonly rules: LayerRules;
   /** Listing leaves no trace: for the owner of a folder, and for who has CAP_FOWNER (open(2)). */
   #quiet = O_NOATIME;
+  /** Which folders hold what was copied up; a layer that is read only does not change. */
+  readonly #copies = new Map<ByteString, boolean>();
+  #lastDir: ByteString | undefined;
+  #lastHoldsCopies = false;
 
   /** Takes `root`, a descriptor that is open for reading, over. */
   constructor(root: number, id: string, rules: LayerRules, changes = false) {
@@ -94,10 +101,10 @@ export class DirLayer implements ReadLayer {
     assertComponent(name);
     const folder = this.folders.get(dir);
     if (folder === undefined) return false;
-    if (this.rules.dialect === 'wh') return this.#lookupWh(folder, name, out);
+    if (this.rules.dialect === 'wh') return this.#lookupWh(dir, folder, name, out);
     if (name === '.') return this.#lookupItself(folder, out);
     if (!statAt(folder, name, out.attr)) return false;
-    readMarks(this.rules, folder, name, out);
+    readMarks(this.rules, folder, name, out, this.#holdsCopies(dir, folder, out.attr));
     return true;
   }
 
@@ -200,10 +207,25 @@ export class DirLayer implements ReadLayer {
     }
   }
 
-  #lookupWh(folder: number, name: ByteString, out: LayerEntry): boolean {
+  /** Asked once a folder, and only for files that it matters for. */
+  #holdsCopies(dir: ByteString, folder: number, { mode, size }: Attr): boolean {
+    if (this.rules.origins || (mode & S_IFMT) !== S_IFREG || size === 0) return false;
+    if (dir === this.#lastDir) return this.#lastHoldsCopies;
+    let known = this.#copies.get(dir);
+    if (known === undefined) {
+      known = holdsCopies(this.rules, folder);
+      if (this.#copies.size >= KNOWN_FOLDERS) this.#copies.clear();
+      this.#copies.set(dir, known);
+    }
+    this.#lastDir = dir;
+    this.#lastHoldsCopies = known;
+    return known;
+  }
+
+  #lookupWh(dir: ByteString, folder: number, name: ByteString, out: LayerEntry): boolean {
     if (isMarkFile('wh', name)) return false;
     if (statAt(folder, name, out.attr)) {
-      readMarks(this.rules, folder, name, out);
+      readMarks(this.rules, folder, name, out, this.#holdsCopies(dir, folder, out.attr));
       // Among the subfolders of a branch of AUFS are its own, which are not shown.
       if (name === '.' && folder === this.root) out.attr.nlink = 1;
       return true;
@@ -216,6 +238,7 @@ export class DirLayer implements ReadLayer {
     out.whiteout = true;
     out.opaque = false;
     out.redirect = undefined;
+    out.metacopy = false;
     out.origin = 0;
     out.originUuid = '';
     return true;

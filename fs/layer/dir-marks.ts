@@ -9,8 +9,11 @@ import { getXattr, getXattrAt, listXattrs, listXattrsAt, statAt } from '../sys/i
 import type { Dialect, LayerEntry, MarkPrefix } from './layer.js';
 import {
   FUSE_OVERLAYFS_OPAQUE,
+  IMPURE,
   isReservedXattr,
+  METACOPY,
   MICA_INO,
+  markName,
   markOf,
   mayHaveWhiteoutFile,
   OPAQUE,
@@ -51,19 +54,23 @@ function textOf(fd: number, name: ByteString | undefined, xattr: ByteString): By
   return value === undefined ? '' : fromBytes(value);
 }
 
-/** Fills the marks of `out`, whose `attr` is filled already, and puts override_stat's truth into `attr`. */
+/**
+ * Fills the marks of `out`, whose `attr` is filled already, and puts override_stat's truth into `attr`. `copies`:
+ * the folder may hold files without data (`holdsCopies`).
+ */
 export function readMarks(
   rules: LayerRules,
   fd: number,
   name: ByteString | undefined,
   out: LayerEntry,
+  copies = true,
 ): void {
   const attr = out.attr;
   const type = attr.mode & S_IFMT;
   clearMarks(rules, out);
   if (out.whiteout) return;
   if (type === S_IFDIR && rules.dialect === 'wh') out.opaque = hasOpaqueFile(fd, name);
-  if (!mayBeMarked(rules, type, attr.size)) return;
+  if (!mayBeMarked(rules, type, attr, copies)) return;
   const names = name === undefined ? listXattrs(fd) : listXattrsAt(fd, name);
   if (names.length === 0) return;
   for (const stored of names) {
@@ -71,6 +78,8 @@ export function readMarks(
     if (mark !== undefined) readMark(mark, fd, name, stored, out);
     else if (stored === FUSE_OVERLAYFS_OPAQUE && rules.dialect === 'wh') out.opaque ||= type === S_IFDIR;
   }
+  // A file that got its data after all keeps its redirect (ovl_copy_up_meta_inode_data), which then says nothing.
+  if (type === S_IFREG && !out.metacopy) out.redirect = undefined;
   if (rules.overrides && names.some(isReservedXattr)) {
     const override = readOverride(fd, name);
     if (override !== undefined) applyOverride(override, attr);
@@ -82,19 +91,27 @@ export function clearMarks(rules: LayerRules, out: LayerEntry): void {
   if (!rules.countsSubfolders && (out.attr.mode & S_IFMT) === S_IFDIR) out.attr.nlink = 1;
   out.opaque = false;
   out.redirect = undefined;
+  out.metacopy = false;
   out.origin = 0;
   out.originUuid = '';
   out.whiteout = (out.attr.mode & S_IFMT) === S_IFCHR && out.attr.rdev === 0;
 }
 
 /** Whether an xattr of such an object can matter here: each look costs as much as the object's attributes. */
-function mayBeMarked(rules: LayerRules, type: number, size: number): boolean {
+function mayBeMarked(rules: LayerRules, type: number, { size, blocks }: Attr, copies: boolean): boolean {
   if (type === S_IFDIR) return true;
   // user.* attributes exist on files and folders only (xattr(7)).
   if (rules.origins || rules.overrides) return type === S_IFREG || rules.prefixes.includes('trusted');
-  // A whiteout that is spelled as an xattr is an empty file.
-  return type === S_IFREG && size === 0;
+  // A whiteout that is spelled as an xattr is an empty file; a file without data has no blocks but those of xattrs.
+  return type === S_IFREG && (size === 0 || copies || blocks * SECTOR < size);
 }
+
+/** True if a folder holds what was copied up, so that also a file that seems to have data may have none. */
+export function holdsCopies(rules: LayerRules, fd: number): boolean {
+  return rules.prefixes.some((prefix) => getXattr(fd, markName(prefix, IMPURE)) !== undefined);
+}
+
+const SECTOR = 512;
 
 function readMark(
   mark: string,
@@ -110,7 +127,11 @@ function readMark(
       if (isDir && textOf(fd, name, stored) === 'y') out.opaque = true;
       break;
     case REDIRECT:
-      if (isDir) out.redirect = textOf(fd, name, stored);
+      if (isDir || (out.attr.mode & S_IFMT) === S_IFREG) out.redirect = textOf(fd, name, stored);
+      break;
+    case METACOPY:
+      // Of whatever value: it may hold a digest of the data (fs-verity).
+      out.metacopy = (out.attr.mode & S_IFMT) === S_IFREG;
       break;
     case WHITEOUT:
       out.whiteout = !isDir && out.attr.size === 0;

@@ -2,8 +2,8 @@
 // removed. Writing keeps two promises: what users set never becomes a mark, and what an ordinary user may not
 // store on the object itself goes into override_stat (stand-ins) and is shown as if it had been stored.
 
-import { EINVAL, ENODATA, EOPNOTSUPP, EPERM, FsError, isErrno } from '../errno.js';
-import { Attr, type Timestamp } from '../filesystem.js';
+import { EEXIST, EINVAL, ENODATA, EOPNOTSUPP, EPERM, FsError, isErrno } from '../errno.js';
+import { Attr, type Timestamp, XATTR_CREATE } from '../filesystem.js';
 import { devMajor, devMinor, isFolder, isRegular, isSymlink, PERMISSION_BITS, S_IFMT } from '../mode.js';
 import { type ByteString, fromBytes, toBytes } from '../name.js';
 import {
@@ -32,6 +32,7 @@ import {
   formatOverride,
   IMPURE,
   isReservedXattr,
+  METACOPY,
   MICA_INO,
   markName,
   markOf,
@@ -119,6 +120,7 @@ export class DirNode implements LayerNode {
 }
 
 const YES = Uint8Array.of(0x79);
+const NO_BYTES = new Uint8Array(0);
 
 export class UpperNode extends DirNode implements WritableNode {
   declare protected readonly rules: UpperRules;
@@ -191,10 +193,20 @@ export class UpperNode extends DirNode implements WritableNode {
     this.#setMark(REDIRECT, redirect === undefined ? undefined : toBytes(redirect));
   }
 
-  setOrigin(ino: number, source: LayerNode): void {
+  setMetacopy(on: boolean): void {
+    this.#setMark(METACOPY, on ? NO_BYTES : undefined);
+  }
+
+  setOrigin(ino: number, source: LayerNode | undefined): void {
     this.#setHint(MICA_INO, toBytes(String(ino)));
-    const origin = source.origin?.();
-    if (origin !== undefined) this.#setHint(ORIGIN, origin);
+    const origin = source?.origin?.();
+    if (origin === undefined) return;
+    try {
+      this.#setHint(ORIGIN, origin, XATTR_CREATE);
+    } catch (error) {
+      // The kernel copied it up, and knows better of which of several layers.
+      if (!isErrno(error, EEXIST)) throw error;
+    }
   }
 
   setImpure(): void {
@@ -242,16 +254,16 @@ export class UpperNode extends DirNode implements WritableNode {
     });
   }
 
-  #setMark(mark: string, value: Uint8Array | undefined): void {
+  #setMark(mark: string, value: Uint8Array | undefined, flags = 0): void {
     const name = markName(this.rules.marks, mark);
-    if (value !== undefined) setXattr(this.fd, name, value, 0);
+    if (value !== undefined) setXattr(this.fd, name, value, flags);
     else if (getXattr(this.fd, name) !== undefined) removeXattr(this.fd, name);
   }
 
   /** A mark that may be missing: user.* cannot be stored on symlinks and devices, nor on some filesystems. */
-  #setHint(mark: string, value: Uint8Array): void {
+  #setHint(mark: string, value: Uint8Array, flags = 0): void {
     try {
-      this.#setMark(mark, value);
+      this.#setMark(mark, value, flags);
     } catch (error) {
       if (!isErrno(error, EPERM) && !isErrno(error, EOPNOTSUPP)) throw error;
     }

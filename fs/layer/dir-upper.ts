@@ -261,6 +261,10 @@ export class UpperDir extends DirLayer implements WriteLayer {
     this.#index.remove(key);
   }
 
+  get hasIndexed(): boolean {
+    return this.#index.hasEntries;
+  }
+
   get guarded(): boolean {
     return this.#work.guarded;
   }

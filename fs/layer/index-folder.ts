@@ -52,6 +52,10 @@ export class IndexFolder {
     }
   }
 
+  get hasEntries(): boolean {
+    return this.#loadedKeys().size > 0;
+  }
+
   #isOrphan(node: UpperNode): boolean {
     statFd(node.fd, this.#attr);
     const { mode, rdev, nlink } = this.#attr;

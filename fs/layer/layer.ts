@@ -9,8 +9,9 @@
 // Marks are overlayfs's own and have one meaning each (Documentation/filesystems/overlayfs.rst):
 //   whiteout  the name does not exist, whatever layers below hold
 //   opaque    layers below are not looked at inside this folder
-//   redirect  the folder's lower part lies at another path: absolute ('/a/b', from the root of the stack) or a
-//             sibling's name; it speaks of the layers below this one
+//   redirect  the folder's lower part, or a file's data, lies at another path: absolute ('/a/b', from the root of
+//             the stack) or a sibling's name; it speaks of the layers below this one
+//   metacopy  the file has its attributes and its size alone; its data lies below, at the redirect or the same name
 //   origin    the file number that a copied-up file had before, so that st_ino stays the same
 // How a mark is spelled (device 0:0, `trusted.overlay.opaque`, `user.overlay.opaque`, `.wh.` files) is the
 // layer's own affair; marks never show up in listxattr, and marked names never as ordinary entries.
@@ -34,8 +35,10 @@ export class LayerEntry {
   whiteout = false;
   /** Folders only. */
   opaque = false;
-  /** Folders only; undefined without a redirect. */
+  /** Folders, and files with `metacopy`; undefined without a redirect. */
   redirect: ByteString | undefined = undefined;
+  /** Regular files only. */
+  metacopy = false;
   /** Uppers: the union's file number that was stored at copy-up; 0 if none was. */
   origin = 0;
   /** Not '' where `origin` is no number of the union but one of the filesystem with this UUID: overlayfs's own mark. */
@@ -104,8 +107,13 @@ export interface WritableNode extends LayerNode {
   removexattr(name: ByteString): void;
   setOpaque(on: boolean): void;
   setRedirect(redirect: ByteString | undefined): void;
-  /** Remembers the union's file number, and where both are on disk also the kernel's own origin of `source`. */
-  setOrigin(ino: number, source: LayerNode): void;
+  /**
+   * Regular files only. `openWrite` and `truncate` give the file its size. Where it has the mark as a lower it takes no
+   * space, or its folder is marked impure, as overlayfs does: else readers need not look for it.
+   */
+  setMetacopy(on: boolean): void;
+  /** Remembers the union's file number, and where both are on disk also the kernel's own origin of `source`, unless there is one. */
+  setOrigin(ino: number, source: LayerNode | undefined): void;
   /** Tells readers of the parent folder that it contains entries with an origin (the kernel's `impure`). */
   setImpure(): void;
 }
@@ -158,7 +166,7 @@ export interface ReadLayer {
   readonly layers?: readonly ReadLayer[];
   /** Fills `out` with what is at (dir, name) and returns true; false if there is nothing, not even a whiteout. `dir` must be a folder of this layer, else false. */
   lookup(dir: ByteString, name: ByteString, out: LayerEntry): boolean;
-  /** As `lookup` of an object that is known to be there, for its attributes alone: opaque, redirect and origin may be left out. */
+  /** As `lookup` of an object that is known to be there, for its attributes alone: the marks but `whiteout` may be left out. */
   stat?(dir: ByteString, name: ByteString, out: LayerEntry): boolean;
   /**
    * Visits every entry of a folder but '.' and '..', in any order. ENOENT or ENOTDIR if it is not a folder. Its time
@@ -223,6 +231,8 @@ export interface WriteLayer extends ReadLayer {
   indexedKey(node: WritableNode): string | undefined;
   /** Drops an entry of the index. */
   unindex(key: string): void;
+  /** The index has entries: there may be files that changed through names which this layer does not hold. */
+  readonly hasIndexed: boolean;
 
   /** Other programs (kernel overlayfs) must not read this upper as it is: `work/work/incompat/mica` stands. */
   readonly guarded: boolean;

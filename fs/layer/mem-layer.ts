@@ -234,6 +234,10 @@ export class MemLayer implements WriteLayer {
     found.object.tidy();
   }
 
+  get hasIndexed(): boolean {
+    return this.#index.size > 0;
+  }
+
   get guarded(): boolean {
     return this.#guarded;
   }

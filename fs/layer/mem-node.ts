@@ -51,6 +51,7 @@ export class MemObject {
   readonly btime: Timestamp;
   opaque = false;
   redirect: ByteString | undefined;
+  metacopy = false;
   origin = 0;
   impure = false;
   indexKey: string | undefined;
@@ -119,7 +120,8 @@ export class MemObject {
     this.fill(out.attr);
     out.whiteout = this.whiteout;
     out.opaque = this.opaque;
-    out.redirect = this.redirect;
+    out.redirect = this.children !== undefined || this.metacopy ? this.redirect : undefined;
+    out.metacopy = this.metacopy;
     out.origin = this.origin;
   }
 }
@@ -198,7 +200,11 @@ export class MemNode implements WritableNode {
     this.object.redirect = redirect;
   }
 
-  setOrigin(ino: number, _source: LayerNode): void {
+  setMetacopy(on: boolean): void {
+    this.object.metacopy = on;
+  }
+
+  setOrigin(ino: number, _source: LayerNode | undefined): void {
     this.object.origin = ino;
   }
 

@@ -660,6 +660,67 @@ export function describeLayer(title: string, make: () => LayerUnderTest, options
       });
     });
 
+    describe('a file without data', () => {
+      it('has its size, takes no space, and says where its data is', () => {
+        put('', 'other', 'other');
+        const staged = layer.stage(file(0o600));
+        const open = staged.openWrite();
+        open.truncate(3_000_000);
+        open.close();
+        staged.setMetacopy(true);
+        staged.setRedirect('/there');
+        staged.setOrigin(5, hold('', 'other'));
+        staged.publish('', 'f', false);
+        hold('', 'other').setRedirect('ignored');
+        for (const from of [layer, test.asLower()]) {
+          expect(look('', 'f', from)).toMatchObject({ metacopy: true, redirect: '/there' });
+          expect(look('', 'f', from)?.attr).toMatchObject({ size: 3_000_000, mode: S_IFREG | 0o600 });
+          expect(look('', 'f', from)?.attr.blocks).toBeLessThanOrEqual(8);
+          expect(look('', 'other', from)).toMatchObject({ metacopy: false, redirect: undefined });
+          const node = from.hold('', 'f');
+          held.push(node);
+          expect(node.listxattr()).toEqual([]);
+          expect(stat(node).metacopy).toBe(true);
+        }
+      });
+
+      it('is told from a small file, also with marks that take as much space as its data would', () => {
+        layer.make('', 'd', folder());
+        hold('', 'd').setImpure();
+        for (const name of ['big', 'bare']) {
+          put('d', name, 'x');
+          const node = hold('d', name);
+          node.setMetacopy(true);
+          if (name === 'big') node.setRedirect(`/${'long/'.repeat(100)}name`);
+        }
+        for (const from of [layer, test.asLower()]) {
+          for (const name of ['big', 'bare']) expect(look('d', name, from)?.metacopy).toBe(true);
+        }
+      });
+
+      it('is an ordinary one once the mark is gone', () => {
+        put('', 'f', 'data');
+        const node = hold('', 'f');
+        node.setMetacopy(true);
+        node.setRedirect('name');
+        node.setMetacopy(false);
+        expect(look('', 'f')).toMatchObject({ metacopy: false, redirect: undefined });
+        node.setRedirect(undefined);
+        node.setMetacopy(true);
+        expect(look('', 'f')).toMatchObject({ metacopy: true, redirect: undefined });
+      });
+    });
+
+    it('says whether its index has entries', () => {
+      put('', 'lower', '');
+      expect(layer.hasIndexed).toBe(false);
+      const key = layer.indexKey(hold('', 'lower'));
+      layer.stage(file()).publishIndexed(key, '', 'up', false);
+      expect(layer.hasIndexed).toBe(true);
+      layer.unindex(key);
+      expect(layer.hasIndexed).toBe(false);
+    });
+
     it('says when it is guarded', () => {
       expect(layer.guarded).toBe(false);
       layer.setGuard(true);
