@@ -16,7 +16,7 @@ import type {
 } from '../filesystem.js';
 import type { ByteString } from '../name.js';
 import { ACL_ACCESS, ACL_DEFAULT } from '../union/acl.js';
-import { CAPABILITY } from '../union/xattr.js';
+import { CAPABILITY } from '../union/xattr-names.js';
 import { type IdMap, OVERFLOW_ID } from './id-map.js';
 import { shownAcl, shownCapability, stored, storedAcl, storedCapability } from './xattr-ids.js';
 

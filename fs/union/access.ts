@@ -117,6 +117,7 @@ export function stat(stack: Stack, inode: Inode, out: Attr): void {
 export function present(stack: Stack, inode: Inode, from: Attr, out: Attr): void {
   assignAttr(out, from);
   out.ino = inode.ino;
+  if (inode.dataBelow !== undefined) out.blocks = inode.dataBelow.blocks;
   if (inode.isFolder) out.nlink = folderLinks(stack, inode, from.nlink);
   else if (inode.indexKey !== undefined) out.nlink = from.nlink - 1 + stack.upper!.indexNames(inode.indexKey);
   else if (inode.removed) out.nlink = 0;

@@ -8,11 +8,12 @@ import type { WritableNode } from '../layer/layer.js';
 import { PERMISSION_BITS, S_IFDIR, S_IFLNK, S_IFREG, S_ISGID, S_ISUID, S_IXGRP } from '../mode.js';
 import { assertOffset, stat, statLayer, withUpper } from './access.js';
 import { ACL_ACCESS, aclAfterChmod } from './acl.js';
-import { ensureUpper } from './copy-up.js';
+import { ensureData, ensureUpper } from './copy-up.js';
 import type { Inode } from './inode.js';
 import { truncateData } from './open-file.js';
 import type { Stack } from './stack.js';
-import { CAPABILITY, getXattr } from './xattr.js';
+import { getXattr } from './xattr.js';
+import { CAPABILITY } from './xattr-names.js';
 
 /** See Filesystem.setattr. A change that changes nothing copies nothing up. */
 export function setAttributes(
@@ -27,14 +28,15 @@ export function setAttributes(
     if (inode.type === S_IFDIR) throw new FsError(EISDIR, 'truncate');
     if (inode.type !== S_IFREG) throw new FsError(EINVAL, 'truncate');
     assertOffset(size);
-    ensureUpper(stack, inode, size);
+    ensureData(stack, inode, size);
     truncateData(stack, inode, size);
   }
   const owner = uid !== undefined || gid !== undefined;
   const times = atime !== undefined || mtime !== undefined;
   if (change.killPrivileges === true) clearPrivileges(stack, inode, caller);
   if (mode !== undefined || owner || times) {
-    ensureUpper(stack, inode);
+    if (mode !== undefined && losesSetId(stack, mode)) ensureData(stack, inode);
+    else ensureUpper(stack, inode);
     withUpper(stack, inode, (node) => {
       if (owner) changeOwner(stack, inode, node, uid, gid);
       if (mode !== undefined && inode.type !== S_IFLNK) changeMode(node, mode);
@@ -44,6 +46,11 @@ export function setAttributes(
     inode.unprivileged = false;
   }
   stat(stack, inode, out);
+}
+
+/** A later write of the data would clear what an ordinary user has set (see data-below.ts). */
+function losesSetId(stack: Stack, mode: number): boolean {
+  return (mode & (S_ISUID | S_ISGID)) !== 0 && stack.writable().marks === 'user';
 }
 
 function changeOwner(

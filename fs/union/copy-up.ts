@@ -1,45 +1,50 @@
 // Copy-up: makes the upper hold what a lower holds, before it is changed. Parents first. The copy is staged
-// complete (data, attributes, marks) and then gets its name in one step, so a failure at any point leaves
-// nothing in the upper. The inode is switched to the upper last; open handles share the inode's data, so they
-// follow by themselves.
+// complete (attributes, marks, and its data where that is wanted) and then gets its name in one step, so a failure
+// at any point leaves nothing in the upper. The inode is switched to the upper last; open handles share the
+// inode's data, so they follow by themselves. Who changes attributes or names alone leaves the data of a file below
+// (data-below.ts), under the guard, because other readers of the upper may not follow.
 
 import { attempt, EOPNOTSUPP, isErrno } from '../errno.js';
-import { Attr, SEEK_DATA, SEEK_HOLE } from '../filesystem.js';
-import {
-  LayerEntry,
-  type LayerFile,
-  type LayerNode,
-  type Staged,
-  type WritableFile,
-} from '../layer/layer.js';
+import { Attr } from '../filesystem.js';
+import { LayerEntry, type LayerNode, type Staged, type WritableFile } from '../layer/layer.js';
 import { isSymlink, PERMISSION_BITS, S_IFREG } from '../mode.js';
 import { acquire, giveBack, withUpper } from './access.js';
-import { closeData, type Inode } from './inode.js';
+import { type Amounts, copyData } from './copy-data.js';
+import { fetchData, leaveBelow, mayLeaveBelow, openSource } from './data-below.js';
+import { type DataBelow, type Inode, switchData } from './inode.js';
 import { becomeIndexed } from './lookup.js';
 import type { Stack } from './stack.js';
 
-interface Amounts {
-  bytesCopied: number;
-  bytesSaved: number;
+/** Afterwards the inode, and all folders above it, are in the upper; a file's data may still lie below. EROFS without an upper. */
+export function ensureUpper(stack: Stack, inode: Inode): void {
+  ensureCopied(stack, inode, LEFT_BELOW);
 }
 
 /**
- * Afterwards the inode, and all folders above it, are in the upper. Of a file's data at most `dataLimit` bytes
- * are taken along, for a caller who truncates it next. EROFS without an upper.
+ * As `ensureUpper`, and the data of a file is there too: of what lies below, the first `limit` bytes, for a caller
+ * who truncates it next.
  */
-export function ensureUpper(stack: Stack, inode: Inode, dataLimit = Number.POSITIVE_INFINITY): void {
+export function ensureData(stack: Stack, inode: Inode, limit = Number.POSITIVE_INFINITY): void {
+  ensureCopied(stack, inode, limit);
+  if (inode.dataBelow !== undefined) fetchData(stack, inode, limit);
+}
+
+/** In place of a number of bytes: none, and the file says that they lie below. */
+const LEFT_BELOW = -1;
+
+function ensureCopied(stack: Stack, inode: Inode, limit: number): void {
   stack.writable();
   if (inode.upper) return;
-  if (!inode.removed && inode.parent !== undefined) ensureUpper(stack, inode.parent);
+  if (!inode.removed && inode.parent !== undefined) ensureCopied(stack, inode.parent, limit);
   const source = acquire(stack, inode);
   try {
-    copyUp(stack, inode, source, dataLimit);
+    copyUp(stack, inode, source, limit);
   } finally {
     giveBack(inode, source);
   }
 }
 
-function copyUp(stack: Stack, inode: Inode, source: LayerNode, dataLimit: number): void {
+function copyUp(stack: Stack, inode: Inode, source: LayerNode, limit: number): void {
   const upper = stack.writable();
   const entry = new LayerEntry(new Attr());
   source.stat(entry);
@@ -48,25 +53,53 @@ function copyUp(stack: Stack, inode: Inode, source: LayerNode, dataLimit: number
   const staged = upper.stage(isSymlink(attr.mode) ? { ...what, target: source.readlink() } : what);
   const amounts: Amounts = { bytesCopied: 0, bytesSaved: 0 };
   let data: WritableFile | undefined;
+  let below: DataBelow | undefined;
   try {
-    if (inode.type === S_IFREG) {
+    if (inode.type === S_IFREG && limit === LEFT_BELOW && mayLeaveBelow(stack, inode, source, attr)) {
+      below = leaveBelow(stack, inode, staged, source, attr);
+      amounts.bytesSaved = attr.size;
+    } else if (inode.type === S_IFREG) {
       data = staged.openWrite();
-      copyData(source, data, Math.min(attr.size, dataLimit), attr.size <= dataLimit, amounts);
+      const wanted = limit === LEFT_BELOW ? attr.size : Math.min(attr.size, limit);
+      if (wanted > 0) copyDataOf(stack, inode, source, data, wanted, wanted === attr.size, amounts);
     }
     copyAttributes(source, staged, attr);
-    staged.setOrigin(inode.ino, source);
+    // An inode of ext4 has room for two short marks: with the kernel's origin the file would cost a block.
+    staged.setOrigin(inode.ino, below === undefined || attr.nlink > 1 ? source : undefined);
     publish(stack, inode, staged, source, attr);
   } catch (error) {
-    data?.close();
-    if (!inode.upper) staged.discard();
+    if (inode.upper) switchTo(inode, below, data);
+    else {
+      data?.close();
+      staged.discard();
+    }
     throw error;
   }
-  if (data !== undefined) {
-    closeData(inode);
-    if (inode.opens > 0) inode.writer = data;
-    else data.close();
-  }
+  switchTo(inode, below, data);
   stack.emit('copy-up', stack.table.path(inode), amounts);
+}
+
+/** The inode is in the upper: what is read of it from now on. */
+function switchTo(inode: Inode, below: DataBelow | undefined, data: WritableFile | undefined): void {
+  inode.dataBelow = below;
+  if (data !== undefined) switchData(inode, data);
+}
+
+function copyDataOf(
+  stack: Stack,
+  inode: Inode,
+  source: LayerNode,
+  to: WritableFile,
+  size: number,
+  whole: boolean,
+  amounts: Amounts,
+): void {
+  const from = openSource(stack, inode, source);
+  try {
+    copyData(from, to, size, whole, amounts);
+  } finally {
+    from.close();
+  }
 }
 
 /** Gives the copy its name and switches the inode. A removed inode's copy gets no name and stays held. */
@@ -124,37 +157,4 @@ function copyAttributes(source: LayerNode, staged: Staged, attr: Attr): void {
   }
   staged.chmod(attr.mode & PERMISSION_BITS);
   staged.utimes({ sec: attr.atimeSec, nsec: attr.atimeNsec }, { sec: attr.mtimeSec, nsec: attr.mtimeNsec });
-}
-
-function copyData(source: LayerNode, to: WritableFile, size: number, whole: boolean, amounts: Amounts): void {
-  if (size === 0) return;
-  const from = source.open();
-  try {
-    if (whole && to.cloneFrom(from)) {
-      amounts.bytesSaved = size;
-      return;
-    }
-    amounts.bytesCopied = copyRanges(from, to, size);
-    amounts.bytesSaved = size - amounts.bytesCopied;
-    to.truncate(size);
-  } finally {
-    from.close();
-  }
-}
-
-/** Copies the data and leaves the holes; returns the bytes copied. */
-function copyRanges(from: LayerFile, to: WritableFile, size: number): number {
-  let copied = 0;
-  for (let at = 0; at < size; ) {
-    const start = from.seek(at, SEEK_DATA);
-    if (start === undefined || start >= size) break;
-    const end = Math.min(from.seek(start, SEEK_HOLE) ?? size, size);
-    for (at = start; at < end; ) {
-      const count = to.copyFrom(from, at, at, end - at);
-      if (count === 0) return copied;
-      at += count;
-      copied += count;
-    }
-  }
-  return copied;
 }

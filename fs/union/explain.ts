@@ -5,10 +5,19 @@ import type { LayerEntry, ReadLayer } from '../layer/layer.js';
 import { type FileKind, isFolder, kindOf } from '../mode.js';
 import type { ByteString } from '../name.js';
 import type { Inode } from './inode.js';
-import { type Found, intern, LOWER, lowerHas, resolve, UPPER } from './lookup.js';
+import { type Found, findData, intern, LOWER, lowerHas, resolve, UPPER } from './lookup.js';
 import type { Stack } from './stack.js';
 
-export type LayerFinding = 'file' | 'folder' | 'opaque' | 'whiteout' | 'redirect' | 'nothing' | 'not-looked';
+/** `metadata`: a file's attributes alone; the `file` further down has its data. */
+export type LayerFinding =
+  | 'file'
+  | 'metadata'
+  | 'folder'
+  | 'opaque'
+  | 'whiteout'
+  | 'redirect'
+  | 'nothing'
+  | 'not-looked';
 
 export interface ExplainedLayer {
   readonly id: string;
@@ -76,6 +85,7 @@ function findName(stack: Stack, parent: Inode, name: ByteString, above: Findings
   };
   try {
     resolve(stack, parent, name, found);
+    if (found.exists && found.entry.metacopy) findData(stack, parent, name, found);
   } finally {
     found.trace = undefined;
   }
@@ -94,7 +104,7 @@ const ENDING: ReadonlySet<LayerFinding> = new Set(['file', 'opaque', 'whiteout']
 
 function findingOf(entry: LayerEntry): LayerFinding {
   if (entry.whiteout) return 'whiteout';
-  if (!isFolder(entry.attr.mode)) return 'file';
+  if (!isFolder(entry.attr.mode)) return entry.metacopy ? 'metadata' : 'file';
   if (entry.opaque) return 'opaque';
   return entry.redirect === undefined ? 'folder' : 'redirect';
 }
@@ -143,7 +153,11 @@ function describeEnd(stack: Stack, { path, parent, name, last, layers, found }: 
     where === LOWER && links > 1,
   );
   if (kind !== 'file') return { ...explanation, onDelete };
-  return { ...explanation, onWrite: { copiesBytes: where === LOWER ? size : 0 }, onDelete };
+  return {
+    ...explanation,
+    onWrite: { copiesBytes: where === LOWER || found.entry.metacopy ? size : 0 },
+    onDelete,
+  };
 }
 
 function whyAbsent(top: ExplainedLayer | undefined, last: boolean, found: Found): string {
@@ -155,6 +169,11 @@ function whyAbsent(top: ExplainedLayer | undefined, last: boolean, found: Found)
 }
 
 function whyFile(layers: ExplainedLayer[], top: ExplainedLayer): string {
+  if (top.finding === 'metadata') {
+    const data = layers.find(({ finding }) => finding === 'file');
+    const where = data === undefined ? 'which no layer has' : `which is in layer ${data.id}`;
+    return `Layer ${top.id} has its attributes and not its data, ${where}.`;
+  }
   const below = layers.at(-1) !== layers.find(({ id }) => id === top.id);
   const has = `Layer ${top.id} is the topmost that has it`;
   return below ? `${has}, and a file hides whatever the layers below have.` : `${has}.`;

@@ -6,6 +6,7 @@ import { attempt, EEXIST, ENOENT, EPERM, FsError } from '../errno.js';
 import { assertName, type ByteString } from '../name.js';
 import { acquireUpper, assertLiveFolder, giveBack, withUpper } from './access.js';
 import { ensureUpper } from './copy-up.js';
+import { pinData } from './data-below.js';
 import { type Inode, releaseHeld } from './inode.js';
 import { resolve, WHITEOUT } from './lookup.js';
 import type { Stack } from './stack.js';
@@ -21,6 +22,7 @@ export function link(stack: Stack, inode: Inode, parent: Inode, name: ByteString
   if (stack.found.exists) throw new FsError(EEXIST, 'link');
   ensureUpper(stack, parent);
   ensureUpper(stack, inode);
+  pinData(stack, inode);
   markImpure(stack, inode, parent);
   if (inode.indexKey !== undefined) upper.pinIndexNames(inode.indexKey);
   const node = acquireUpper(stack, inode);

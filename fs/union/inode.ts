@@ -23,6 +23,18 @@ export interface LowerPlace {
   readonly name: ByteString;
 }
 
+/** Where the data of a file lies whose topmost object has its attributes alone (overlayfs's metacopy). */
+export interface DataBelow {
+  /** undefined if no layer has the data: the stack is not the one that the file was copied up from. */
+  readonly place: LowerPlace | undefined;
+  /** st_blocks there, which is what the union shows. */
+  readonly blocks: number;
+  /** Its path in the union of the lowers alone, which is what a redirect says. */
+  readonly lowerPath: ByteString;
+  /** The upper object says that path itself: the data is found whatever the file's name. Set by data-below.ts. */
+  pinned: boolean;
+}
+
 /** What a folder gives to new files in it, from its mode and its default ACL. */
 export interface Inheritance {
   /** Set for a set-group-ID folder. */
@@ -55,6 +67,8 @@ export class Inode {
   staged: Staged | undefined;
   /** Files only, and only where one lies below. */
   lower: LowerPlace | undefined;
+  /** Set while the data does not lie in the topmost object. Emptied by copy-up.ts and data-below.ts. */
+  dataBelow: DataBelow | undefined;
   /** Folders only: the lower parts, topmost first. Empty for a folder of the upper alone. */
   folders: readonly LowerFolder[] = [];
   /** Folders: how many folders are in it, once they were counted; kept by listing.ts. Unset where the layer's own count is the truth. */
@@ -250,6 +264,13 @@ export function closeData(inode: Inode): void {
   inode.writer = undefined;
   reader?.close();
   writer?.close();
+}
+
+/** All handles go over to data that was opened for writing; without any it is closed. */
+export function switchData(inode: Inode, writer: WritableFile): void {
+  closeData(inode);
+  if (inode.opens > 0) inode.writer = writer;
+  else writer.close();
 }
 
 export function releaseHeld(inode: Inode): void {

@@ -6,9 +6,9 @@
 import { attempt, ESTALE, FsError } from '../errno.js';
 import { Attr } from '../filesystem.js';
 import { LayerEntry, type WritableNode } from '../layer/layer.js';
-import { isFolder, S_IFMT } from '../mode.js';
+import { isFolder, isRegular, S_IFMT } from '../mode.js';
 import { type ByteString, joinPath } from '../name.js';
-import { type Inode, type LowerFolder, releaseHeld } from './inode.js';
+import { type DataBelow, type Inode, type LowerFolder, type LowerPlace, releaseHeld } from './inode.js';
 import type { Stack } from './stack.js';
 
 /** No layer has the name, or a lower whiteout hides it. To create it: just make it. */
@@ -40,6 +40,10 @@ export class Found {
   mostSubfolders = 0;
   /** The layer number of the topmost lower part of a folder. */
   lowerIno = 0;
+  /** Set while the data of a file is looked for that was found already: folders are of no use then. */
+  seeksData = false;
+  /** What was found then. */
+  data: LowerPlace | undefined;
   /** Told what each lower holds at the name, as the search goes down; for explain.ts. */
   trace: ((depth: number, entry: LayerEntry) => void) | undefined;
   /** For the parts below the topmost object. */
@@ -101,6 +105,35 @@ function partsToAsk(stack: Stack, parent: Inode, name: ByteString): readonly Low
   return stack.lowerNames.forLookup(stack, parent)?.having(name) ?? parent.folders;
 }
 
+/**
+ * Where the data of the file lies that `found` holds, which `name` of `parent` led to and which is without
+ * (ovl_lookup of the kernel). The topmost object in `found` stays.
+ */
+export function findData(stack: Stack, parent: Inode, name: ByteString, found: Found): DataBelow {
+  const { redirect } = found.entry;
+  const from = found.where === LOWER ? found.depth + 1 : 0;
+  found.seeksData = true;
+  found.data = undefined;
+  try {
+    if (redirect?.startsWith('/')) collectAbsolute(stack, from, redirect.slice(1), found);
+    else collectSibling(stack, parent.folders, from, redirect ?? name, found);
+  } finally {
+    found.seeksData = false;
+  }
+  return {
+    place: found.data,
+    blocks: found.data === undefined ? found.entry.attr.blocks : found.below.attr.blocks,
+    lowerPath: lowerPathOf(parent, name, found),
+    pinned: redirect?.startsWith('/') === true,
+  };
+}
+
+/** The path of the topmost lower object: it leads on to the data, which may have been moved below it. */
+function lowerPathOf(parent: Inode, name: ByteString, { where, entry: { redirect } }: Found): ByteString {
+  if (where === LOWER || redirect === undefined) return joinPath(parent.lowerPath, name);
+  return redirect.startsWith('/') ? redirect.slice(1) : joinPath(parent.lowerPath, redirect);
+}
+
 function collect(stack: Stack, parent: Inode, name: ByteString, out: Found): void {
   for (const { depth, path } of partsToAsk(stack, parent, name)) {
     const entry = out.where === NONE ? out.entry : out.below;
@@ -108,7 +141,7 @@ function collect(stack: Stack, parent: Inode, name: ByteString, out: Found): voi
       parent.askedInVain++;
       continue;
     }
-    if (!take(out, entry, depth, path, name)) return;
+    if (!take(stack, out, entry, depth, path, name)) return;
     const { redirect } = entry;
     if (redirect === undefined) continue;
     if (redirect.startsWith('/')) collectAbsolute(stack, depth + 1, redirect.slice(1), out);
@@ -129,7 +162,7 @@ function collectSibling(
   for (const { depth, path } of folders) {
     if (depth < from) continue;
     if (!stack.lowers[depth]!.lookup(path, wanted, out.below)) continue;
-    if (!take(out, out.below, depth, path, wanted)) return;
+    if (!take(stack, out, out.below, depth, path, wanted)) return;
     const { redirect } = out.below;
     if (redirect === undefined) continue;
     if (redirect.startsWith('/')) {
@@ -163,7 +196,7 @@ function collectAbsolute(stack: Stack, from: number, path: ByteString, out: Foun
         continue;
       }
       if (k === names.length - 1) {
-        if (!take(out, entry, depth, dir, name)) return;
+        if (!take(stack, out, entry, depth, dir, name)) return;
       } else if (entry.whiteout || !isFolder(entry.attr.mode)) return;
       const { redirect } = entry;
       if (redirect?.startsWith('/')) {
@@ -179,9 +212,21 @@ function collectAbsolute(stack: Stack, from: number, path: ByteString, out: Foun
 }
 
 /** Adds one lower object to the answer; false if what lies below it does not matter. */
-function take(out: Found, entry: LayerEntry, depth: number, dir: ByteString, name: ByteString): boolean {
+function take(
+  stack: Stack,
+  out: Found,
+  entry: LayerEntry,
+  depth: number,
+  dir: ByteString,
+  name: ByteString,
+): boolean {
   out.trace?.(depth, entry);
   if (entry.whiteout) return false;
+  if (out.seeksData) {
+    if (!isRegular(entry.attr.mode)) return false;
+    if (!entry.metacopy) out.data = { layer: stack.lowers[depth]!, dir, name };
+    return entry.metacopy;
+  }
   const folder = isFolder(entry.attr.mode);
   if (out.where === NONE) {
     out.where = LOWER;
@@ -231,12 +276,13 @@ export function intern(stack: Stack, parent: Inode, name: ByteString, found: Fou
     inode.lowerPath = found.lowerPath;
     return inode;
   }
+  if (found.entry.metacopy) inode.dataBelow = findData(stack, parent, name, found);
   if (found.where === LOWER) {
     inode.lower = { layer: stack.lowers[found.depth]!, dir: found.dir, name: found.name };
   }
   if (found.entry.attr.nlink > 1) {
     try {
-      if (found.where === LOWER) joinIndex(stack, inode, found.entry.attr.nlink);
+      if (found.where === LOWER) joinIndex(stack, inode, found);
       else if (found.entry.origin !== 0) holdIndexed(stack, inode);
     } catch (error) {
       // Whoever asks next must not find an inode that has not met its other names.
@@ -326,7 +372,7 @@ function refresh(stack: Stack, inode: Inode, parent: Inode, name: ByteString, fo
 }
 
 /** A lower file with several names may have been copied up through another of them. */
-function joinIndex(stack: Stack, inode: Inode, nlink: number): void {
+function joinIndex(stack: Stack, inode: Inode, found: Found): void {
   const { upper } = stack;
   if (upper === undefined || inode.lower === undefined) return;
   const { layer, dir, name } = inode.lower;
@@ -336,15 +382,24 @@ function joinIndex(stack: Stack, inode: Inode, nlink: number): void {
     const held = upper.indexed(key);
     if (held === undefined) return;
     becomeIndexed(inode, key, numbered(stack, inode, held));
+    inode.dataBelow = stack.scratch.metacopy ? belowIndexed(inode, found) : undefined;
     // We came by a name that is still to be made, so there is one. A count of none was left by a process that
     // died between the index entry and its count: what the lower counts, less what the upper has, is the best guess.
     const made = stack.scratch.attr.nlink - 1;
     if (upper.indexNames(key) < 1 && !stack.frozen) {
-      attempt(() => upper.setIndexNames(key, Math.max(1, nlink - made)));
+      attempt(() => upper.setIndexNames(key, Math.max(1, found.entry.attr.nlink - made)));
     }
   } finally {
     source.release();
   }
+}
+
+/** The data of an indexed object that has none: the lower file is the one that it was copied up from. */
+function belowIndexed(inode: Inode, { entry }: Found): DataBelow {
+  const { dataBelow, lower, parent, name } = inode;
+  if (dataBelow !== undefined) return dataBelow;
+  const lowerPath = joinPath(parent?.lowerPath ?? '', name);
+  return { place: lower, blocks: entry.attr.blocks, lowerPath, pinned: false };
 }
 
 function holdIndexed(stack: Stack, inode: Inode): void {

@@ -17,7 +17,8 @@ import {
 import type { LayerFile, WritableFile } from '../layer/layer.js';
 import { S_IFDIR, S_IFREG } from '../mode.js';
 import { assertOffset, isStill, withNode, withUpper } from './access.js';
-import { ensureUpper } from './copy-up.js';
+import { ensureData } from './copy-up.js';
+import { openBelow } from './data-below.js';
 import { closeData, type Inode } from './inode.js';
 import type { Stack } from './stack.js';
 
@@ -43,7 +44,7 @@ export function openFile(stack: Stack, inode: Inode, flags: number): OpenFile {
   if (inode.type !== S_IFREG) throw new FsError(EINVAL, 'open');
   const truncate = (flags & O_TRUNC) !== 0;
   if ((flags & O_ACCMODE) !== O_RDONLY || truncate) {
-    ensureUpper(stack, inode, truncate ? 0 : undefined);
+    ensureData(stack, inode, truncate ? 0 : undefined);
     writable(stack, inode);
     if (truncate) truncateData(stack, inode, 0);
   } else readable(stack, inode);
@@ -167,6 +168,7 @@ function readable(stack: Stack, inode: Inode): LayerFile {
 /** By name where a name leads to the file: that is half the work of holding it first. */
 function openReader(stack: Stack, inode: Inode): LayerFile {
   const { held, lower, parent } = inode;
+  if (inode.dataBelow !== undefined) return openBelow(stack, inode);
   if (held === undefined && !inode.upper && lower?.layer.open !== undefined) {
     const file = lower.layer.open(lower.dir, lower.name);
     if (stack.lowersChange) assertStill(stack, inode, file);

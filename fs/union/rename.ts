@@ -6,6 +6,7 @@ import { type NodeId, RENAME_EXCHANGE, RENAME_NOREPLACE } from '../filesystem.js
 import { assertName, type ByteString, joinPath } from '../name.js';
 import { assertLiveFolder } from './access.js';
 import { ensureUpper } from './copy-up.js';
+import { pinData } from './data-below.js';
 import { ensureUpperName, markImpure, nowAt } from './hardlink.js';
 import type { Inode } from './inode.js';
 import { gainedSubfolder, isEmpty, lostSubfolder } from './listing.js';
@@ -96,7 +97,7 @@ function move(
   ensureUpper(stack, newParent);
   ensureMovable(stack, source);
   const go = () => {
-    if (inode.isFolder) prepareMove(stack, inode, newParent, newName);
+    prepareSide(stack, source, newParent, newName);
     markImpure(stack, inode, newParent);
     const leaveWhiteout = lowerHas(stack, parent, name);
     const dir = stack.table.path(parent);
@@ -113,8 +114,8 @@ function move(
 function exchangeNames(stack: Stack, one: Side, other: Side): void {
   ensureMovable(stack, one);
   ensureMovable(stack, other);
-  if (one.inode.isFolder) prepareMove(stack, one.inode, other.parent, other.name);
-  if (other.inode.isFolder) prepareMove(stack, other.inode, one.parent, one.name);
+  prepareSide(stack, one, other.parent, other.name);
+  prepareSide(stack, other, one.parent, one.name);
   markImpure(stack, one.inode, other.parent);
   markImpure(stack, other.inode, one.parent);
   const { table } = stack;
@@ -131,6 +132,11 @@ function assertReplaceable(stack: Stack, source: Inode, target: Inode): void {
   if (source.isFolder && !target.isFolder) throw new FsError(ENOTDIR, 'rename');
   if (!source.isFolder && target.isFolder) throw new FsError(EISDIR, 'rename');
   if (target.isFolder && !isEmpty(stack, target)) throw new FsError(ENOTEMPTY, 'rename');
+}
+
+function prepareSide(stack: Stack, { inode }: Side, newParent: Inode, newName: ByteString): void {
+  if (inode.isFolder) prepareMove(stack, inode, newParent, newName);
+  else pinData(stack, inode);
 }
 
 function ensureMovable(stack: Stack, { parent, name, inode, where }: Side): void {

@@ -1,42 +1,82 @@
 // Settling: makes an upper plain, so that the kernel's overlayfs shows the tree that we show. What only we can
-// read is turned into what everybody can: folders moved by a redirect that others do not follow (the kernel none
-// under `user.`, fuse-overlayfs none) are copied up whole, made opaque and freed of whiteouts; then the names of hard
-// links that were joined by the index alone are made, those of files copied up a moment ago included. The guard goes
-// last; until then each step leaves a tree that we show unchanged, so a settling that was cut short goes on at the
-// next one.
+// read is turned into what everybody can: data that lies below is fetched; folders moved by a redirect that others
+// do not follow (the kernel none under `user.`, fuse-overlayfs none) are copied up whole, made opaque and freed of
+// whiteouts; then the names of hard links that were joined by the index alone are made, those of files copied up a
+// moment ago included. The guard goes last; until then each step leaves a tree that we show unchanged, so a settling
+// that was cut short goes on at the next one.
 
+import { direntType, S_IFDIR, S_IFREG } from '../mode.js';
 import type { ByteString } from '../name.js';
 import { withUpper } from './access.js';
+import { ensureData } from './copy-up.js';
+import { fetchAll } from './data-below.js';
 import { ensureUpperName } from './hardlink.js';
 import type { Inode } from './inode.js';
 import { takeListing } from './listing.js';
 import { child, LOWER } from './lookup.js';
 import type { Stack } from './stack.js';
 
+const DT_DIR = direntType(S_IFDIR);
+const DT_REG = direntType(S_IFREG);
+
 export function settle(stack: Stack, root: Inode): void {
   const upper = stack.writable();
   if (!upper.guarded) return;
+  fetchAllIn(stack, (act) => eachUpperFile(stack, root, act));
   if (!upper.redirectsArePlain) {
     copyUpMoved(stack, root, false);
     dropWhiteouts(stack, root);
   }
+  if (upper.hasIndexed) joinNames(stack, root);
+  upper.sync();
+  upper.setGuard(false);
+  stack.emit('settle', '');
+}
+
+/** Fetches the data of every file that `each` tells and that has it below. */
+function fetchAllIn(stack: Stack, each: (act: (inode: Inode) => void) => void): void {
+  const without = new Set<Inode>();
+  try {
+    each((inode) => {
+      // A file with several names is met several times.
+      if (inode.dataBelow === undefined || without.has(inode)) return;
+      inode.pins++;
+      without.add(inode);
+    });
+    fetchAll(stack, [...without]);
+  } finally {
+    for (const inode of without) stack.table.unpin(inode);
+  }
+}
+
+/** Files that the upper has a name for. */
+function eachUpperFile(stack: Stack, folder: Inode, act: (inode: Inode) => void): void {
+  const names: ByteString[] = [];
+  stack.writable().list(stack.table.path(folder), (name, type, _ino, whiteout) => {
+    if (!whiteout && (type === DT_DIR || type === DT_REG)) names.push(name);
+  });
+  visit(stack, folder, names, (inode) => {
+    if (inode.isFolder) eachUpperFile(stack, inode, act);
+    else act(inode);
+  });
+}
+
+function joinNames(stack: Stack, root: Inode): void {
   const joined = new Map<string, Inode>();
   try {
     makeNames(stack, root, joined);
+    fetchAllIn(stack, (act) => joined.forEach(act));
     dropFromIndex(stack, joined);
   } finally {
     for (const inode of joined.values()) stack.table.unpin(inode);
   }
-  upper.sync();
-  upper.setGuard(false);
-  stack.emit('settle', '');
 }
 
 /** `whole`: a folder above is going to be opaque, so everything below it has to be in the upper. */
 function copyUpMoved(stack: Stack, folder: Inode, whole: boolean): void {
   const moved = hasRedirect(stack, folder);
   eachChild(stack, folder, (inode, name, isLowerName) => {
-    if ((whole || moved) && isLowerName) ensureUpperName(stack, inode, folder, name);
+    if ((whole || moved) && isLowerName) takeWhole(stack, inode, folder, name);
     if (inode.isFolder) copyUpMoved(stack, inode, whole || moved);
   });
   if (!whole && !moved) return;
@@ -47,6 +87,13 @@ function copyUpMoved(stack: Stack, folder: Inode, whole: boolean): void {
   });
   folder.folders = [];
   if (!whole) stack.emit('opaque', stack.table.path(folder));
+}
+
+/** The name leads to the upper, which has all of the object. */
+function takeWhole(stack: Stack, inode: Inode, folder: Inode, name: ByteString): void {
+  const wasCopied = inode.upper;
+  ensureData(stack, inode);
+  if (wasCopied) ensureUpperName(stack, inode, folder, name);
 }
 
 /**
@@ -111,7 +158,16 @@ function eachChild(
   folder: Inode,
   act: (inode: Inode, name: ByteString, isLowerName: boolean) => void,
 ): void {
-  for (const name of takeListing(stack, folder).names) {
+  visit(stack, folder, takeListing(stack, folder).names, act);
+}
+
+function visit(
+  stack: Stack,
+  folder: Inode,
+  names: readonly ByteString[],
+  act: (inode: Inode, name: ByteString, isLowerName: boolean) => void,
+): void {
+  for (const name of names) {
     const inode = child(stack, folder, name);
     if (inode === undefined) continue;
     const isLowerName = stack.found.where === LOWER;

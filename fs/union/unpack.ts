@@ -4,6 +4,7 @@
 import { assertName, type ByteString, joinPath } from '../name.js';
 import { assertLiveFolder } from './access.js';
 import { ensureUpper } from './copy-up.js';
+import { pinAllIn } from './data-below.js';
 import type { Inode } from './inode.js';
 import { child, UPPER } from './lookup.js';
 import { makeOpaque } from './marker.js';
@@ -48,6 +49,7 @@ export function hideAllBelow(stack: Stack, folder: Inode): void {
   assertLiveFolder(folder);
   ensureUpper(stack, folder);
   if (folder.folders.length === 0) return;
+  if (stack.writable().guarded) pinAllIn(stack, stack.table.path(folder), folder.lowerPath);
   makeOpaque(stack, folder, stack.table.path(folder));
   folder.folders = [];
   folder.subfolders = undefined;

@@ -8,11 +8,10 @@ import { PERMISSION_BITS, S_ISGID } from '../mode.js';
 import type { ByteString } from '../name.js';
 import { withNode, withUpper } from './access.js';
 import { ACL_ACCESS, ACL_DEFAULT, checkedDefaultAcl, splitAccessAcl } from './acl.js';
-import { ensureUpper } from './copy-up.js';
+import { ensureData, ensureUpper } from './copy-up.js';
 import type { Inode } from './inode.js';
 import type { Stack } from './stack.js';
-
-export const CAPABILITY = 'security.capability';
+import { CAPABILITY } from './xattr-names.js';
 
 export function getXattr(stack: Stack, inode: Inode, name: ByteString): Uint8Array | undefined {
   if (inode.withoutCapability && name === CAPABILITY) return undefined;
@@ -44,7 +43,9 @@ export function setXattr(
   if (name === ACL_ACCESS) setAccessAcl(stack, inode, value, clearSgid);
   else if (name === ACL_DEFAULT) setDefaultAcl(stack, inode, value);
   else {
-    ensureUpper(stack, inode);
+    // A later write of the data would clear the capability (see data-below.ts).
+    if (name === CAPABILITY) ensureData(stack, inode);
+    else ensureUpper(stack, inode);
     withUpper(stack, inode, (node) => node.setxattr(name, value, flags));
   }
   changed(inode);

@@ -24,10 +24,10 @@ import { lookUp, namesIn, nodeAt, type Visited, walkTree } from './tree-walk.js'
 
 export interface ChangesOptions {
   /**
-   * The layer that makes `to` of `from`: the upper of `to`, or its topmost lower. One that is guarded is not looked
-   * at, because files change there through names that it does not hold.
+   * The layer that makes `to` of `from`: the upper of `to`, or its topmost lower. One in whose index hard links
+   * are joined is not looked at, because files change there through names that it does not hold.
    */
-  readonly layer?: ReadLayer & { readonly guarded?: boolean };
+  readonly layer?: ReadLayer & { readonly hasIndexed?: boolean };
 }
 
 /**
@@ -40,7 +40,7 @@ export function changesBetween(
   to: Filesystem,
   options: ChangesOptions = {},
 ): Change[] {
-  const layer = options.layer?.guarded === true ? undefined : options.layer;
+  const layer = options.layer?.hasIndexed === true ? undefined : options.layer;
   const finder = new ChangeFinder(from, to, layer);
   finder.run();
   return finder.changes();

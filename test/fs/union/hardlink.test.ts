@@ -46,7 +46,7 @@ test('a name of a lower file that the process may not read is removed all the sa
   }
   const lower = new Unreadable({ id: 'lower' });
   fillLayer(lower, { a: 'x', b: '=a', c: '=a' });
-  const upper = new MemLayer({ id: 'upper' });
+  const upper = new MemLayer({ id: 'upper', marks: 'user' });
   const paths = new Paths(new Union({ lowers: [lower], upper }));
   paths.unlink('a');
   expect(paths.exists('a')).toBe(false);

@@ -10,11 +10,17 @@ import { EventStream, type UnionEvent } from '../../../fs/union/event.js';
 import { Union } from '../../../fs/union/union.js';
 import { bytes, Paths } from '../../suites/paths.js';
 
-/** Path to content: a string is a file, `null` a whiteout, `{}` a folder, with marks where it has some; `=path` a hard link. */
+/**
+ * Path to content: a string is a file, `null` a whiteout, `{}` a folder, with marks where it has some; `=path` a hard
+ * link; `{ size }` a file of which only the attributes are here.
+ */
 export type Description = Readonly<
   Record<
     string,
-    string | null | { readonly opaque?: boolean; readonly redirect?: string; readonly mode?: number }
+    | string
+    | null
+    | { readonly opaque?: boolean; readonly redirect?: string; readonly mode?: number }
+    | { readonly size: number; readonly redirect?: string }
   >
 >;
 
@@ -23,7 +29,15 @@ export function fillLayer<L extends WriteLayer>(layer: L, description: Descripti
     const dir = dirname(path);
     const name = basename(path);
     if (what === null) layer.whiteout(dir, name);
-    else if (typeof what !== 'string') {
+    else if (typeof what !== 'string' && 'size' in what) {
+      const file = layer.makeFile(dir, name, { mode: S_IFREG | 0o600, uid: 0, gid: 0 });
+      file.truncate(what.size);
+      file.close();
+      const node = layer.hold(dir, name);
+      node.setMetacopy(true);
+      node.setRedirect(what.redirect);
+      node.release();
+    } else if (typeof what !== 'string') {
       layer.make(dir, name, { mode: S_IFDIR | (what.mode ?? 0o755), uid: 0, gid: 0 });
       const node = layer.hold(dir, name);
       if (what.opaque === true) node.setOpaque(true);

@@ -1,0 +1,44 @@
+// Taking a file's data to another place: extents are shared where the filesystem can, and holes stay holes.
+
+import { SEEK_DATA, SEEK_HOLE } from '../filesystem.js';
+import type { LayerFile, WritableFile } from '../layer/layer.js';
+
+/** What a copy-up cost, and what it did not (see event.ts). */
+export interface Amounts {
+  bytesCopied: number;
+  bytesSaved: number;
+}
+
+/** Makes `to`, which has no data yet, hold the first `size` bytes of `from`; `whole` if that is all of it. */
+export function copyData(
+  from: LayerFile,
+  to: WritableFile,
+  size: number,
+  whole: boolean,
+  amounts: Amounts,
+): void {
+  if (whole && to.cloneFrom(from)) {
+    amounts.bytesSaved = size;
+    return;
+  }
+  amounts.bytesCopied = copyRanges(from, to, size);
+  amounts.bytesSaved = size - amounts.bytesCopied;
+  to.truncate(size);
+}
+
+/** Copies the data and leaves the holes; returns the bytes copied. */
+function copyRanges(from: LayerFile, to: WritableFile, size: number): number {
+  let copied = 0;
+  for (let at = 0; at < size; ) {
+    const start = from.seek(at, SEEK_DATA);
+    if (start === undefined || start >= size) break;
+    const end = Math.min(from.seek(start, SEEK_HOLE) ?? size, size);
+    for (at = start; at < end; ) {
+      const count = to.copyFrom(from, at, at, end - at);
+      if (count === 0) return copied;
+      at += count;
+      copied += count;
+    }
+  }
+  return copied;
+}

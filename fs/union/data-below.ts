@@ -1,0 +1,234 @@
+// Files of the upper whose data still lies in a lower (overlayfs's metacopy): who changes a file's attributes or
+// names alone copies none of its bytes. `Inode.dataBelow` says where they are. It holds until somebody opens the file
+// for writing or cuts it, or the upper is settled; then the data is fetched into the very object, so that further
+// names of it and whoever holds it go along, and the mark goes last. Until the mark is gone the bytes below count,
+// whatever the object holds, and of them those up to its size; so a fetch may be cut short anywhere.
+
+import { E2BIG, EIO, ENOSPC, EOPNOTSUPP, ERANGE, FsError, isErrno } from '../errno.js';
+import { Attr, FALLOC_KEEP_SIZE, FALLOC_PUNCH_HOLE } from '../filesystem.js';
+import {
+  LayerEntry,
+  type LayerFile,
+  type LayerNode,
+  type Staged,
+  type WritableFile,
+  type WritableNode,
+} from '../layer/layer.js';
+import { isFolder, PERMISSION_BITS, S_ISGID, S_ISUID } from '../mode.js';
+import { type ByteString, joinPath } from '../name.js';
+import { statLayer, withUpper } from './access.js';
+import { type Amounts, copyData } from './copy-data.js';
+import { CutFile } from './cut-file.js';
+import { closeData, type DataBelow, type Inode, type LowerPlace, switchData } from './inode.js';
+import type { Stack } from './stack.js';
+import { CAPABILITY } from './xattr-names.js';
+
+/**
+ * Whether the data of a file may stay below while its copy in the upper changes. Not where a later write into the
+ * copy would take something away for a moment in which the process may die: file capabilities, and the set-id bits
+ * of who may not keep them (file_remove_privs of the kernel). An empty file has no data.
+ */
+export function mayLeaveBelow(stack: Stack, inode: Inode, source: LayerNode, { size, mode }: Attr): boolean {
+  if (size === 0) return false;
+  if (stack.writable().marks === 'user' && (mode & (S_ISUID | S_ISGID)) !== 0) return false;
+  return inode.withoutCapability || source.getxattr(CAPABILITY) === undefined;
+}
+
+/** Makes a staged copy of `source` one without data, under the guard. */
+export function leaveBelow(
+  stack: Stack,
+  inode: Inode,
+  staged: Staged,
+  source: LayerNode,
+  { size, blocks }: Attr,
+): DataBelow {
+  const upper = stack.writable();
+  // An ordinary user must be able to read the data: what he can never fetch he could never settle.
+  if (upper.marks === 'user') openSource(stack, inode, source).close();
+  const file = staged.openWrite();
+  try {
+    file.truncate(size);
+  } finally {
+    file.close();
+  }
+  // What has no name is found by nobody else.
+  if (!inode.removed) {
+    upper.setGuard(true);
+    staged.setMetacopy(true);
+  }
+  const { dataBelow, lower, parent, name } = inode;
+  return {
+    place: dataBelow === undefined ? lower : dataBelow.place,
+    blocks: dataBelow?.blocks ?? blocks,
+    lowerPath: joinPath(parent?.lowerPath ?? '', name),
+    pinned: false,
+  };
+}
+
+/** The data of a file that is not in the upper, of whose topmost object `source` is. */
+export function openSource(stack: Stack, inode: Inode, source: LayerNode): LayerFile {
+  return inode.dataBelow === undefined ? source.open() : openBelow(stack, inode);
+}
+
+/** The data of a file that has it below. EIO if it is not there. */
+export function openBelow(stack: Stack, inode: Inode): LayerFile {
+  const place = placeOf(inode);
+  const { size } = statLayer(stack, inode).attr;
+  const file = openPlace(place);
+  file.stat(stack.attr);
+  if (stack.attr.size === size) return file;
+  if (stack.attr.size > size) return new CutFile(file, size);
+  file.close();
+  throw new FsError(EIO, `data in layer ${place.layer.id} is shorter than the file`);
+}
+
+function placeOf({ dataBelow }: Inode): LowerPlace {
+  if (dataBelow?.place === undefined) throw new FsError(EIO, 'no layer has the data of the file');
+  return dataBelow.place;
+}
+
+function openPlace({ layer, dir, name }: LowerPlace): LayerFile {
+  if (layer.open !== undefined) return layer.open(dir, name);
+  const node = layer.hold(dir, name);
+  try {
+    return node.open();
+  } finally {
+    node.release();
+  }
+}
+
+/** Afterwards the upper has the data of the file, which is `limit` bytes long at most; open handles follow. */
+export function fetchData(stack: Stack, inode: Inode, limit = Number.POSITIVE_INFINITY): void {
+  const amounts: Amounts = { bytesCopied: 0, bytesSaved: 0 };
+  const file = copyIn(stack, inode, limit, amounts);
+  try {
+    ownData(stack, inode);
+  } catch (error) {
+    file.close();
+    throw error;
+  }
+  switchData(inode, file);
+  stack.emit('copy-up', stack.table.path(inode), amounts);
+}
+
+/** As `fetchData` for many files: all data is durable before the first mark goes. */
+export function fetchAll(stack: Stack, inodes: readonly Inode[]): void {
+  if (inodes.length === 0) return;
+  const amounts = inodes.map((inode) => {
+    const each: Amounts = { bytesCopied: 0, bytesSaved: 0 };
+    copyIn(stack, inode, Number.POSITIVE_INFINITY, each).close();
+    return each;
+  });
+  stack.writable().sync();
+  for (const [i, inode] of inodes.entries()) {
+    ownData(stack, inode);
+    closeData(inode);
+    stack.emit('copy-up', stack.table.path(inode), amounts[i]!);
+  }
+}
+
+/** Copies the data into the upper object, where nobody looks at it while the mark stands, and returns it open. */
+function copyIn(stack: Stack, inode: Inode, limit: number, amounts: Amounts): WritableFile {
+  return withUpper(stack, inode, (node) => {
+    const entry = new LayerEntry(new Attr());
+    node.stat(entry);
+    const { size } = entry.attr;
+    const capability = node.getxattr(CAPABILITY);
+    const from = limit > 0 && size > 0 ? openBelow(stack, inode) : undefined;
+    try {
+      const to = node.openWrite();
+      try {
+        if (from !== undefined) copyData(from, to, Math.min(size, limit), size <= limit, amounts);
+        // From here on the file is as long as it is going to be, wherever its data is.
+        if (limit < size) to.truncate(limit);
+        else restore(node, entry.attr, capability);
+        return to;
+      } catch (error) {
+        giveSpaceBack(to, size);
+        restore(node, entry.attr, capability);
+        to.close();
+        throw error;
+      }
+    } finally {
+      from?.close();
+    }
+  });
+}
+
+/** Writing into a file sets its times, and may take set-id bits and capabilities. */
+function restore(node: WritableNode, attr: Attr, capability: Uint8Array | undefined): void {
+  if ((attr.mode & (S_ISUID | S_ISGID)) !== 0) node.chmod(attr.mode & PERMISSION_BITS);
+  if (capability !== undefined) node.setxattr(CAPABILITY, capability, 0);
+  node.utimes({ sec: attr.atimeSec, nsec: attr.atimeNsec }, { sec: attr.mtimeSec, nsec: attr.mtimeNsec });
+}
+
+function giveSpaceBack(file: WritableFile, size: number): void {
+  try {
+    file.allocate(FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE, 0, size);
+  } catch (error) {
+    if (!isErrno(error, EOPNOTSUPP)) throw error;
+  }
+}
+
+/** The data is in the upper object: from now on it counts. The mark goes in one step. */
+function ownData(stack: Stack, inode: Inode): void {
+  const place = inode.dataBelow?.place;
+  withUpper(stack, inode, (node) => {
+    if (!inode.removed && place !== undefined) rememberOrigin(inode, node, place);
+    node.setMetacopy(false);
+    node.setRedirect(undefined);
+  });
+  inode.dataBelow = undefined;
+}
+
+function rememberOrigin(inode: Inode, node: WritableNode, { layer, dir, name }: LowerPlace): void {
+  const source = layer.hold(dir, name);
+  try {
+    node.setOrigin(inode.ino, source);
+  } finally {
+    source.release();
+  }
+}
+
+/** What says that a path is too long for a mark, or that there is no room for it beside the object's other xattrs. */
+const NO_ROOM: ReadonlySet<number> = new Set([E2BIG, ENOSPC, ERANGE]);
+
+/** To be called before a file gets another name: its data is found whatever it is called. */
+export function pinData(stack: Stack, inode: Inode): void {
+  const { dataBelow } = inode;
+  if (dataBelow === undefined || dataBelow.pinned || !inode.upper || inode.removed) return;
+  try {
+    withUpper(stack, inode, (node) => node.setRedirect(`/${dataBelow.lowerPath}`));
+    dataBelow.pinned = true;
+  } catch (error) {
+    if (!(error instanceof FsError) || !NO_ROOM.has(error.errno)) throw error;
+    fetchData(stack, inode);
+  }
+}
+
+/**
+ * To be called before the layers below show nothing any more in a folder at `path` of the upper, which is
+ * `lowerPath` in the lowers: the files in it keep their data. Nodes in it must not be in use.
+ */
+export function pinAllIn(stack: Stack, path: ByteString, lowerPath: ByteString): void {
+  const upper = stack.writable();
+  const names: ByteString[] = [];
+  upper.list(path, (name, _type, _ino, whiteout) => {
+    if (!whiteout) names.push(name);
+  });
+  const entry = new LayerEntry(new Attr());
+  for (const name of names) {
+    if (!upper.lookup(path, name, entry)) continue;
+    const { redirect, metacopy, opaque, attr } = entry;
+    if (redirect?.startsWith('/')) continue;
+    const below = joinPath(lowerPath, redirect ?? name);
+    if (isFolder(attr.mode) && !opaque) pinAllIn(stack, joinPath(path, name), below);
+    if (!metacopy) continue;
+    const node = upper.hold(path, name);
+    try {
+      node.setRedirect(`/${below}`);
+    } finally {
+      node.release();
+    }
+  }
+}
