@@ -8,7 +8,7 @@ import { Attr } from '../filesystem.js';
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../mode.js';
 import { type ByteString, fromBytes, joinPath } from '../name.js';
 import type { ImageReader } from './reader.js';
-import { Tree } from './tree.js';
+import { NO_LAYER, Tree } from './tree.js';
 
 /** A folder of one layer that is part of a merged one. */
 interface Part {
@@ -22,6 +22,10 @@ interface Part {
 interface Found {
   top: Part | undefined;
   parts: Part[];
+  /** The topmost object is a file without data: that is looked for now. */
+  seeksData: boolean;
+  /** Where it is. */
+  data: Part | undefined;
 }
 
 interface FolderMarks {
@@ -57,7 +61,7 @@ class Merge {
       parts.push({ depth, nid: layer.root, path: '' });
       if (this.#folderMarks(depth, layer.root).opaque) break;
     }
-    const root = this.#put(-1, '', parts[0]!, '');
+    const root = this.#put(-1, '', { top: parts[0], parts, seeksData: false, data: undefined }, '');
     const folders: { entry: number; path: ByteString; parts: readonly Part[] }[] = [
       { entry: root, path: '', parts },
     ];
@@ -67,7 +71,7 @@ class Merge {
         const found = this.#collect(of, name);
         if (found.top === undefined) continue;
         const below = joinPath(path, name);
-        const child = this.#put(entry, name, found.top, below);
+        const child = this.#put(entry, name, found, below);
         if (found.parts.length > 0) folders.push({ entry: child, path: below, parts: found.parts });
       }
     }
@@ -87,7 +91,7 @@ class Merge {
   }
 
   #collect(parts: readonly Part[], name: ByteString): Found {
-    const found: Found = { top: undefined, parts: [] };
+    const found: Found = { top: undefined, parts: [], seeksData: false, data: undefined };
     let wanted = name;
     for (const { depth, nid, path } of parts) {
       const child = this.#layers[depth]!.lookup(nid, wanted);
@@ -139,11 +143,32 @@ class Merge {
   #take(found: Found, part: Part): FolderMarks | undefined {
     const layer = this.#layers[part.depth]!;
     if (layer.isWhiteout(part.nid)) return undefined;
+    if (found.seeksData) return this.#takeData(found, part);
+    if (!layer.isFolder(part.nid)) {
+      if (found.top !== undefined) return undefined;
+      found.top = part;
+      found.seeksData = true;
+      return this.#takeData(found, part);
+    }
     found.top ??= part;
-    if (!layer.isFolder(part.nid)) return undefined;
     found.parts.push(part);
     const marks = this.#folderMarks(part.depth, part.nid);
     return marks.opaque ? undefined : marks;
+  }
+
+  /** As `#take` for the data of a file: undefined once it is found, or something else is in the way. */
+  #takeData(found: Found, part: Part): FolderMarks | undefined {
+    const layer = this.#layers[part.depth]!;
+    const isFile = (layer.mode(part.nid) & S_IFMT) === S_IFREG;
+    if (isFile && layer.layer(part.nid) === NO_LAYER) {
+      let redirect: ByteString | undefined;
+      layer.xattrs(part.nid, (name, value) => {
+        if (name === `${this.#marks}mica.below` && value.length > 0) redirect = fromBytes(value);
+      });
+      return { opaque: false, redirect };
+    }
+    if (isFile) found.data = part;
+    return undefined;
   }
 
   #folderMarks(depth: number, nid: number): FolderMarks {
@@ -158,8 +183,10 @@ class Merge {
     return { opaque, redirect };
   }
 
-  #put(parent: number, name: ByteString, { depth, nid, path }: Part, merged: ByteString): number {
+  #put(parent: number, name: ByteString, { top, data }: Found, merged: ByteString): number {
     const tree = this.#tree;
+    const { depth, nid } = top!;
+    const { path } = data ?? top!;
     const layer = this.#layers[depth]!;
     const attr = this.#attr;
     layer.stat(nid, attr);
@@ -173,7 +200,7 @@ class Merge {
       return tree.addLink(parent, name, first);
     }
     const entry = tree.add(parent, name, attr.mode);
-    fillEntry(tree, entry, attr, depth);
+    fillEntry(tree, entry, attr, type === S_IFREG && data === undefined ? NO_LAYER : depth);
     if (several) {
       this.#linked[depth]!.set(nid, entry);
       // Layers above may hide some of its names.
@@ -182,19 +209,39 @@ class Merge {
     if (type === S_IFLNK) tree.target[entry] = layer.readlink(nid);
     if (path !== merged) tree.path[entry] = path;
     if (layer.hasXattrs(nid)) tree.xattrs[entry] = this.#shown(layer, nid, type === S_IFREG);
+    if (data !== undefined && data !== top) this.#putData(entry, data);
     return entry;
+  }
+
+  /** What lies elsewhere than the attributes: space, layer, and the marks that lead the kernel to it. */
+  #putData(entry: number, { depth, nid }: Part): void {
+    const tree = this.#tree;
+    const layer = this.#layers[depth]!;
+    layer.stat(nid, this.#attr);
+    tree.blocks[entry] = this.#attr.blocks;
+    tree.layer[entry] = depth;
+    const pairs = [...(tree.xattrs[entry] ?? [])];
+    layer.xattrs(nid, (name, value) => {
+      if (name === `${this.#marks}metacopy` || name === `${this.#marks}redirect`) {
+        pairs.push(name, fromBytes(value));
+      }
+    });
+    tree.xattrs[entry] = pairs;
   }
 
   #shown(layer: ImageReader, nid: number, isFile: boolean): ByteString[] {
     const pairs: ByteString[] = [];
     layer.xattrs(nid, (name, value) => {
       const mark = name.startsWith(this.#marks) ? name.slice(this.#marks.length) : 'overlay.';
-      const kept = mark.startsWith('overlay.') || (isFile && (mark === 'metacopy' || mark === 'redirect'));
+      const kept = mark.startsWith('overlay.') || (isFile && FILE_MARKS.has(mark));
       if (kept) pairs.push(name, fromBytes(value));
     });
     return pairs;
   }
 }
+
+/** Those of files that stay: they lead the kernel, and tell us that attributes and data are of two objects. */
+const FILE_MARKS: ReadonlySet<string> = new Set(['metacopy', 'redirect', 'mica.below']);
 
 const NO_MARKS: FolderMarks = { opaque: false, redirect: undefined };
 

@@ -7,6 +7,9 @@ import type { ByteString } from '../name.js';
 
 const START = 256;
 
+/** In place of a layer's number: the entry is a file whose data is in none of them. */
+export const NO_LAYER = 0xffff;
+
 export class Tree {
   count = 0;
   /** Type and permission bits. */
@@ -30,6 +33,7 @@ export class Tree {
   ctimeNsec = new Uint32Array(START);
   btimeSec = new Float64Array(START);
   btimeNsec = new Uint32Array(START);
+  /** Of the layers that the image is made of, the one with the entry's data; or NO_LAYER. */
   layer = new Uint16Array(START);
   readonly names: ByteString[] = [];
   /** Folders: their entries, in any order. */

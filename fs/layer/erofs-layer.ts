@@ -4,12 +4,22 @@
 // folder would not follow. An object that is not what the index says is refused with ESTALE.
 
 import type { ImageReader } from '../erofs/reader.js';
+import { NO_LAYER } from '../erofs/tree.js';
 import { EINVAL, ENOENT, ENOTDIR, ESTALE, FsError, isErrno } from '../errno.js';
 import { Attr, type StatFs } from '../filesystem.js';
-import { isFolder, S_IFMT } from '../mode.js';
+import { isFolder, isRegular, S_IFMT } from '../mode.js';
 import { type ByteString, basename, dirname, fromBytes, joinPath } from '../name.js';
 import type { LayerEntry, LayerFile, LayerNode, LayerVisitor, MarkPrefix, ReadLayer } from './layer.js';
-import { escapeXattr, isReservedXattr, MICA_INO, markOf, OPAQUE, REDIRECT, unescapeXattr } from './marks.js';
+import {
+  escapeXattr,
+  isReservedXattr,
+  MICA_BELOW,
+  MICA_INO,
+  markOf,
+  OPAQUE,
+  REDIRECT,
+  unescapeXattr,
+} from './marks.js';
 
 /** Folders whose nid is remembered. */
 const KNOWN_FOLDERS = 4096;
@@ -137,8 +147,11 @@ export class ErofsLayer implements ReadLayer {
     out.whiteout = image.isWhiteout(nid);
     out.opaque = false;
     out.redirect = undefined;
+    out.metacopy = false;
     out.origin = 0;
     out.originUuid = '';
+    // One that is left in a chain is without data in all of it.
+    out.metacopy = isRegular(out.attr.mode) && image.layer(nid) === NO_LAYER;
     if (!this.#flattened && image.hasXattrs(nid)) this.#readMarks(nid, out);
   }
 
@@ -148,6 +161,7 @@ export class ErofsLayer implements ReadLayer {
       const mark = markOf(this.#prefixes, name);
       if (mark === OPAQUE) out.opaque = folder && fromBytes(value) === 'y';
       else if (mark === REDIRECT && folder) out.redirect = fromBytes(value);
+      else if (mark === MICA_BELOW && value.length > 0) out.redirect = fromBytes(value);
       else if (mark === MICA_INO) out.origin = Number(fromBytes(value));
     });
   }
@@ -233,9 +247,17 @@ class ErofsNode implements LayerNode {
     return (
       ((indexed.mode ^ actual.mode) & S_IFMT) === 0 &&
       indexed.size === actual.size &&
-      indexed.mtimeSec === actual.mtimeSec &&
-      indexed.mtimeNsec === actual.mtimeNsec
+      ((indexed.mtimeSec === actual.mtimeSec && indexed.mtimeNsec === actual.mtimeNsec) || this.#isBelow())
     );
+  }
+
+  /** The data is another object's than the attributes, times among them. */
+  #isBelow(): boolean {
+    let below = false;
+    this.#image.xattrs(this.#nid, (name) => {
+      below ||= markOf(this.#prefixes, name) === MICA_BELOW;
+    });
+    return below;
   }
 }
 

@@ -15,6 +15,8 @@ export const NLINK = 'nlink';
 export const WHITEOUT = 'whiteout';
 /** The file's data lies at its redirect. */
 export const METACOPY = 'metacopy';
+/** Ours, in an index alone: the file is one of METACOPY in its layer, and this is its redirect; empty if it has none. */
+export const MICA_BELOW = 'mica.below';
 /** Ours: the union's file number in decimal, where the kernel's origin (a file handle) cannot say it. */
 export const MICA_INO = 'mica.ino';
 

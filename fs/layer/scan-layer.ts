@@ -3,13 +3,13 @@
 // folder gives the same tree, whatever the order in which it lists its names.
 
 import { fillEntry } from '../erofs/merge.js';
-import { Tree } from '../erofs/tree.js';
+import { NO_LAYER, Tree } from '../erofs/tree.js';
 import { ESTALE, FsError } from '../errno.js';
 import { Attr } from '../filesystem.js';
 import { isFolder, isRegular, isSymlink, PERMISSION_BITS, S_IFCHR } from '../mode.js';
 import { type ByteString, fromBytes, joinPath } from '../name.js';
 import { LayerEntry, type LayerNode, type MarkPrefix, type ReadLayer } from './layer.js';
-import { escapeXattr, METACOPY, MICA_INO, markName, OPAQUE, REDIRECT } from './marks.js';
+import { escapeXattr, METACOPY, MICA_BELOW, MICA_INO, markName, OPAQUE, REDIRECT } from './marks.js';
 
 /** How the tree is spelled. */
 export interface ScanOptions {
@@ -73,7 +73,7 @@ class Scan {
     if (first !== undefined) return tree.addLink(parent, shown, first);
     const entry = tree.add(parent, shown, attr.mode);
     if (several) this.#linked.set(attr.ino, entry);
-    fillEntry(tree, entry, attr, 0);
+    fillEntry(tree, entry, attr, found.metacopy ? NO_LAYER : 0);
     if (!found.whiteout) this.#putContent(entry, dir, name);
     return entry;
   }
@@ -93,12 +93,13 @@ class Scan {
   #marksOf(found: LayerEntry, path: ByteString): ByteString[] {
     const { marks, dataPath } = this.#options;
     const pairs: ByteString[] = [];
-    const { attr, opaque, redirect, origin } = found;
+    const { attr, opaque, redirect, metacopy, origin } = found;
     if (opaque) pairs.push(markName(marks, OPAQUE), 'y');
-    if (redirect !== undefined) pairs.push(markName(marks, REDIRECT), redirect);
+    if (metacopy) pairs.push(markName(marks, MICA_BELOW), redirect ?? '');
+    else if (redirect !== undefined) pairs.push(markName(marks, REDIRECT), redirect);
     if (origin !== 0) pairs.push(markName(marks, MICA_INO), String(origin));
     // An empty file has no data to lead to: the kernel would believe the other file's size.
-    if (isRegular(attr.mode) && attr.size > 0) {
+    if (isRegular(attr.mode) && attr.size > 0 && !metacopy) {
       pairs.push(markName(marks, METACOPY), '', markName(marks, REDIRECT), `${dataPath}/${path}`);
     }
     return pairs;

@@ -96,7 +96,7 @@ export function statLayer(stack: Stack, inode: Inode): LayerEntry {
 /** The attributes of a lower file that others may have changed or replaced; what is open is what is meant. */
 function lowerNow(stack: Stack, inode: Inode, { layer, dir, name }: LowerPlace): boolean {
   const { scratch } = stack;
-  if (inode.reader !== undefined) {
+  if (inode.reader !== undefined && inode.dataBelow === undefined) {
     inode.reader.stat(scratch.attr);
     scratch.whiteout = false;
     return true;

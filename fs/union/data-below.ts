@@ -26,10 +26,11 @@ import { CAPABILITY } from './xattr-names.js';
 /**
  * Whether the data of a file may stay below while its copy in the upper changes. Not where a later write into the
  * copy would take something away for a moment in which the process may die: file capabilities, and the set-id bits
- * of who may not keep them (file_remove_privs of the kernel). An empty file has no data.
+ * of who may not keep them (file_remove_privs of the kernel). Nor where others change what lies below. An empty file
+ * has no data.
  */
 export function mayLeaveBelow(stack: Stack, inode: Inode, source: LayerNode, { size, mode }: Attr): boolean {
-  if (size === 0) return false;
+  if (size === 0 || stack.lowersChange) return false;
   if (stack.writable().marks === 'user' && (mode & (S_ISUID | S_ISGID)) !== 0) return false;
   return inode.withoutCapability || source.getxattr(CAPABILITY) === undefined;
 }

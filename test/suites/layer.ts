@@ -715,7 +715,7 @@ export function describeLayer(title: string, make: () => LayerUnderTest, options
       put('', 'lower', '');
       expect(layer.hasIndexed).toBe(false);
       const key = layer.indexKey(hold('', 'lower'));
-      layer.stage(file()).publishIndexed(key, '', 'up', false);
+      layer.stage(file()).publishIndexed(key, 0, '', 'up', false).release();
       expect(layer.hasIndexed).toBe(true);
       layer.unindex(key);
       expect(layer.hasIndexed).toBe(false);
