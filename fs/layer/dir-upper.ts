@@ -4,7 +4,7 @@
 
 import { EEXIST, EINVAL, ENOENT, FsError } from '../errno.js';
 import { Attr, RENAME_EXCHANGE } from '../filesystem.js';
-import { isRegular } from '../mode.js';
+import { isRegular, S_IFREG } from '../mode.js';
 import { assertName, type ByteString, joinPath, toText } from '../name.js';
 import {
   AT_FDCWD,
@@ -114,6 +114,10 @@ export class UpperDir extends DirLayer implements WriteLayer {
 
   get marks(): MarkPrefix {
     return this.rules.marks;
+  }
+
+  get privileged(): boolean {
+    return this.rules.privileged && this.rules.keptBits(S_IFREG) === 0;
   }
 
   get redirectsArePlain(): boolean {

@@ -185,6 +185,8 @@ export interface ReadLayer {
 export interface WriteLayer extends ReadLayer {
   /** Whoever else reads this upper follows its redirects: kernel overlayfs those under `trusted.`, fuse-overlayfs none. */
   readonly redirectsArePlain: boolean;
+  /** Its owner reads every file below, and writing into a file takes no set-id bits from it. */
+  readonly privileged: boolean;
   hold(dir: ByteString, name: ByteString): WritableNode;
   /** As `list` on behalf of somebody who reads the folder, which its time of access tells. */
   read(dir: ByteString, visit: LayerVisitor): void;

@@ -69,6 +69,10 @@ export class MemLayer implements WriteLayer {
     this.#root.nlink = 1;
   }
 
+  get privileged(): boolean {
+    return this.marks === 'trusted';
+  }
+
   get redirectsArePlain(): boolean {
     return this.marks === 'trusted' && this.dialect === 'overlay';
   }

@@ -50,7 +50,7 @@ export function setAttributes(
 
 /** A later write of the data would clear what an ordinary user has set (see data-below.ts). */
 function losesSetId(stack: Stack, mode: number): boolean {
-  return (mode & (S_ISUID | S_ISGID)) !== 0 && stack.writable().marks === 'user';
+  return (mode & (S_ISUID | S_ISGID)) !== 0 && !stack.writable().privileged;
 }
 
 function changeOwner(

@@ -31,7 +31,7 @@ import { CAPABILITY } from './xattr-names.js';
  */
 export function mayLeaveBelow(stack: Stack, inode: Inode, source: LayerNode, { size, mode }: Attr): boolean {
   if (size === 0 || stack.lowersChange) return false;
-  if (stack.writable().marks === 'user' && (mode & (S_ISUID | S_ISGID)) !== 0) return false;
+  if (!stack.writable().privileged && (mode & (S_ISUID | S_ISGID)) !== 0) return false;
   return inode.withoutCapability || source.getxattr(CAPABILITY) === undefined;
 }
 
@@ -45,7 +45,7 @@ export function leaveBelow(
 ): DataBelow {
   const upper = stack.writable();
   // An ordinary user must be able to read the data: what he can never fetch he could never settle.
-  if (upper.marks === 'user') openSource(stack, inode, source).close();
+  if (!upper.privileged) openSource(stack, inode, source).close();
   const file = staged.openWrite();
   try {
     file.truncate(size);
