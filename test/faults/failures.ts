@@ -40,7 +40,8 @@ export function failsOnce({ at, kind }: Call, each: boolean): Way[] {
 /** From this call on the disk is full; of what the call itself is to write, half fits. */
 export function fillsUp({ at, kind, length }: Call): Way[] {
   if (kind !== 'change') return [];
-  const takesSpace = (call: Call) => call.kind === 'change' && !/^(unlinkat|ftruncate|utimensat)$/.test(call.name);
+  const takesSpace = (call: Call) =>
+    call.kind === 'change' && !/^(unlinkat|ftruncate|utimensat)$/.test(call.name);
   return [
     {
       name: `the disk is full from call ${at} on`,

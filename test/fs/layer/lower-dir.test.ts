@@ -2,7 +2,7 @@
 // and layer tars use. Made here with plain system calls, not with our own writer.
 
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, renameSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -193,6 +193,31 @@ describe('places', () => {
     expect(look('up', 'etc')).toBeUndefined();
     expect(kindOf(look('', 'l')?.attr.mode ?? 0)).toBe('symlink');
     expect(() => layer?.list('l', () => undefined)).toThrow();
+  });
+
+  it('sees at once where others put another folder, a symlink or nothing in the place of one', () => {
+    mkdirSync(join(folder, 'd/e'), { recursive: true });
+    writeFileSync(join(folder, 'd/e/passwd'), 'mine');
+    layer = openLowerDir(fromText(folder), { changes: true });
+    const size = () => look('d/e', 'passwd')?.attr.size;
+    expect([size(), names('d/e')]).toEqual([4, ['passwd']]);
+    renameSync(join(folder, 'd'), join(folder, 'was'));
+    expect(size()).toBeUndefined();
+    expect(look('was/e', 'passwd')?.attr.size).toBe(4);
+    // Whoever may change a lower must not lead the server out of it, at no place of a path.
+    symlinkSync('/', join(folder, 'd'));
+    expect(look('d', 'etc')).toBeUndefined();
+    expect(() => names('d')).toThrow();
+    unlinkSync(join(folder, 'd'));
+    mkdirSync(join(folder, 'd'));
+    symlinkSync('/etc', join(folder, 'd/e'));
+    expect(size()).toBeUndefined();
+    expect(() => layer?.open?.('d/e', 'passwd')).toThrow();
+    unlinkSync(join(folder, 'd/e'));
+    mkdirSync(join(folder, 'd/e'));
+    symlinkSync('/etc/passwd', join(folder, 'd/e/passwd'));
+    expect(kindOf(look('d/e', 'passwd')?.attr.mode ?? 0)).toBe('symlink');
+    expect(() => layer?.open?.('d/e', 'passwd')).toThrow();
   });
 
   it('refuses a name that is a way: it could leave the layer', () => {

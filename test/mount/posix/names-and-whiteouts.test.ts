@@ -365,6 +365,30 @@ subject('names and whiteouts', [
     `,
   },
   {
+    name: 'a symlink where another layer has a folder is a symlink, and nothing leads through it into another layer',
+    bottom: 'mkdir a a/etc b b/etc; echo -n mine > a/etc/passwd; ln -s / c; ln -s ../x b/l',
+    lower: 'ln -s / a; mkdir b c c/etc; ln -s / b/etc; echo -n mine > c/etc/passwd',
+    plain: 'ln -s / a; mkdir b c c/etc; ln -s / b/etc; ln -s ../x b/l; echo -n mine > c/etc/passwd',
+    calls: `
+      lstat a type => l
+      readlink a => /
+      lstat b/etc type => l
+      list b => etc,l
+      get c/etc/passwd => mine
+      put c/etc/new x
+      list c/etc => new,passwd
+      chmod c/etc/passwd 0600
+      rename b/etc b/root
+      unlink a
+      mkdir a
+      list a =>
+      remount
+      list a =>
+      readlink b/root => /
+      list c/etc => new,passwd
+    `,
+  },
+  {
     name: 'a merged folder counts the subfolders that show, whatever is made, moved, hidden and found in it',
     bottom:
       'mkdir m m/x m/y m/both m/file n n/leaf empty; touch m/f n/leaf/g; mkdir deep deep/a deep/a/b deep/a/c',
