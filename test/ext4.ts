@@ -15,11 +15,15 @@ export function isOnExt4(path: string): boolean {
 
 /** Afterwards the folder, which must be empty, lies on an ext4: an image is mounted on it where need be. */
 export function ensureExt4(folder: string): void {
-  if (isOnExt4(folder)) return;
+  if (!isOnExt4(folder)) mountExt4(folder, IMAGE_BYTES);
+}
+
+/** Mounts a new ext4 of so many bytes on a folder. */
+export function mountExt4(folder: string, bytes: number): void {
   const image = `${folder}.ext4`;
   writeFileSync(image, '');
   try {
-    truncateSync(image, IMAGE_BYTES);
+    truncateSync(image, bytes);
     must('mkfs.ext4', '-q', image);
     must('mount', '-o', 'loop', image, folder);
   } finally {

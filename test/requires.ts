@@ -38,6 +38,7 @@ const NEEDS = {
     const canMount = process.geteuid?.() === 0 && existsSync('/dev/loop-control');
     return canMount ? lacks('program:mkfs.ext4') : `no ext4 at ${tmpdir()}, and none can be mounted`;
   },
+  loop: () => (existsSync('/dev/loop-control') ? undefined : 'no loop devices'),
   overlay: () => {
     if (process.geteuid?.() !== 0) return 'not root';
     const known = spawnSync('grep', ['-qw', 'overlay', '/proc/filesystems']).status === 0;

@@ -13,10 +13,22 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { mountExt4 } from '../../ext4.js';
 import { Scratch } from '../../program.js';
 import { describeWith } from '../../requires.js';
 
 const BIG = 3 << 20;
+
+const full = expect.objectContaining({ code: 'ENOSPC' });
+
+function failure(call: () => unknown): unknown {
+  try {
+    call();
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+}
 
 describeWith(['root', 'fuse'], 'a mount whose upper is full', () => {
   let scratch: Scratch;
@@ -41,16 +53,6 @@ describeWith(['root', 'fuse'], 'a mount whose upper is full', () => {
   });
 
   const inUpper = () => readdirSync(scratch.path('disk/upper'), { recursive: true }).sort();
-  const full = expect.objectContaining({ code: 'ENOSPC' });
-  const failure = (call: () => unknown): unknown => {
-    try {
-      call();
-    } catch (error) {
-      return error;
-    }
-    return undefined;
-  };
-
   it('leaves nothing of a copy-up that does not fit, and shows the lower file', () => {
     expect(failure(() => chmodSync(join(mnt, 'd/big'), 0o600))).toEqual(full);
     expect(failure(() => writeFileSync(join(mnt, 'big'), 'x', { flag: 'r+' }))).toEqual(full);
@@ -75,5 +77,38 @@ describeWith(['root', 'fuse'], 'a mount whose upper is full', () => {
     unlinkSync(join(mnt, 'new'));
     writeFileSync(join(mnt, 'new'), 'fits');
     expect(readdirSync(mnt)).toEqual(['big', 'd', 'new']);
+  });
+});
+
+describeWith(['root', 'loop', 'program:mkfs.ext4'], 'a full ext4, the control', () => {
+  let scratch: Scratch;
+
+  beforeEach(() => {
+    scratch = new Scratch('full-ext4');
+    mountExt4(scratch.folder('disk'), 16 << 20);
+    scratch.folder('disk/d');
+    for (const name of ['big', 'moved', 'd/big']) {
+      writeFileSync(scratch.path('disk', name), Buffer.alloc(BIG, 'a'));
+    }
+  });
+
+  afterEach(() => scratch.remove());
+
+  it('refuses what does not fit, keeps what there is, and removes, truncates and makes what fits', () => {
+    const at = (name: string) => scratch.path('disk', name);
+    expect(failure(() => writeFileSync(at('fill'), Buffer.alloc(16 << 20)))).toEqual(full);
+    expect(failure(() => writeFileSync(at('big'), Buffer.alloc(BIG), { flag: 'a' }))).toEqual(full);
+    expect(readFileSync(at('big')).subarray(0, BIG).equals(Buffer.alloc(BIG, 'a'))).toBe(true);
+    chmodSync(at('d/big'), 0o600);
+    writeFileSync(at('big'), 'small');
+    expect(readFileSync(at('big'), 'utf8')).toBe('small');
+    renameSync(at('moved'), at('d/moved'));
+    unlinkSync(at('d/moved'));
+    truncateSync(at('d/big'), 10);
+    expect(readFileSync(at('d/big'), 'utf8')).toBe('aaaaaaaaaa');
+    expect(failure(() => writeFileSync(at('new'), Buffer.alloc(16 << 20)))).toEqual(full);
+    unlinkSync(at('new'));
+    writeFileSync(at('new'), 'fits');
+    expect(readdirSync(scratch.path('disk'))).toEqual(['big', 'd', 'fill', 'lost+found', 'new']);
   });
 });
