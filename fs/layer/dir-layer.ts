@@ -31,7 +31,8 @@ import { DirNode } from './dir-node.js';
 import { FolderCache } from './folder-cache.js';
 import type { Dialect, LayerEntry, LayerFile, LayerVisitor, MarkPrefix, ReadLayer } from './layer.js';
 import { isMarkFile, mayHaveWhiteoutFile, WH_PREFIX } from './marks.js';
-import { countsSubfolders, hasOverrides } from './upper-rules.js';
+import type { Numbering } from './real-ids.js';
+import { countsSubfolders, hasOverrides, idsOf } from './upper-rules.js';
 
 export interface LowerDirOptions {
   /** The layer's name in events; the path if absent. */
@@ -39,6 +40,8 @@ export interface LowerDirOptions {
   readonly dialect?: Dialect;
   /** Prefixes of the marks to be read; what this process can read if absent. */
   readonly marks?: readonly MarkPrefix[];
+  /** Of the user namespace in which the layer was made; absent: owners are as this process sees them. */
+  readonly numbering?: Numbering;
   /** See ReadLayer. */
   readonly changes?: boolean;
 }
@@ -61,6 +64,7 @@ export function openLowerDir(path: ByteString, options: LowerDirOptions = {}): R
     prefixes,
     dialect,
     uuid: filesystemUuid(root),
+    ids: idsOf(options.numbering),
     overrides: hasOverrides(root),
     origins: false,
     countsSubfolders: countsSubfolders(root),
@@ -115,6 +119,7 @@ export class DirLayer implements ReadLayer {
       readMarks(this.rules, folder, '.', out);
     } catch (error) {
       if (!isErrno(error, EACCES)) throw error;
+      statFd(folder, out.attr);
       readMarks(this.rules, folder, undefined, out);
     }
     return true;

@@ -44,8 +44,9 @@ const PLAIN_FOLDERS = 1024;
 export class ObjectMaker {
   readonly #rules: UpperRules;
   readonly #places: StagePlaces;
-  readonly #uid = effectiveUid();
-  readonly #gid = effectiveGid();
+  /** Whom an object belongs to that is just made, as the layer numbers owners. */
+  readonly #uid: number;
+  readonly #gid: number;
   readonly #umask = currentUmask();
   readonly #attr = new Attr();
   #canTmpfile = hasFeature('tmpfile');
@@ -55,6 +56,8 @@ export class ObjectMaker {
 
   constructor(rules: UpperRules, places: StagePlaces) {
     this.#rules = rules;
+    this.#uid = rules.ids?.uidOf(effectiveUid()) ?? effectiveUid();
+    this.#gid = rules.ids?.gidOf(effectiveGid()) ?? effectiveGid();
     this.#places = places;
   }
 

@@ -28,6 +28,7 @@ import {
   WH_PREFIX,
   WHITEOUT,
 } from './marks.js';
+import type { RealIds } from './real-ids.js';
 
 /** What all objects of a layer have in common. */
 export interface LayerRules {
@@ -35,6 +36,8 @@ export interface LayerRules {
   readonly dialect: Dialect;
   /** Of the layer's filesystem; zeros where the kernel does not say. Part of the kernel's origin marks. */
   readonly uuid: Uint8Array;
+  /** Owners of real objects mean others in this layer than the kernel says; undefined where they do not. */
+  readonly ids: RealIds | undefined;
   /** Owners and types may stand in override_stat: set from the layer's root, as fuse-overlayfs does. */
   overrides: boolean;
   /** Whether origins are read: an upper's are needed to keep file numbers, a lower's nobody asks for. */
@@ -88,6 +91,7 @@ export function readMarks(
 
 /** The marks of an object without xattrs. */
 export function clearMarks(rules: LayerRules, out: LayerEntry): void {
+  rules.ids?.show(out.attr);
   if (!rules.countsSubfolders && (out.attr.mode & S_IFMT) === S_IFDIR) out.attr.nlink = 1;
   out.opaque = false;
   out.redirect = undefined;
@@ -178,6 +182,7 @@ export function readOverride(fd: number, name: ByteString | undefined): Override
 
 /** Puts override_stat's truth about an open file into its attributes, where the layer has such. */
 export function showOverride(rules: LayerRules, fd: number, attr: Attr): void {
+  rules.ids?.show(attr);
   const override = rules.overrides ? readOverride(fd, undefined) : undefined;
   if (override !== undefined) applyOverride(override, attr);
 }

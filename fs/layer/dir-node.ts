@@ -134,8 +134,17 @@ export class UpperNode extends DirNode implements WritableNode {
       this.#override({ uid, gid });
       return;
     }
+    const { ids } = this.rules;
+    const real = {
+      uid: ids === undefined ? uid : ids.uidHere(uid),
+      gid: ids === undefined ? gid : ids.gidHere(gid),
+    };
+    if (real.uid === undefined || real.gid === undefined) {
+      this.#override({ uid, gid });
+      return;
+    }
     try {
-      chownFd(this.fd, uid, gid);
+      chownFd(this.fd, real.uid, real.gid);
     } catch (error) {
       // EINVAL: an id that this user namespace does not map.
       if (this.rules.privileged || !(isErrno(error, EPERM) || isErrno(error, EINVAL))) throw error;
@@ -244,6 +253,7 @@ export class UpperNode extends DirNode implements WritableNode {
   #override(change: { readonly uid?: number; readonly gid?: number; readonly mode?: number }): void {
     const attr = new Attr();
     statFd(this.fd, attr);
+    this.rules.ids?.show(attr);
     const known = this.#overrideIfAny();
     this.standFor({
       uid: change.uid ?? known?.uid ?? attr.uid,

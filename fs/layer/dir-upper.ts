@@ -39,6 +39,7 @@ import type {
   WriteLayer,
 } from './layer.js';
 import { isMarkFile, mayHaveWhiteoutFile, WH_PREFIX } from './marks.js';
+import type { Numbering } from './real-ids.js';
 import { type UpperRules, upperRules } from './upper-rules.js';
 import { type Holder, WorkFolder } from './work-folder.js';
 
@@ -51,6 +52,8 @@ export interface UpperDirOptions {
   readonly dialect?: Dialect;
   /** Where the upper is mounted, for the message that a second opener gets. */
   readonly mountPoint?: string;
+  /** Of the user namespace in which the layer was made; absent: owners are as this process sees them. */
+  readonly numbering?: Numbering;
   /** How long to wait for a holder that is ending. */
   readonly lockWaitMs?: number;
 }
@@ -80,7 +83,7 @@ export function openUpperDir(
     return new UpperDir(
       root,
       id,
-      upperRules(root, marks, dialect, () => work.markStandIns()),
+      upperRules(root, marks, dialect, options.numbering, () => work.markStandIns()),
       work,
     );
   } catch (error) {

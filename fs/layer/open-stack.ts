@@ -9,6 +9,7 @@ import type { SnapshotFacts } from './dir-index.js';
 import { openLowerDir } from './dir-layer.js';
 import { openUpperDir } from './dir-upper.js';
 import type { Dialect, MarkPrefix, ReadLayer, WriteLayer } from './layer.js';
+import type { Numbering } from './real-ids.js';
 
 export interface LowerDescription {
   /** The layer's folder, absolute. */
@@ -18,6 +19,8 @@ export interface LowerDescription {
   readonly dialect: Dialect;
   /** Absent: whichever this process can read. */
   readonly marks?: MarkPrefix;
+  /** Of the user namespace in which the layer was made; absent: owners are as the opening process sees them. */
+  readonly numbering?: Numbering;
   /** The folder is that of a committed snapshot, which has an index beside it (see dir-index.ts) or gets one. */
   readonly facts?: SnapshotFacts;
   /** Lowers: others may change the folder while it is mounted, and the mount shows it. */
@@ -64,12 +67,13 @@ export function openStack(description: StackDescription, mountPoint?: string): O
   };
   try {
     const folders = description.lowers.map((lower) => {
-      const { path, id, dialect, marks, changes = false } = lower;
+      const { path, id, dialect, marks, numbering, changes = false } = lower;
       if (marks === 'trusted') assertReadsTrusted(path);
       const layer = openLowerDir(fromText(path), {
         id,
         dialect,
         changes,
+        ...(numbering === undefined ? {} : { numbering }),
         ...(marks === undefined ? {} : { marks: [marks] }),
       });
       opened.push(layer);
@@ -77,12 +81,13 @@ export function openStack(description: StackDescription, mountPoint?: string): O
     });
     const lowers = flattened(description, folders);
     if (description.upper === undefined) return { lowers, close };
-    const { path, work, id, dialect, marks } = description.upper;
+    const { path, work, id, dialect, marks, numbering } = description.upper;
     if (marks === 'trusted') assertReadsTrusted(path);
     const upper = openUpperDir(fromText(path), fromText(work), {
       id,
       dialect,
       marks,
+      ...(numbering === undefined ? {} : { numbering }),
       ...(mountPoint === undefined ? {} : { mountPoint }),
     });
     opened.push(upper);

@@ -13,12 +13,14 @@ import {
   getXattr,
   hasCapability,
   inFirstUserNamespace,
+  namespaceNumbering,
   setXattr,
   statFd,
 } from '../sys/index.js';
 import type { LayerRules } from './dir-marks.js';
 import type { Dialect, MarkPrefix } from './layer.js';
 import { formatOverride, OVERRIDE_NAMES, OVERRIDE_STAT } from './marks.js';
+import { type Numbering, RealIds } from './real-ids.js';
 
 /** What the writable objects of an upper have in common. */
 export interface UpperRules extends LayerRules {
@@ -62,11 +64,17 @@ export function countsSubfolders(fd: number): boolean {
   return COUNTING.has(filesystemMagic(fd));
 }
 
+/** How this process turns owners of real objects into those of a layer; undefined where they are the same. */
+export function idsOf(numbering: Numbering | undefined): RealIds | undefined {
+  return numbering === undefined ? undefined : RealIds.between(numbering, namespaceNumbering());
+}
+
 /** The rules of the upper whose root is open as `root`; `markStandIns` is called before the first stand-in is made. */
 export function upperRules(
   root: number,
   marks: MarkPrefix,
   dialect: Dialect,
+  numbering: Numbering | undefined,
   markStandIns: () => void,
 ): UpperRules {
   const privileged =
@@ -78,6 +86,7 @@ export function upperRules(
     uuid: filesystemUuid(root),
     privileged,
     keptBits: hasCapability(CAP_DAC_OVERRIDE) ? (inFirstUserNamespace() ? noBits : readerBits) : ownerBits,
+    ids: idsOf(numbering),
     overrides: hasOverrides(root),
     origins: true,
     countsSubfolders: countsSubfolders(root),
@@ -88,6 +97,7 @@ export function upperRules(
       // Readers believe override_stat of single files only where the root of the layer has it.
       const attr = new Attr();
       statFd(root, attr);
+      rules.ids?.show(attr);
       const own = { uid: attr.uid, gid: attr.gid, mode: attr.mode & PERMISSION_BITS, type: S_IFDIR, rdev: 0 };
       setXattr(root, OVERRIDE_STAT, toBytes(formatOverride(own, 0, 0)), 0);
       rules.overrides = true;

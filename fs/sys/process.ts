@@ -54,20 +54,27 @@ export function currentUmask(): number {
   return line?.[1] === undefined ? 0o777 : Number.parseInt(line[1], 8);
 }
 
-/**
- * The ids that this process's user namespace has numbers for (user_namespaces(7)), as spans; all of them where there
- * are no such namespaces.
- */
-export function namespaceIds(
-  kind: 'uid' | 'gid',
-): readonly { readonly first: number; readonly count: number }[] {
+/** `count` ids from `first` on, which are those from `outside` on in the namespace above. */
+interface IdSpan {
+  readonly first: number;
+  readonly outside: number;
+  readonly count: number;
+}
+
+/** The ids that this process's user namespace has numbers for (user_namespaces(7)); all where there are no namespaces. */
+export function namespaceIds(kind: 'uid' | 'gid'): readonly IdSpan[] {
   const path = `/proc/self/${kind}_map`;
-  if (!existsSync(path)) return [{ first: 0, count: 4294967295 }];
+  if (!existsSync(path)) return [{ first: 0, outside: 0, count: 4294967295 }];
   const lines = readFileSync(path, 'utf8').trim().split('\n');
   return lines.map((line) => {
-    const [first = '', , count = ''] = line.trim().split(/\s+/);
-    return { first: Number(first), count: Number(count) };
+    const [first = '', outside = '', count = ''] = line.trim().split(/\s+/);
+    return { first: Number(first), outside: Number(outside), count: Number(count) };
   });
+}
+
+/** All ids of this process's user namespace. */
+export function namespaceNumbering(): { readonly uids: readonly IdSpan[]; readonly gids: readonly IdSpan[] } {
+  return { uids: namespaceIds('uid'), gids: namespaceIds('gid') };
 }
 
 /** True in the first user namespace, where capabilities count for the whole machine. */

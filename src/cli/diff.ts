@@ -88,9 +88,9 @@ async function trees(
   const top = stack.upper ?? stack.lowers[0];
   if (top === undefined) throw new StoreError('invalid-argument', what, 'it has no layers');
   const below = { lowers: stack.upper === undefined ? stack.lowers.slice(1) : stack.lowers };
-  const { dialect, id, path } = top;
+  const { dialect, id, path, numbering } = top;
   const marks = top.marks === undefined ? {} : { marks: [top.marks] };
-  const layer = openLowerDir(fromText(path), { id, dialect, ...marks });
+  const layer = openLowerDir(fromText(path), { id, dialect, ...marks, ...(numbering && { numbering }) });
   opened.push(layer);
   const from = below.lowers.length === 0 ? undefined : openUnion(below, opened);
   return { from, to: openUnion(stack, opened), layer };

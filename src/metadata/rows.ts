@@ -10,7 +10,7 @@
 //   v1/images/<ns>/<name>                ImageRow
 //   v1/blobs/<ns>/<digest>               BlobRow
 
-import type { Dialect, MarkPrefix } from '../../fs/index.js';
+import type { Dialect, MarkPrefix, Numbering } from '../../fs/index.js';
 import type { BlobInfo } from '../content/content.js';
 import type { Digest } from '../digest.js';
 import type { Labels } from '../labels.js';
@@ -36,6 +36,8 @@ export interface SnapshotRow {
   readonly form: SnapshotForm;
   readonly marks: MarkPrefix;
   readonly dialect: Dialect;
+  /** Of the user namespace in which fs/ was made; absent: the first. */
+  readonly numbering?: Numbering;
   /** RFC 3339 with nanoseconds. */
   readonly created: string;
   readonly updated: string;

@@ -2,7 +2,13 @@
 // views of one chain of folders. Outside callers get binds where a bind shows the same tree, since every engine
 // can do those, and fstab words of the driver otherwise.
 
-import type { LowerDescription, SnapshotFacts, StackDescription } from '../../fs/index.js';
+import {
+  ID_COUNT,
+  type LowerDescription,
+  type Numbering,
+  type SnapshotFacts,
+  type StackDescription,
+} from '../../fs/index.js';
 import { escapeOption, type FeatureSet, overlayWords, planOverlay } from '../../native-fallback/index.js';
 import type { SnapshotRow } from '../metadata/rows.js';
 import type { Driver, Mount } from './snapshot.js';
@@ -35,6 +41,16 @@ export function factsOf({ id, name, form }: SnapshotRow, below: SnapshotRow | un
   return { id, ...(below === undefined ? {} : { parent: below.id }), name, form };
 }
 
+const FIRST_NAMESPACE: Numbering = {
+  uids: [{ first: 0, outside: 0, count: ID_COUNT }],
+  gids: [{ first: 0, outside: 0, count: ID_COUNT }],
+};
+
+/** What the owners in the folder of a snapshot mean. */
+export function numberingOf({ numbering }: SnapshotRow): Numbering {
+  return numbering ?? FIRST_NAMESPACE;
+}
+
 /** The folders of a chain as a stack for `fs`. A whole tree has no lowers: nothing below may show through. */
 export function stackOf({ row, parents }: Chain, place: Place): StackDescription {
   const layer = (of: SnapshotRow, below?: SnapshotRow): LowerDescription => ({
@@ -42,6 +58,7 @@ export function stackOf({ row, parents }: Chain, place: Place): StackDescription
     id: of.id,
     dialect: of.dialect,
     marks: of.marks,
+    numbering: numberingOf(of),
     ...(of.kind === 'committed' && of.form === 'diff' ? { facts: factsOf(of, below) } : {}),
   });
   if (row.form === 'full') {

@@ -24,7 +24,7 @@ export interface NewSnapshot {
   readonly kind: 'active' | 'view';
   readonly parent: string | undefined;
   readonly labels: Labels;
-  readonly own: Pick<SnapshotRow, 'form' | 'marks' | 'dialect'>;
+  readonly own: Pick<SnapshotRow, 'form' | 'marks' | 'dialect' | 'numbering'>;
 }
 
 /** The row of a name; not-found. `doing` begins the error ("cannot mount"). */
@@ -71,6 +71,8 @@ export function addNew(rows: SnapshotRows, wanted: NewSnapshot): SnapshotRow {
   const parent = checkNew(rows, wanted);
   const now = timeNow();
   const { form, marks, dialect } = parent ?? wanted.own;
+  // A whole tree is a copy of its parent, with the owners that lie there.
+  const { numbering } = parent?.form === 'full' ? parent : wanted.own;
   const row: SnapshotRow = {
     name: wanted.key,
     id: rows.nextId(),
@@ -79,6 +81,7 @@ export function addNew(rows: SnapshotRows, wanted: NewSnapshot): SnapshotRow {
     form,
     marks,
     dialect,
+    ...(numbering === undefined ? {} : { numbering }),
     created: now,
     updated: now,
     labels: wanted.labels,

@@ -35,7 +35,7 @@ import { measureTree } from '../mounts/usage.js';
 import { sweepChains } from './chains.js';
 import { copyAttributes, copyTree } from './copy-tree.js';
 import { type NewFolder, removeTree, SnapshotFolders } from './folders.js';
-import { type Chain, factsOf, mountsOf, stackOf } from './mounts.js';
+import { type Chain, factsOf, mountsOf, numberingOf, stackOf } from './mounts.js';
 import {
   addNew,
   checkCommit,
@@ -197,12 +197,13 @@ export class FolderSnapshotter implements Snapshotter {
   /** Puts the index of what is to be committed under `name` beside its folder. Whoever needs it can make it again. */
   #index(row: SnapshotRow, name: string): void {
     const { id, dialect, marks, form } = row;
+    const numbering = numberingOf(row);
     const path = this.#folders.fs(id);
     // One of a commit that failed speaks of what the folder was then.
     rmSync(indexPath(path), { force: true });
     if (form !== 'diff' || process.platform !== 'linux' || !sys.hasFeature('index')) return;
     const [below] = this.#chain(row.name, 'cannot commit snapshot').parents;
-    const layer = openLowerDir(fromText(path), { id, dialect, marks: [marks] });
+    const layer = openLowerDir(fromText(path), { id, dialect, marks: [marks], numbering });
     try {
       writeLayerIndex({ path, dialect, marks, facts: factsOf({ ...row, name }, below) }, layer);
     } catch (error) {
@@ -229,6 +230,7 @@ export class FolderSnapshotter implements Snapshotter {
       form,
       marks: ownMarks(),
       dialect: process.platform === 'linux' ? 'overlay' : 'wh',
+      ...ownNumbering(),
     } as const;
     const wanted = { key, kind, parent, labels: options.labels ?? {}, own };
     const below = this.#metadata.read((tx) => checkNew(this.#rowsRead(tx), wanted));
@@ -323,6 +325,12 @@ function inUse(verb: string, row: SnapshotRow, target: string): StoreError {
 /** How marks of new chains are spelled: as this process may write them. */
 export function ownMarks(): MarkPrefix {
   return process.platform === 'linux' && sys.mayUseTrustedXattrs() ? 'trusted' : 'user';
+}
+
+/** What owners in new folders mean, where that is not what they mean to everybody. */
+function ownNumbering(): Pick<SnapshotRow, 'numbering'> {
+  if (process.platform !== 'linux' || sys.inFirstUserNamespace()) return {};
+  return { numbering: sys.namespaceNumbering() };
 }
 
 /** unsupported for a layer whose marks this process cannot see: every deletion of a folder would come undone. */

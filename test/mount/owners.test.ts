@@ -281,9 +281,53 @@ describeWith(ORDINARY, 'the owners of an image', () => {
         'shadow 0/0 ----------',
         'site/ 33/34 drwxr-xr-x',
         'site/moved 0/0 -rw-r--r--',
+        'site/new/ 0/0 drwxr-xr-x',
         'site/secret 33/34 -rw-r-----',
       ]),
     );
+  });
+
+  it('are the same inside of a user namespace and outside, wherever something was made', () => {
+    const list = 'stat -c "%n %u:%g" mnt/made mnt/made/link mnt/made/file mnt/made/fifo mnt/web mnt/made/web';
+    const inside = ['unshare', '-Urm'];
+    const change = (key: string) => `
+      mica mount base:1 mnt --key ${key} >/dev/null; mkdir mnt/made; cd mnt/made; echo text > file; ln -s file link
+      mkfifo fifo; cp -a ../web/page web; cd ../..; mica umount mnt >/dev/null`;
+    const showKey = (key: string) => `mica mount ${key} mnt >/dev/null; ${list}; mica umount mnt >/dev/null`;
+    asUser(`${change('one')}; mica commit one in-and-in >/dev/null`, inside);
+    asUser(change('two'), inside);
+    // Made by the root of a namespace: by 0, whoever looks.
+    const made = ['made 0:0', 'made/link 0:0', 'made/file 0:0', 'made/fifo 0:0', 'web 33:34', 'made/web 0:0'];
+    const shown = (text: string) => text.trim().replaceAll('mnt/', '').split('\n');
+    expect(shown(asUser(showKey('two')))).toEqual(made);
+    asUser('mica commit two in-and-out >/dev/null');
+    for (const name of ['in-and-in', 'in-and-out']) {
+      const layer = asUser(
+        `mica diff ${name} --tar -o layer.tar >/dev/null; tar --numeric-owner -tvf layer.tar`,
+      );
+      const owners = layer
+        .trim()
+        .split('\n')
+        .map((line) => line.split(/\s+/)[1]);
+      expect(owners).toEqual(Array(5).fill('0/0'));
+      expect(
+        shown(
+          asUser(
+            `rm -f root/snapshots/*/index; mica mount ${name} mnt --read-only >/dev/null; ${list}; mica umount mnt >/dev/null`,
+          ),
+        ),
+      ).toEqual(made);
+    }
+    // Made by the user himself, who has no number of his own there: he is shown as its root, and stays himself.
+    asUser(
+      'mica mount base:1 mnt --key three >/dev/null; echo mine > mnt/tmp/mine; mica umount mnt >/dev/null',
+    );
+    const touch =
+      'mica mount three mnt >/dev/null; stat -c %u mnt/tmp/mine; chmod 0640 mnt/tmp/mine; mica umount mnt >/dev/null';
+    expect(asUser(touch, inside)).toBe('0\n');
+    expect(
+      asUser('mica mount three mnt >/dev/null; stat -c "%u %a" mnt/tmp/mine; mica umount mnt >/dev/null'),
+    ).toBe(`${USER} 640\n`);
   });
 
   it('are shown as nobody there where nothing is squashed', () => {
