@@ -189,6 +189,12 @@ subject('data of files', [
       seek 0 hole 1048576 => 1052672
       seek 0 data 1052672 => 33554432
       pread 0 1048570 12 => {\\x00*6}data{\\x00*2}
+      open 2 w f
+      pwrite 2 33554432 END => 3
+      stat f size sparse => 67108864 sparse
+      seek 0 data 0 => 1048576
+      seek 0 data 1052672 => 33554432
+      pread 0 33554430 6 => {\\x00*2}END{\\x00*1}
       open 1 rw,creat new
       truncate #1 1048576
       pwrite 1 524288 x => 1
