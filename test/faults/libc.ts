@@ -17,6 +17,8 @@ export interface Call {
   readonly kind: CallKind;
   /** How many bytes it is asked to write or copy; 0 for other calls. */
   readonly length: number;
+  /** The name that statx(2) is asked for; '' for other calls. */
+  readonly path: string;
 }
 
 /** An errno; `short`: half of the bytes; `kill`: neither this call nor any after it is made. */
@@ -101,6 +103,10 @@ function kindOf(name: string, args: readonly unknown[]): CallKind | undefined {
 
 const LENGTH_AT: Readonly<Record<string, number>> = { pwrite: 2, copy_file_range: 4 };
 
+function textOf(path: Uint8Array): string {
+  return Buffer.from(path.buffer, path.byteOffset, path.indexOf(0)).toString('latin1');
+}
+
 function wrap(declared: string, native: Native): Native {
   if (declared === 'close') realClose = native;
   return (...given: unknown[]) => {
@@ -118,6 +124,7 @@ function wrap(declared: string, native: Native): Native {
         name,
         kind,
         length: lengthAt === undefined ? 0 : (args[lengthAt] as number),
+        path: name === 'statx' ? textOf(args[1] as Uint8Array) : '',
       };
       calls.push(call);
       const verdict = plan(call);

@@ -42,6 +42,7 @@ export const OPERATIONS: readonly Operation[] = [
     act: (at) => at.setxattr('f', 'system.posix_acl_access', ACL),
   },
   { name: 'chmod one of three lower links', act: (at) => at.chmod('h1', 0o600) },
+  { name: 'chmod the one of three lower links that is listed first', act: (at) => at.chmod('d/h3', 0o600) },
   {
     name: 'chmod through the second of three links',
     prepare: (at) => at.chmod('h1', 0o640),
@@ -157,6 +158,16 @@ export const OPERATIONS: readonly Operation[] = [
   { name: 'rename a lower file without replacing', act: (at) => at.rename('f', 'n', RENAME_NOREPLACE) },
   { name: 'rename a lower folder', act: (at) => at.rename('d', 'n') },
   { name: 'rename a lower folder into another', act: (at) => at.rename('d', 'e/n') },
+  {
+    name: 'rename a lower folder back under another name',
+    prepare: (at) => at.rename('d', 'e/n'),
+    act: (at) => at.rename('e/n', 'm'),
+  },
+  {
+    name: 'rename a lower folder back to where it was',
+    prepare: (at) => at.rename('d', 'e/n'),
+    act: (at) => at.rename('e/n', 'd'),
+  },
   { name: 'rename an inner lower folder out', act: (at) => at.rename('d/sub', 'n') },
   { name: 'rename a lower folder over an empty lower one', act: (at) => at.rename('d', 'e') },
   {
