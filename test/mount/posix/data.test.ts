@@ -171,30 +171,30 @@ subject('data of files', [
     name: 'holes are found in lower and upper files, and a copy-up keeps them',
     writeback: NO_HOLES,
     lower: `
-      truncate -s 64M f; printf data | dd of=f bs=1 seek=1048576 conv=notrunc status=none
-      printf end | dd of=f bs=1 seek=33554432 conv=notrunc status=none
+      truncate -s 8M f; printf data | dd of=f bs=1 seek=1048576 conv=notrunc status=none
+      printf end | dd of=f bs=1 seek=4194304 conv=notrunc status=none
     `,
     calls: `
       open 0 r f
-      stat f size sparse => 67108864 sparse
+      stat f size sparse => 8388608 sparse
       seek 0 data 0 => 1048576
       seek 0 hole 1048576 => 1052672
-      seek 0 data 1052672 => 33554432
-      seek 0 data 33558528 => ENXIO
-      seek 0 hole 67108864 => ENXIO
+      seek 0 data 1052672 => 4194304
+      seek 0 data 4198400 => ENXIO
+      seek 0 hole 8388608 => ENXIO
       seek 0 data -1 => ENXIO
       chmod f 0600
-      stat f size sparse => 67108864 sparse
+      stat f size sparse => 8388608 sparse
       seek 0 data 0 => 1048576
       seek 0 hole 1048576 => 1052672
-      seek 0 data 1052672 => 33554432
+      seek 0 data 1052672 => 4194304
       pread 0 1048570 12 => {\\x00*6}data{\\x00*2}
       open 2 w f
-      pwrite 2 33554432 END => 3
-      stat f size sparse => 67108864 sparse
+      pwrite 2 4194304 END => 3
+      stat f size sparse => 8388608 sparse
       seek 0 data 0 => 1048576
-      seek 0 data 1052672 => 33554432
-      pread 0 33554430 6 => {\\x00*2}END\\x00
+      seek 0 data 1052672 => 4194304
+      pread 0 4194302 6 => {\\x00*2}END\\x00
       open 1 rw,creat new
       truncate #1 1048576
       pwrite 1 524288 x => 1
@@ -202,9 +202,9 @@ subject('data of files', [
       seek 1 hole 524288 => 528384
       seek 1 end 0 => 1048576
       remount
-      stat f size sparse => 67108864 sparse
+      stat f size sparse => 8388608 sparse
       open 0 r f
-      seek 0 data 1052672 => 33554432
+      seek 0 data 1052672 => 4194304
     `,
   },
   {
