@@ -8,7 +8,7 @@ import type { WritableNode } from '../layer/layer.js';
 import { PERMISSION_BITS, S_IFDIR, S_IFLNK, S_IFREG, S_ISGID, S_ISUID, S_IXGRP } from '../mode.js';
 import { assertOffset, stat, statLayer, withUpper } from './access.js';
 import { ACL_ACCESS, aclAfterChmod } from './acl.js';
-import { ensureData, ensureUpper } from './copy-up.js';
+import { ensureData, ensureUpper, ensureUpperWithoutCapability } from './copy-up.js';
 import type { Inode } from './inode.js';
 import { truncateData } from './open-file.js';
 import type { Stack } from './stack.js';
@@ -89,11 +89,9 @@ export function clearPrivileges(stack: Stack, inode: Inode, caller?: Caller): vo
   const kept = withoutSetId(mode, outsider);
   const capability = getXattr(stack, inode, CAPABILITY);
   if (kept !== mode || capability !== undefined) {
-    ensureUpper(stack, inode);
-    withUpper(stack, inode, (upper) => {
-      if (kept !== mode) upper.chmod(kept & PERMISSION_BITS);
-      if (capability !== undefined) upper.removexattr(CAPABILITY);
-    });
+    if (capability === undefined) ensureUpper(stack, inode);
+    else ensureUpperWithoutCapability(stack, inode);
+    if (kept !== mode) withUpper(stack, inode, (upper) => upper.chmod(kept & PERMISSION_BITS));
   }
   inode.unprivileged = (kept & S_ISGID) === 0;
 }

@@ -14,10 +14,19 @@ import { fetchData, leaveBelow, mayLeaveBelow, openSource } from './data-below.j
 import { type DataBelow, type Inode, switchData } from './inode.js';
 import { becomeIndexed } from './lookup.js';
 import type { Stack } from './stack.js';
+import { CAPABILITY } from './xattr-names.js';
 
 /** Afterwards the inode, and all folders above it, are in the upper; a file's data may still lie below. EROFS without an upper. */
 export function ensureUpper(stack: Stack, inode: Inode): void {
   ensureCopied(stack, inode, LEFT_BELOW);
+}
+
+/** As `ensureUpper`, and the file has no capability in the upper. */
+export function ensureUpperWithoutCapability(stack: Stack, inode: Inode): void {
+  ensureCopied(stack, inode, LEFT_BELOW, false);
+  withUpper(stack, inode, (node) => {
+    if (node.getxattr(CAPABILITY) !== undefined) node.removexattr(CAPABILITY);
+  });
 }
 
 /**
@@ -32,38 +41,41 @@ export function ensureData(stack: Stack, inode: Inode, limit = Number.POSITIVE_I
 /** In place of a number of bytes: none, and the file says that they lie below. */
 const LEFT_BELOW = -1;
 
-function ensureCopied(stack: Stack, inode: Inode, limit: number): void {
+function ensureCopied(stack: Stack, inode: Inode, limit: number, capability = true): void {
   stack.writable();
   if (inode.upper) return;
   if (!inode.removed && inode.parent !== undefined) ensureCopied(stack, inode.parent, limit);
   const source = acquire(stack, inode);
   try {
-    copyUp(stack, inode, source, limit);
+    copyUp(stack, inode, source, limit, capability);
   } finally {
     giveBack(inode, source);
   }
 }
 
-function copyUp(stack: Stack, inode: Inode, source: LayerNode, limit: number): void {
+function copyUp(stack: Stack, inode: Inode, source: LayerNode, limit: number, capability: boolean): void {
   const upper = stack.writable();
   const entry = new LayerEntry(new Attr());
   source.stat(entry);
   const { attr } = entry;
   const what = { mode: attr.mode, uid: attr.uid, gid: attr.gid, rdev: attr.rdev };
   const staged = upper.stage(isSymlink(attr.mode) ? { ...what, target: source.readlink() } : what);
+  const isFile = inode.type === S_IFREG;
+  const keepsCapability =
+    isFile && capability && !inode.withoutCapability && source.getxattr(CAPABILITY) !== undefined;
   const amounts: Amounts = { bytesCopied: 0, bytesSaved: 0 };
   let data: WritableFile | undefined;
   let below: DataBelow | undefined;
   try {
-    if (inode.type === S_IFREG && limit === LEFT_BELOW && mayLeaveBelow(stack, inode, source, attr)) {
+    if (isFile && limit === LEFT_BELOW && mayLeaveBelow(stack, attr, keepsCapability)) {
       below = leaveBelow(stack, inode, staged, source, attr);
       amounts.bytesSaved = attr.size;
-    } else if (inode.type === S_IFREG) {
+    } else if (isFile) {
       data = staged.openWrite();
       const wanted = limit === LEFT_BELOW ? attr.size : Math.min(attr.size, limit);
       if (wanted > 0) copyDataOf(stack, inode, source, data, wanted, wanted === attr.size, amounts);
     }
-    copyAttributes(source, staged, attr);
+    copyAttributes(source, staged, attr, capability);
     // An inode of ext4 has room for two short marks: with the kernel's origin the file would cost a block.
     staged.setOrigin(inode.ino, below === undefined || attr.nlink > 1 ? source : undefined);
     publish(stack, inode, staged, source, attr);
@@ -143,8 +155,9 @@ function publish(stack: Stack, inode: Inode, staged: Staged, source: LayerNode, 
 }
 
 /** Owner and mode came with the stage; writing data, and setting an ACL, may have changed the mode. */
-function copyAttributes(source: LayerNode, staged: Staged, attr: Attr): void {
+function copyAttributes(source: LayerNode, staged: Staged, attr: Attr, capability: boolean): void {
   for (const name of source.listxattr()) {
+    if (name === CAPABILITY && !capability) continue;
     const value = source.getxattr(name);
     if (value === undefined) continue;
     try {

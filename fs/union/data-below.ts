@@ -29,10 +29,9 @@ import { CAPABILITY } from './xattr-names.js';
  * of who may not keep them (file_remove_privs of the kernel). Nor where others change what lies below. An empty file
  * has no data.
  */
-export function mayLeaveBelow(stack: Stack, inode: Inode, source: LayerNode, { size, mode }: Attr): boolean {
-  if (size === 0 || stack.lowersChange) return false;
-  if (!stack.writable().privileged && (mode & (S_ISUID | S_ISGID)) !== 0) return false;
-  return inode.withoutCapability || source.getxattr(CAPABILITY) === undefined;
+export function mayLeaveBelow(stack: Stack, { size, mode }: Attr, hasCapability: boolean): boolean {
+  if (size === 0 || hasCapability || stack.lowersChange) return false;
+  return stack.writable().privileged || (mode & (S_ISUID | S_ISGID)) === 0;
 }
 
 /** Makes a staged copy of `source` one without data, under the guard. */

@@ -8,7 +8,7 @@ import { PERMISSION_BITS, S_ISGID } from '../mode.js';
 import type { ByteString } from '../name.js';
 import { withNode, withUpper } from './access.js';
 import { ACL_ACCESS, ACL_DEFAULT, checkedDefaultAcl, splitAccessAcl } from './acl.js';
-import { ensureData, ensureUpper } from './copy-up.js';
+import { ensureData, ensureUpper, ensureUpperWithoutCapability } from './copy-up.js';
 import type { Inode } from './inode.js';
 import type { Stack } from './stack.js';
 import { CAPABILITY } from './xattr-names.js';
@@ -58,8 +58,11 @@ export function removeXattr(stack: Stack, inode: Inode, name: ByteString): void 
     if (name === ACL_ACCESS || name === ACL_DEFAULT) return;
     throw new FsError(ENODATA, 'removexattr');
   }
-  ensureUpper(stack, inode);
-  withUpper(stack, inode, (node) => node.removexattr(name));
+  if (name === CAPABILITY) ensureUpperWithoutCapability(stack, inode);
+  else {
+    ensureUpper(stack, inode);
+    withUpper(stack, inode, (node) => node.removexattr(name));
+  }
   changed(inode);
 }
 

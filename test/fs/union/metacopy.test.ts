@@ -284,6 +284,38 @@ test('a file with a capability is copied whole, and one that gets a capability g
   expect(paths.getxattr('f', 'security.capability')).toBe('cap');
 });
 
+test('a file whose capability goes with the change stays without data', () => {
+  const r = rig([{ f: 'content', g: 'content' }]);
+  for (const name of ['f', 'g']) {
+    const node = r.lowers[0]!.hold('', name);
+    node.setxattr('security.capability', bytes('cap'), 0);
+    node.release();
+  }
+  const fresh = r.remount();
+  const { paths } = fresh;
+  paths.setattr('f', { uid: 7, killPrivileges: true });
+  paths.with('g', (node) => paths.fs.removexattr(node, 'security.capability'));
+  for (const name of ['f', 'g']) {
+    expect(isBare(fresh, name)).toBe(true);
+    expect(paths.getxattr(name, 'security.capability')).toBeUndefined();
+  }
+  expectLasting(fresh, { f: 'content', g: 'content' });
+});
+
+test('names of hard links are made for a reader of the upper, and data stays below', () => {
+  const r = rig([{ a: 'content', b: '=a', f: 'content' }]);
+  r.paths.chmod('a', 0o600);
+  r.paths.chmod('f', 0o600);
+  r.union.joinLinks();
+  expect(copied(r)).toBe(0);
+  expect(r.upper.guarded).toBe(true);
+  const reader = r.committed().paths;
+  for (const name of ['a', 'b', 'f']) {
+    expect([reader.read(name), reader.stat(name).mode]).toEqual(['content', 0o100600]);
+  }
+  expectLasting(r, { a: 'content', b: 'content', f: 'content' });
+});
+
 test('an ordinary user leaves no set-id file without data, because fetching it would clear the bits', () => {
   const r = rig([{ f: 'content', g: 'content' }], { marks: 'user' });
   const node = r.lowers[0]!.hold('', 'f');
