@@ -80,6 +80,9 @@ export class ServedUnion {
       case 'settle':
         this.union.settle();
         return { settled: true };
+      case 'join':
+        if (!this.union.readOnly) this.union.joinLinks();
+        return {};
       case 'flush':
         this.union.sync();
         return {};

@@ -27,7 +27,7 @@ export function settle(stack: Stack, root: Inode): void {
     copyUpMoved(stack, root, false);
     dropWhiteouts(stack, root);
   }
-  if (upper.hasIndexed) joinNames(stack, root);
+  if (upper.hasIndexed) joinNames(stack, root, true);
   upper.sync();
   upper.setGuard(false);
   stack.emit('settle', '');
@@ -61,11 +61,17 @@ function eachUpperFile(stack: Stack, folder: Inode, act: (inode: Inode) => void)
   });
 }
 
-function joinNames(stack: Stack, root: Inode): void {
+/** Makes the names of hard links that are joined by the index alone: for who reads the upper as one more lower. */
+export function joinLinks(stack: Stack, root: Inode): void {
+  if (stack.writable().hasIndexed) joinNames(stack, root, false);
+}
+
+/** `fetching`: the files get their data as well. */
+function joinNames(stack: Stack, root: Inode, fetching: boolean): void {
   const joined = new Map<string, Inode>();
   try {
     makeNames(stack, root, joined);
-    fetchAllIn(stack, (act) => joined.forEach(act));
+    if (fetching) fetchAllIn(stack, (act) => joined.forEach(act));
     dropFromIndex(stack, joined);
   } finally {
     for (const inode of joined.values()) stack.table.unpin(inode);

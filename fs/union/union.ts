@@ -41,7 +41,7 @@ import {
 } from './open-file.js';
 import { fillEntry, OpenFolder } from './readdir.js';
 import { rename } from './rename.js';
-import { settle } from './settle.js';
+import { joinLinks, settle } from './settle.js';
 import { Stack } from './stack.js';
 import { hideAllBelow, hideBelow } from './unpack.js';
 import { rmdir, unlink } from './whiteout.js';
@@ -108,11 +108,16 @@ export class Union implements Filesystem {
   }
 
   /**
-   * Makes the upper plain, so that the kernel's overlayfs shows the same tree: all names of hard links are made,
-   * folders under a `user.` redirect are copied up, then the guard goes. May be cut short and begun again.
+   * Makes the upper plain, so that the kernel's overlayfs shows the same tree: data that lies below is fetched, all names
+   * of hard links are made, folders under a `user.` redirect are copied up, then the guard goes. May be cut short and begun again.
    */
   settle(): void {
     settle(this.#stack, this.#get(ROOT_NODE));
+  }
+
+  /** Makes the names of hard links that only the index knows, so that the upper reads right as a lower of others. */
+  joinLinks(): void {
+    joinLinks(this.#stack, this.#get(ROOT_NODE));
   }
 
   /** The layers below show nothing at a name any more; what the upper itself has there stays. For unpacking a layer. */

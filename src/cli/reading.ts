@@ -1,10 +1,10 @@
 // Opens the tree of a snapshot for a command that only looks. One that is mounted is held by its server, so its
-// upper is read as one more lower then, once the server has settled it: a lower has no index of hard links.
+// upper is read as one more lower then, once the server has made all names of hard links: a lower has no index.
 // Everything else is opened whole, which also joins its hard links.
 
 import { openStack, type StackDescription, Union } from '../../fs/index.js';
 import { withUnion } from '../images/open-snapshot.js';
-import { settle } from '../mounts/settle.js';
+import { prepareToRead } from '../mounts/settle.js';
 import { MountTable } from '../mounts/table.js';
 import type { SnapshotInfo } from '../snapshots/snapshot.js';
 import type { Store } from '../store.js';
@@ -17,7 +17,7 @@ export async function stackToRead(store: Store, snapshot: SnapshotInfo): Promise
   const table = new MountTable(store.state);
   const mount = mountOf(store, snapshot);
   if (mount?.driver === 'fuse' && mount.state === 'live') {
-    await settle(stack, table);
+    await prepareToRead(mount);
     return withoutUpper(stack);
   }
   // Mounts of engines are in no table of ours, and to open an upper empties its work folder under them.

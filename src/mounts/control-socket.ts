@@ -130,6 +130,7 @@ const OPS: ReadonlySet<string> = new Set<ControlRequest['op']>([
   'explain',
   'usage',
   'settle',
+  'join',
   'flush',
   'freeze',
   'stop',

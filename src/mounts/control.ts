@@ -15,6 +15,8 @@ export type ControlRequest =
   | { readonly op: 'explain'; readonly pathBase64: string }
   | { readonly op: 'usage' }
   | { readonly op: 'settle' }
+  /** The upper may be read as one more lower: names of hard links are made; it need not be plain. */
+  | { readonly op: 'join' }
   | { readonly op: 'flush' }
   /** Settle and flush, then read only until it is unmounted: a commit of a mounted snapshot. */
   | { readonly op: 'freeze' }
@@ -37,6 +39,7 @@ export interface ControlReplies {
   explain: Explanation;
   usage: { readonly size: number; readonly inodes: number };
   settle: { readonly settled: boolean };
+  join: Record<string, never>;
   flush: Record<string, never>;
   freeze: Record<string, never>;
   stop: Record<string, never>;

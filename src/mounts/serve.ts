@@ -77,7 +77,7 @@ async function answer(
   return {};
 }
 
-const NEEDS_ALL_WRITES: ReadonlySet<ControlRequest['op']> = new Set(['settle', 'freeze', 'flush']);
+const NEEDS_ALL_WRITES: ReadonlySet<ControlRequest['op']> = new Set(['settle', 'join', 'freeze', 'flush']);
 
 /** The kernel hands over what it has collected. By another process: this one must not wait for its own mount. */
 async function writeBack(target: string): Promise<void> {

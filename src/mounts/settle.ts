@@ -31,6 +31,11 @@ export async function settle(stack: StackDescription, table: MountTable): Promis
   return true;
 }
 
+/** Makes the upper of a live mount one that may be read as a lower, as it is now: nothing is copied for that. */
+export async function prepareToRead(mount: ListedMount): Promise<void> {
+  await withServer(mount, (server) => server.ask({ op: 'join' }));
+}
+
 /**
  * The first layer in which owners or devices are stood in for, because the user who wrote it could not set them:
  * nobody but this program shows the true ones, settled or not.
