@@ -16,7 +16,7 @@ export { readIndexHead } from './layer/index-file.js';
 export * from './layer/layer.js';
 export { MemLayer, type MemLayerOptions } from './layer/mem-layer.js';
 export * from './layer/open-stack.js';
-export type { Numbering } from './layer/real-ids.js';
+export { type Numbering, saysTheSame } from './layer/real-ids.js';
 export { hasOverrides } from './layer/upper-rules.js';
 export * from './mode.js';
 export * from './name.js';

@@ -56,6 +56,16 @@ export class RealIds {
   }
 }
 
+/** True if the kernel, asked in `here`, says of every owner with a number in the layer's namespace who that is. */
+export function saysTheSame(layer: Numbering, here: Numbering): boolean {
+  const same = (spans: readonly NumberSpan[], to: readonly NumberSpan[]) =>
+    spans.every(({ first, count }) => {
+      const last = first + count - 1;
+      return translate(first, spans, to) === first && translate(last, spans, to) === last;
+    });
+  return same(layer.uids, here.uids) && same(layer.gids, here.gids);
+}
+
 function translate(id: number, from: readonly NumberSpan[], to: readonly NumberSpan[]): number | undefined {
   for (const { first, outside, count } of from) {
     if (id < first || id >= first + count) continue;

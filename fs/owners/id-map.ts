@@ -88,6 +88,7 @@ export class IdMap {
   }
 
   #hasNumber(id: number): boolean {
-    return this.#numbers.some(({ first, count }) => id >= first && id < first + count);
+    for (const { first, count } of this.#numbers) if (id >= first && id < first + count) return true;
+    return false;
   }
 }

@@ -5,8 +5,11 @@ import { closeSync, existsSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   hasOverrides,
+  ID_COUNT,
   openStack,
   type StackDescription,
+  saysTheSame,
+  sys,
   Union,
   type UpperDescription,
 } from '../../fs/index.js';
@@ -60,7 +63,23 @@ export async function settleForKernel(stack: StackDescription, table: MountTable
     const why = `${path} holds stand-ins for owners or devices, which the kernel would show as they lie there`;
     throw new StoreError('unsupported', 'cannot mount with the kernel', why, { hint: 'use --driver fuse' });
   }
+  const strange = layerOfNamespace(stack);
+  if (strange !== undefined) {
+    const why = `${strange} was made in a user namespace, whose owners the kernel would show as others`;
+    throw new StoreError('unsupported', 'cannot mount with the kernel', why, { hint: 'use --driver fuse' });
+  }
   await settle(stack, table);
+}
+
+/** The first layer that was made in a user namespace with other ids than this process's. */
+function layerOfNamespace({ lowers, upper }: StackDescription): string | undefined {
+  if (process.platform !== 'linux') return undefined;
+  const here = sys.namespaceNumbering();
+  const layers = upper === undefined ? lowers : [upper, ...lowers];
+  return layers.find(({ numbering }) => {
+    const ofNamespace = numbering !== undefined && numbering.uids[0]?.count !== ID_COUNT;
+    return ofNamespace && !saysTheSame(numbering, here);
+  })?.path;
 }
 
 /** Asks the server of a FUSE mount of ours. failed-precondition for a mount without one. */

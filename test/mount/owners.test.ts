@@ -330,6 +330,16 @@ describeWith(ORDINARY, 'the owners of an image', () => {
     ).toBe(`${USER} 640\n`);
   });
 
+  it('of a namespace are not shown by the kernel outside of it, where they would be others', () => {
+    const made = 'echo made > mnt/made; mica umount mnt >/dev/null';
+    asUser(`mica snapshot prepare key >/dev/null; mica mount key mnt >/dev/null; ${made}`, [
+      'unshare',
+      '-Urm',
+    ]);
+    const mount = 'MICA_ROOT=$PWD/root MICA_STATE=$PWD/other mica --driver overlay mount key mnt';
+    expect(() => shell([], mount, scratch.base)).toThrow('was made in a user namespace');
+  });
+
   it('are shown as nobody there where nothing is squashed', () => {
     const said = asUser(
       `mica mount base:1 mnt --squash=none >/dev/null; stat -c %u:%g mnt/web mnt/root; chmod 0700 mnt/web 2>&1 || :; mica umount mnt >/dev/null`,

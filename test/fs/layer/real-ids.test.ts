@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Attr } from '../../../fs/filesystem.js';
-import { type Numbering, RealIds } from '../../../fs/layer/real-ids.js';
+import { type Numbering, RealIds, saysTheSame } from '../../../fs/layer/real-ids.js';
 
 const all = [{ first: 0, outside: 0, count: 4_294_967_295 }];
 const FIRST: Numbering = { uids: all, gids: all };
@@ -29,6 +29,15 @@ describe('the owners of a layer of a user namespace', () => {
     ids.show(attr);
     expect([attr.uid, attr.gid]).toEqual([33, 0]);
     expect([ids.gidHere(0), ids.gidHere(33)]).toEqual([2000, undefined]);
+  });
+
+  it('are what the kernel says where every number is the same', () => {
+    const root = [{ first: 0, outside: 0, count: 10 }];
+    expect(saysTheSame({ uids: root, gids: root }, FIRST)).toBe(true);
+    expect(saysTheSame(NAMESPACE, NAMESPACE)).toBe(true);
+    expect(saysTheSame(NAMESPACE, FIRST)).toBe(false);
+    expect(saysTheSame(FIRST, NAMESPACE)).toBe(false);
+    expect(saysTheSame({ uids: root, gids: NAMESPACE.gids }, FIRST)).toBe(false);
   });
 
   it('of the whole machine are found from inside of a namespace', () => {
