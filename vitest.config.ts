@@ -52,7 +52,6 @@ export default defineConfig({
           include: ['test/mutants/**/*.test.ts'],
           ...mounting,
           testTimeout: 300_000,
-          hookTimeout: 600_000,
         },
       },
       { test: { name: 'long', include: ['test/long/**/*.test.ts'], ...mounting, testTimeout: 3_600_000 } },

@@ -31,7 +31,7 @@ describeWith(['root', 'fuse', 'ext4', 'program:git', 'program:gcc'], 'a mutant i
   beforeAll(async () => {
     copy = new TreeCopy();
     unbroken = await copy.run(tried);
-  });
+  }, 600_000);
 
   afterAll(() => copy?.remove());
 

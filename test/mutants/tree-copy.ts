@@ -1,5 +1,5 @@
 // A copy of the tree in which mutants live, one at a time: patched, compiled (the changed files alone, types and
-// all), tried by one test, and put back. Whatever a mutant leaves mounted lies below the copy and goes with it.
+// all), tried by one test, and put back. Whatever a mutant leaves mounted or running is of the copy and goes with it.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -19,7 +19,7 @@ import { join } from 'node:path';
 import ts from 'typescript';
 import { ensureExt4, leaveExt4 } from '../ext4.js';
 import { top } from '../program.js';
-import { leaveNoMount } from './mounts-below.js';
+import { clearBelow } from './left-below.js';
 import { applyPatch, type Mutant } from './mutant.js';
 
 const COPIED = ['bin', 'dist', 'fs', 'native-fallback', 'src', 'test', 'package.json', 'tsconfig.json'];
@@ -85,7 +85,7 @@ export class TreeCopy {
   }
 
   remove(): void {
-    leaveNoMount(this.#base);
+    clearBelow(this.#base);
     leaveExt4(this.#base);
     rmSync(this.#base, { recursive: true, force: true });
   }
@@ -154,7 +154,7 @@ export class TreeCopy {
     const limit = setTimeout(() => process.kill(-(child.pid as number), 'SIGKILL'), LIMIT_MS);
     await once(child, 'close');
     clearTimeout(limit);
-    leaveNoMount(this.#base);
+    clearBelow(this.#base);
     return output;
   }
 
