@@ -1,6 +1,7 @@
 // What the marks on a real object say. The object is named (folder descriptor, name), or by its own descriptor
 // with no name. Most objects have no xattr at all and cost one system call here.
 
+import { EACCES, isErrno } from '../errno.js';
 import type { Attr } from '../filesystem.js';
 import { Attr as AttrRecord } from '../filesystem.js';
 import { S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../mode.js';
@@ -159,9 +160,19 @@ const NO_BYTES = new Uint8Array(0);
 
 /** A whiteout file speaks of the layers below: a folder beside its own whiteout hides what they hold. */
 function hasOpaqueFile(fd: number, name: ByteString | undefined): boolean {
-  if (name === undefined) return statAt(fd, WH_OPAQUE, probe);
-  if (statAt(fd, `${name}/${WH_OPAQUE}`, probe)) return true;
+  if (isInside(fd, name === undefined ? WH_OPAQUE : `${name}/${WH_OPAQUE}`)) return true;
+  if (name === undefined) return false;
   return name !== '.' && mayHaveWhiteoutFile('wh', name) && statAt(fd, WH_PREFIX + name, probe);
+}
+
+/** False for a folder that this process may not look into: neither it nor what it would hide can be listed. */
+function isInside(fd: number, path: ByteString): boolean {
+  try {
+    return statAt(fd, path, probe);
+  } catch (error) {
+    if (!isErrno(error, EACCES)) throw error;
+    return false;
+  }
 }
 
 /** True if xattr whiteouts lie inside the folder (opaque = "x"), so that its files must be looked at one by one. */
