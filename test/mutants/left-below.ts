@@ -12,7 +12,7 @@ export function clearBelow(folder: string): void {
     if (type.startsWith('fuse')) abort(device);
     spawnSync('timeout', ['20', 'umount', '-l', point], { stdio: 'ignore' });
   }
-  for (const pid of programsOf(folder)) process.kill(pid, 'SIGKILL');
+  for (const pid of programsOf(folder)) spawnSync('kill', ['-KILL', `${pid}`], { stdio: 'ignore' });
 }
 
 /** The processes whose command line names a file below the folder. */
