@@ -5,9 +5,9 @@ import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { chownSync, lstatSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it } from 'vitest';
 import { Scratch, top } from '../program.js';
-import { describeWith, missing } from '../requires.js';
+import { describeWith } from '../requires.js';
 
 /** Runs a script; what it wrote. */
 function shell(words: readonly string[], script: string, cwd: string): string {
@@ -414,35 +414,28 @@ describeWith(ORDINARY, 'mica-overlayfs of an ordinary user', () => {
   });
 });
 
-describe('a user with subordinate ids', () => {
-  const why = missing(ORDINARY);
-  it.skipIf(why !== undefined)(
-    'has every owner in a namespace of many, and the ids on disk are true',
-    async () => {
-      const scratch = new Scratch('owners');
+describeWith([...ORDINARY, 'program:nsenter', 'program:getfattr'], 'a user with subordinate ids', () => {
+  it('has every owner in a namespace of many, and the ids on disk are true', async () => {
+    const scratch = new Scratch('owners');
+    try {
+      const USER = 65_534;
+      const FIRST = 300_000;
+      shell([], `mkdir low up work mnt; chmod 0755 .; chown ${USER}:${USER} . low up work mnt`, scratch.base);
+      const holder = spawn(
+        'setpriv',
+        [...as(USER).slice(1), 'unshare', '-Um', 'sh', '-c', 'echo; exec sleep 60'],
+        {
+          stdio: ['ignore', 'pipe', 'inherit'],
+        },
+      );
       try {
-        const USER = 65_534;
-        const FIRST = 300_000;
-        shell(
-          [],
-          `mkdir low up work mnt; chmod 0755 .; chown ${USER}:${USER} . low up work mnt`,
-          scratch.base,
-        );
-        const holder = spawn(
-          'setpriv',
-          [...as(USER).slice(1), 'unshare', '-Um', 'sh', '-c', 'echo; exec sleep 60'],
-          {
-            stdio: ['ignore', 'pipe', 'inherit'],
-          },
-        );
-        try {
-          await once(holder.stdout, 'data');
-          // What newuidmap(1) writes for a user with 65,536 subordinate ids.
-          for (const kind of ['uid', 'gid']) {
-            writeFileSync(`/proc/${holder.pid}/${kind}_map`, `0 ${USER} 1\n1 ${FIRST} 65536\n`);
-          }
-          const inside = ['nsenter', '-t', `${holder.pid}`, '-U', '-m', '-S', '0', '-G', '0', '--'];
-          const script = `
+        await once(holder.stdout, 'data');
+        // What newuidmap(1) writes for a user with 65,536 subordinate ids.
+        for (const kind of ['uid', 'gid']) {
+          writeFileSync(`/proc/${holder.pid}/${kind}_map`, `0 ${USER} 1\n1 ${FIRST} 65536\n`);
+        }
+        const inside = ['nsenter', '-t', `${holder.pid}`, '-U', '-m', '-S', '0', '-G', '0', '--'];
+        const script = `
           cd ${scratch.base}; export MICA_STATE=$PWD/state
           cd low; mkdir web; echo page > web/page; chown -R 33:34 web; echo r > root; cd ..
           mica mount --lower low --upper up --work work mnt
@@ -452,22 +445,21 @@ describe('a user with subordinate ids', () => {
           setpriv --reuid=33 --regid=34 --clear-groups sh -c 'echo more >> root' 2>/dev/null || echo refused
           cd ..; mica umount mnt
         `;
-          const said = shell(inside, script, scratch.base).trim().split('\n');
-          expect(said.slice(1, -1)).toEqual(['web 33:34', 'web/page 33:34', 'root 0:0', 'refused']);
-        } finally {
-          holder.kill('SIGKILL');
-        }
-        const real = (name: string) => {
-          const { uid, gid } = lstatSync(scratch.path('up', name));
-          return [uid, gid];
-        };
-        expect(real('root')).toEqual([FIRST + 4, FIRST + 5]);
-        expect(real('web/page')).toEqual([FIRST + 32, FIRST + 33]);
-        expect(real('web/new')).toEqual([FIRST + 32, FIRST + 33]);
-        expect(shell([], 'getfattr -dR -m override up', scratch.base)).toBe('');
+        const said = shell(inside, script, scratch.base).trim().split('\n');
+        expect(said.slice(1, -1)).toEqual(['web 33:34', 'web/page 33:34', 'root 0:0', 'refused']);
       } finally {
-        scratch.remove();
+        holder.kill('SIGKILL');
       }
-    },
-  );
+      const real = (name: string) => {
+        const { uid, gid } = lstatSync(scratch.path('up', name));
+        return [uid, gid];
+      };
+      expect(real('root')).toEqual([FIRST + 4, FIRST + 5]);
+      expect(real('web/page')).toEqual([FIRST + 32, FIRST + 33]);
+      expect(real('web/new')).toEqual([FIRST + 32, FIRST + 33]);
+      expect(shell([], 'getfattr -dR -m override up', scratch.base)).toBe('');
+    } finally {
+      scratch.remove();
+    }
+  });
 });
