@@ -1,18 +1,31 @@
 #!/bin/sh
 # Makes an OCI image of a real Debian root filesystem in DIR (root only): oci/ with the image `debian`, debian.oci.tar
-# and debian.docker.tar. Layers: the packages; changes by umoci (deletions, replaced folders, kinds, links, modes,
+# and debian.docker.tar; and in debs/ a package archive for its `apt-get install`. Layers: the packages; changes by umoci (deletions, replaced folders, kinds, links, modes,
 # capabilities, odd names); a hand-made layer with an opaque folder and hard links into lower layers.
 # Usage: make-image.sh DIR
 set -eu
 out=$1
-stamp="$out/complete-1"
+stamp="$out/complete-2"
 [ -e "$stamp" ] && exit 0
 rm -rf "$out"
-mkdir -p "$out/work"
+mkdir -p "$out/work" "$out/debs"
 cd "$out"
 
+# What a test installs: packages with maintainer scripts of every kind, and programs that are hard on a filesystem.
+offered="cron openssh-server man-db postgresql postgresql-contrib rsync inotify-tools acl stress-ng"
 mmdebstrap --quiet --variant=minbase --include=gcc,libc6-dev,make,git,sqlite3,libcap2-bin,attr \
+  --customize-hook='APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" apt-get clean' \
+  --customize-hook='APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" apt-get install -qq -y --no-install-recommends --download-only '"$offered" \
+  --customize-hook='mv "$1"/var/cache/apt/archives/*.deb debs/' \
   bookworm work/base.tar $(ls /etc/apt/sources.list /etc/apt/sources.list.d/*.sources /etc/apt/sources.list.d/*.list 2>/dev/null)
+
+for deb in debs/*.deb; do
+  dpkg-deb -f "$deb"
+  echo "Filename: $deb"
+  echo "Size: $(stat -c %s "$deb")"
+  echo "SHA256: $(sha256sum <"$deb" | cut -d' ' -f1)"
+  echo
+done >debs/Packages
 
 umoci init --layout oci
 umoci new --image oci:debian
