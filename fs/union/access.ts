@@ -121,6 +121,7 @@ export function present(stack: Stack, inode: Inode, from: Attr, out: Attr): void
   if (inode.isFolder) out.nlink = folderLinks(stack, inode, from.nlink);
   else if (inode.indexKey !== undefined) out.nlink = from.nlink - 1 + stack.upper!.indexNames(inode.indexKey);
   else if (inode.removed) out.nlink = 0;
+  else if (stack.lostNames.size > 0 && !inode.upper) out.nlink -= stack.lostNames.get(inode.ino) ?? 0;
 }
 
 function assignAttr(to: Attr, from: Attr): void {

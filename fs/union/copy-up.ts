@@ -139,10 +139,11 @@ function publish(stack: Stack, inode: Inode, staged: Staged, source: LayerNode, 
     inode.upperIno = stack.scratch.attr.ino;
     if (!inode.isFolder && inode.type !== S_IFREG) stack.table.noteCopy(inode);
     if (!inode.isFolder && attr.nlink > 1) {
+      const others = attr.nlink - 1 - (stack.lostNames.get(inode.ino) ?? 0);
       // Until all names are made, only the index joins them, which other readers of the upper do not know.
       upper.setGuard(true);
       const key = upper.indexKey(source);
-      const held = staged.publishIndexed(key, attr.nlink - 1, dir, inode.name, false);
+      const held = staged.publishIndexed(key, others, dir, inode.name, false);
       inode.upper = true;
       becomeIndexed(inode, key, held);
     } else {

@@ -30,6 +30,11 @@ export class Stack {
   readonly attr = new Attr();
   /** Others may change a lower: what was seen of it may not be so any more. */
   readonly lowersChange: boolean;
+  /**
+   * How many names of a lower file went without a copy-up, because this process may not read the file; by st_ino.
+   * Nothing on disk tells it: after a remount the other names count them again.
+   */
+  readonly lostNames = new Map<number, number>();
   /** Set by freeze(): the upper changes no more. */
   frozen = false;
   readonly #lowerBase: readonly number[];

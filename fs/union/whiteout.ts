@@ -76,7 +76,9 @@ export function losing(
     throw error;
   }
   if (inode.isFolder) lostSubfolder(parent);
+  else if (!inode.upper && left > 0) stack.lostNames.set(inode.ino, nlink - left);
   if (left > 0) return;
+  stack.lostNames.delete(inode.ino);
   const { indexKey } = inode;
   if (indexKey !== undefined) {
     inode.indexKey = undefined;
@@ -100,7 +102,8 @@ function namesLeft(
     statLayer(stack, inode);
     return countLeft(stack, inode, stack.scratch.attr.nlink);
   }
-  return countLeft(stack, inode, nlink);
+  const left = countLeft(stack, inode, nlink);
+  return inode.upper ? left : left - (stack.lostNames.get(inode.ino) ?? 0);
 }
 
 function countLeft(stack: Stack, inode: Inode, nlink: number): number {
@@ -108,7 +111,7 @@ function countLeft(stack: Stack, inode: Inode, nlink: number): number {
   return nlink - 2 + stack.writable().pinIndexNames(inode.indexKey);
 }
 
-/** False for what the process may not read: its name may go all the same, and the count of the others stays too high. */
+/** False for what the process may not read: its name may go all the same, and the stack remembers that it went. */
 function copiesUp(stack: Stack, inode: Inode, parent: Inode, name: ByteString): boolean {
   try {
     ensureUpperName(stack, inode, parent, name);

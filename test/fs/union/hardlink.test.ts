@@ -34,25 +34,41 @@ test('nlink counts the names that are left, whether copied up or not, also after
   expect(r.remount().paths.tree()).toEqual(['d folder 755 0:0']);
 });
 
-test('a name of a lower file that the process may not read is removed all the same', () => {
+test('a name of a lower file that the process may not read is removed all the same, and counted as gone', () => {
+  let unreadable = true;
   class Unreadable extends MemLayer {
     override hold(...where: Parameters<MemLayer['hold']>) {
       const node = super.hold(...where);
+      const open = node.open.bind(node);
       node.open = () => {
-        throw new FsError(EACCES);
+        if (unreadable) throw new FsError(EACCES);
+        return open();
       };
       return node;
     }
   }
   const lower = new Unreadable({ id: 'lower' });
-  fillLayer(lower, { a: 'x', b: '=a', c: '=a' });
+  fillLayer(lower, { a: 'x', b: '=a', c: '=a', d: '=a' });
   const upper = new MemLayer({ id: 'upper', marks: 'user' });
   const paths = new Paths(new Union({ lowers: [lower], upper }));
   paths.unlink('a');
   expect(paths.exists('a')).toBe(false);
   expect(paths.stat('b')).toMatchObject({ nlink: 3 });
   paths.unlink('c');
-  expect(['a', 'b', 'c'].filter((name) => paths.exists(name))).toEqual(['b']);
+  expect(['a', 'b', 'c', 'd'].filter((name) => paths.exists(name))).toEqual(['b', 'd']);
+  expect(paths.stat('d').nlink).toBe(2);
+  unreadable = false;
+  paths.chmod('b', 0o600);
+  paths.writeAt('b', 0, 'y');
+  expect(['b', 'd'].map((name) => paths.stat(name).nlink)).toEqual([2, 2]);
+  unreadable = true;
+  const node = paths.node('d');
+  paths.unlink('b');
+  expect(paths.stat('d').nlink).toBe(1);
+  paths.unlink('d');
+  const attr = new Attr();
+  paths.fs.getattr(node, attr);
+  expect(attr.nlink).toBe(0);
 });
 
 test('the index forgets a file with its last name', () => {

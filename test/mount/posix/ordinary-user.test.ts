@@ -77,7 +77,7 @@ subject('an ordinary user among the files of others', [
     calls: `
       unlink mine/file
       unlink mine/secret
-      stat mine/again mode => 0600
+      stat mine/again mode nlink => 0600 1
       unlink mine/again
       unlink mine/link
       unlink mine/fifo
