@@ -151,7 +151,8 @@ function readMark(
   }
 }
 
-function readOrigin(value: Uint8Array, out: LayerEntry): void {
+/** Fills the origin of an entry that has none from a kernel's origin mark. */
+export function readOrigin(value: Uint8Array, out: LayerEntry): void {
   out.origin = originIno(value);
   if (out.origin !== 0) out.originUuid = originUuid(value);
 }

@@ -4,7 +4,7 @@
 
 import { EEXIST, EINVAL, ENOENT, FsError } from '../errno.js';
 import { Attr, RENAME_EXCHANGE } from '../filesystem.js';
-import { isRegular, S_IFREG } from '../mode.js';
+import { isFolder, isRegular, S_IFREG } from '../mode.js';
 import { assertName, type ByteString, joinPath, toText } from '../name.js';
 import {
   AT_FDCWD,
@@ -29,6 +29,7 @@ import type { StagePlaces } from './dir-staged.js';
 import { IndexFolder } from './index-folder.js';
 import type {
   Dialect,
+  LayerEntry,
   LayerNode,
   LayerVisitor,
   MarkPrefix,
@@ -130,6 +131,14 @@ export class UpperDir extends DirLayer implements WriteLayer {
   /** True if owners, modes or devices stand in override_stat: kernel overlayfs would show other ones. */
   get standIns(): boolean {
     return this.rules.overrides;
+  }
+
+  override lookup(dir: ByteString, name: ByteString, out: LayerEntry): boolean {
+    if (!super.lookup(dir, name, out)) return false;
+    const { mode, nlink } = out.attr;
+    const mayLackMark = out.origin === 0 && nlink > 1 && !out.whiteout && !isFolder(mode) && !isRegular(mode);
+    if (mayLackMark) this.#index.fillOrigin(out);
+    return true;
   }
 
   override hold(dir: ByteString, name: ByteString): UpperNode {

@@ -18,9 +18,10 @@ import {
   statFd,
   unlinkAtIfAny,
 } from '../sys/index.js';
+import { readOrigin } from './dir-marks.js';
 import { DirNode, UpperNode } from './dir-node.js';
 import { LayerEntry, type LayerNode } from './layer.js';
-import { hexName, NLINK, nlinkTotal, nlinkValue, parseNlink } from './marks.js';
+import { bytesOfHex, hexName, NLINK, nlinkTotal, nlinkValue, parseNlink } from './marks.js';
 import type { UpperRules } from './upper-rules.js';
 import type { WorkFolder } from './work-folder.js';
 
@@ -83,6 +84,12 @@ export class IndexFolder {
     if (keys.size === 0) return undefined;
     statFd(node.fd, this.#attr);
     return keys.get(this.#attr.ino);
+  }
+
+  /** Gives the entry of an indexed object the origin that is its key, where no xattr can say it (user.* on symlinks and devices). */
+  fillOrigin(out: LayerEntry): void {
+    const key = this.#loadedKeys().get(out.attr.ino);
+    if (key !== undefined) readOrigin(bytesOfHex(key), out);
   }
 
   /** Makes what `fd` stands for the entry `key`; `temp` is its name in `work/`, if it has one. */

@@ -159,6 +159,12 @@ export function hexName(value: Uint8Array): ByteString {
   return text;
 }
 
+/** The value that `hexName` spelled; empty for what is no name of an index entry. */
+export function bytesOfHex(name: ByteString): Uint8Array {
+  if (!/^(?:[0-9a-f]{2})+$/.test(name)) return new Uint8Array(0);
+  return Uint8Array.from(name.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
+}
+
 // ---- nlink of an indexed object (ovl_get_nlink) ----
 
 /** Ours: `N` names are shown, however many links the object has; while one of them is being made. */

@@ -78,8 +78,7 @@ export class ServedUnion {
       case 'explain':
         return this.union.explain(pathOf(request));
       case 'settle':
-        this.union.settle();
-        return { settled: true };
+        return { settled: this.union.settle() };
       case 'join':
         if (!this.union.readOnly) this.union.joinLinks();
         return {};

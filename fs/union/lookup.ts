@@ -365,7 +365,10 @@ function orphanIfGone(stack: Stack, known: Inode): Inode | undefined {
 
 /** A file was reached by a name: that name is a good one to find it by. */
 function refresh(stack: Stack, inode: Inode, parent: Inode, name: ByteString, found: Found): void {
-  if (inode.indexKey !== undefined) return;
+  if (inode.indexKey !== undefined) {
+    if (found.where === LOWER) countName(stack, inode, inode.indexKey, found.entry.attr.nlink);
+    return;
+  }
   if (inode.upper !== (found.where === UPPER)) return;
   stack.table.place(inode, parent, name);
   if (inode.upper) releaseHeld(inode);
@@ -383,12 +386,7 @@ function joinIndex(stack: Stack, inode: Inode, found: Found): void {
     if (held === undefined) return;
     becomeIndexed(inode, key, numbered(stack, inode, held));
     inode.dataBelow = stack.scratch.metacopy ? belowIndexed(inode, found) : undefined;
-    // We came by a name that is still to be made, so there is one. A count of none was left by a process that
-    // died between the index entry and its count: what the lower counts, less what the upper has, is the best guess.
-    const made = stack.scratch.attr.nlink - 1;
-    if (upper.indexNames(key) < 1 && !stack.frozen) {
-      attempt(() => upper.setIndexNames(key, Math.max(1, found.entry.attr.nlink - made)));
-    }
+    countName(stack, inode, key, found.entry.attr.nlink);
   } finally {
     source.release();
   }
@@ -400,6 +398,19 @@ function belowIndexed(inode: Inode, { entry }: Found): DataBelow {
   if (dataBelow !== undefined) return dataBelow;
   const lowerPath = joinPath(parent?.lowerPath ?? '', name);
   return { place: lower, blocks: entry.attr.blocks, lowerPath, pinned: false };
+}
+
+/**
+ * We came by a name of an indexed file that is still to be made, so there is one. A count of none was left by a
+ * process that died between the index entry and its count, or could not be stored: what the lower counts, less what
+ * the upper has, is the best guess.
+ */
+function countName(stack: Stack, inode: Inode, key: string, nlink: number): void {
+  const { upper } = stack;
+  if (upper === undefined || stack.frozen || upper.indexNames(key) >= 1 || inode.held === undefined) return;
+  inode.held.stat(stack.scratch);
+  const made = stack.scratch.attr.nlink - 1;
+  attempt(() => upper.setIndexNames(key, Math.max(1, nlink - made)));
 }
 
 function holdIndexed(stack: Stack, inode: Inode): void {

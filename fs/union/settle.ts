@@ -19,9 +19,10 @@ import type { Stack } from './stack.js';
 const DT_DIR = direntType(S_IFDIR);
 const DT_REG = direntType(S_IFREG);
 
-export function settle(stack: Stack, root: Inode): void {
+/** Returns false if the upper was plain already. */
+export function settle(stack: Stack, root: Inode): boolean {
   const upper = stack.writable();
-  if (!upper.guarded) return;
+  if (!upper.guarded) return false;
   fetchAllIn(stack, (act) => eachUpperFile(stack, root, act));
   if (!upper.redirectsArePlain) {
     copyUpMoved(stack, root, false);
@@ -31,6 +32,7 @@ export function settle(stack: Stack, root: Inode): void {
   upper.sync();
   upper.setGuard(false);
   stack.emit('settle', '');
+  return true;
 }
 
 /** Fetches the data of every file that `each` tells and that has it below. */

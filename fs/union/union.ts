@@ -111,8 +111,8 @@ export class Union implements Filesystem {
    * Makes the upper plain, so that the kernel's overlayfs shows the same tree: data that lies below is fetched, all names
    * of hard links are made, folders under a `user.` redirect are copied up, then the guard goes. May be cut short and begun again.
    */
-  settle(): void {
-    settle(this.#stack, this.#get(ROOT_NODE));
+  settle(): boolean {
+    return settle(this.#stack, this.#get(ROOT_NODE));
   }
 
   /** Makes the names of hard links that only the index knows, so that the upper reads right as a lower of others. */

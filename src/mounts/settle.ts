@@ -29,14 +29,30 @@ export async function settle(stack: StackDescription, table: MountTable): Promis
   const { upper } = stack;
   if (upper === undefined || !isGuarded(upper)) return false;
   const mount = table.writing(upper.path);
-  if (mount?.state === 'live') await withServer(mount, (server) => server.ask({ op: 'settle' }));
-  else settleHere(stack, upper);
+  if (mount?.state === 'live') await settleServed(mount);
+  else {
+    assertNoKernel(upper.path, table);
+    settleHere(stack, upper);
+  }
   return true;
 }
 
 /** Makes the upper of a live mount one that may be read as a lower, as it is now: nothing is copied for that. */
 export async function prepareToRead(mount: ListedMount): Promise<void> {
   await withServer(mount, (server) => server.ask({ op: 'join' }));
+}
+
+/** Settles the upper of a mount whose server lives. Returns false if it was plain already. */
+export async function settleServed(mount: ListedMount): Promise<boolean> {
+  return (await withServer(mount, (server) => server.ask({ op: 'settle' }))).settled;
+}
+
+/** failed-precondition while the kernel writes to an upper, which nobody else may touch then. */
+export function assertNoKernel(upper: string, table: MountTable): void {
+  const place = table.kernelMountOn(upper);
+  if (place === undefined) return;
+  const why = `the kernel writes to it, mounted at ${place}`;
+  throw new StoreError('failed-precondition', `cannot settle ${upper}`, why, { hint: `umount ${place}` });
 }
 
 /**

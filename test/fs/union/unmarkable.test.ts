@@ -1,18 +1,24 @@
 // Under `user.` a symlink, fifo or device can carry no mark, so a copy of one cannot say which number it had. While
 // the mount lives the union remembers it.
 
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { linkSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it } from 'vitest';
 import { Entry, ROOT_NODE } from '../../../fs/filesystem.js';
 import { openStack } from '../../../fs/layer/open-stack.js';
+import { hasFeature } from '../../../fs/sys/index.js';
 import { Union } from '../../../fs/union/union.js';
 
-it('a renamed lower symlink keeps its number at the next lookup, and loses it with its last name', () => {
-  const base = mkdtempSync(join(tmpdir(), 'mica-unmarkable-'));
+let base: string;
+beforeEach(() => {
+  base = mkdtempSync(join(tmpdir(), 'mica-unmarkable-'));
   for (const name of ['lower', 'upper', 'work']) mkdirSync(join(base, name));
   symlinkSync('target', join(base, 'lower/link'));
+});
+afterEach(() => rmSync(base, { recursive: true, force: true }));
+
+function withUnion(act: (union: Union, entry: Entry) => void): void {
   const rest = { dialect: 'overlay', marks: 'user' } as const;
   const { lowers, upper } = openStack({
     lowers: [{ path: join(base, 'lower'), id: 'lower', ...rest }],
@@ -20,7 +26,14 @@ it('a renamed lower symlink keeps its number at the next lookup, and loses it wi
   });
   const union = new Union({ lowers, ...(upper === undefined ? {} : { upper }) });
   try {
-    const entry = new Entry();
+    act(union, new Entry());
+  } finally {
+    union.destroy();
+  }
+}
+
+it('a renamed lower symlink keeps its number at the next lookup, and loses it with its last name', () => {
+  withUnion((union, entry) => {
     union.lookup(ROOT_NODE, 'link', entry);
     const { ino } = entry.attr;
     union.rename(ROOT_NODE, 'link', ROOT_NODE, 'moved', 0);
@@ -29,8 +42,24 @@ it('a renamed lower symlink keeps its number at the next lookup, and loses it wi
     union.unlink(ROOT_NODE, 'moved');
     union.symlink(ROOT_NODE, 'new', 'target', { uid: 0, gid: 0, pid: 0, umask: 0 }, entry);
     expect(entry.attr.ino).not.toBe(ino);
-  } finally {
-    union.destroy();
-    rmSync(base, { recursive: true, force: true });
-  }
+  });
 });
+
+// Its key in the index is the kernel's file handle.
+if (hasFeature('file-handles')) {
+  it('one of a hard-linked pair of symlinks, copied up, is one file with the other after a remount too', () => {
+    linkSync(join(base, 'lower/link'), join(base, 'lower/other'));
+    let number = 0;
+    withUnion((union, entry) => {
+      union.lookup(ROOT_NODE, 'link', entry);
+      number = entry.attr.ino;
+      union.rename(ROOT_NODE, 'link', ROOT_NODE, 'moved', 0);
+    });
+    withUnion((union, entry) => {
+      union.lookup(ROOT_NODE, 'moved', entry);
+      expect(entry.attr.ino).toBe(number);
+      union.lookup(ROOT_NODE, 'other', entry);
+      expect(entry.attr).toMatchObject({ ino: number, nlink: 2 });
+    });
+  });
+}

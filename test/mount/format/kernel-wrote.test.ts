@@ -20,11 +20,13 @@ const OPTIONS: readonly (readonly [string, boolean])[] = [
   ['index=off,redirect_dir=off', true],
   ['index=on,redirect_dir=on,uuid=on', true],
   ['index=on,nfs_export=on', true],
+  ['index=on,redirect_dir=on,metacopy=on', true],
   ['userxattr', true],
   ['index=off,redirect_dir=follow,uuid=off', false],
   ['index=on,redirect_dir=off,xino=on', false],
   ['index=off,redirect_dir=on,uuid=auto', false],
   ['index=on,nfs_export=on,redirect_dir=on,uuid=null', false],
+  ['index=off,redirect_dir=on,metacopy=on', false],
   ['userxattr,xino=on', false],
 ];
 

@@ -1,0 +1,57 @@
+// `mica settle` on the upper of plain folders: while it is mounted, when it is not, and never under the kernel.
+
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, linkSync, writeFileSync } from 'node:fs';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { Scratch } from '../program.js';
+import { describeWith } from '../requires.js';
+
+describeWith(['root', 'fuse', 'overlay'], 'mica settle UPPER', () => {
+  let scratch: Scratch;
+  const at = (name: string) => scratch.path(name);
+  const guarded = () => existsSync(at('work/work/incompat/mica'));
+  const mount = () =>
+    scratch.mica('mount', '--lower', at('low'), '--upper', at('up'), '--work', at('work'), at('mnt'));
+  const append = (name: string) =>
+    execFileSync('timeout', ['60', 'sh', '-c', 'echo more >> "$0"', at(`mnt/${name}`)]);
+
+  beforeEach(() => {
+    scratch = new Scratch('settle');
+    for (const name of ['low', 'up', 'work', 'mnt']) scratch.folder(name);
+    for (const name of ['one', 'two']) {
+      writeFileSync(at(`low/${name}`), name);
+      linkSync(at(`low/${name}`), at(`low/${name}-b`));
+    }
+  });
+  afterEach(() => scratch.remove());
+
+  it('makes the upper of a running mount plain through its server, and says when it was plain already', () => {
+    mount();
+    append('one');
+    expect(guarded()).toBe(true);
+    expect(JSON.parse(scratch.mica('settle', at('up'), '--json'))).toEqual({ key: at('up'), settled: true });
+    expect(guarded()).toBe(false);
+    expect(existsSync(at('up/one-b'))).toBe(true);
+    expect(JSON.parse(scratch.mica('settle', at('up'), '--json'))).toEqual({ key: at('up'), settled: false });
+  });
+
+  it('makes an upper plain that is not mounted, with its lowers, and says which words are missing', () => {
+    mount();
+    append('two');
+    scratch.mica('umount', at('mnt'));
+    const refused = scratch.try('settle', at('up'));
+    expect(refused).toMatchObject({ code: 3 });
+    expect(refused.err).toContain('--lower DIR:DIR --work DIR');
+    scratch.mica('settle', at('up'), '--lower', at('low'), '--work', at('work'));
+    expect(guarded()).toBe(false);
+    expect(existsSync(at('up/two-b'))).toBe(true);
+  });
+
+  it('leaves an upper alone that the kernel writes to', () => {
+    const dirs = `lowerdir=${at('low')},upperdir=${at('up')},workdir=${at('work')}`;
+    expect(spawnSync('mount', ['-t', 'overlay', 'overlay', '-o', dirs, at('mnt')]).status).toBe(0);
+    const refused = scratch.try('settle', at('up'));
+    expect(refused).toMatchObject({ code: 5 });
+    expect(refused.err).toContain(`the kernel writes to it, mounted at ${at('mnt')}`);
+  });
+});
