@@ -54,7 +54,7 @@ export interface ListedMount extends MountRow {
 }
 
 /** How long a server may take to write back and let go. */
-const ENDING_MS = 10_000;
+const ENDING_MS = 30_000;
 const POLL_MS = 10;
 
 export class MountTable {
@@ -141,7 +141,7 @@ export class MountTable {
     return this.list().find(({ snapshot }) => snapshot?.store === store && snapshot.id === id);
   }
 
-  /** Waits until the server of an unmounted row has ended; failed-precondition if it does not in 10 s. */
+  /** Waits until the server of an unmounted row has ended; failed-precondition if it does not in 30 s. */
   async serverGone(row: MountRow): Promise<void> {
     const deadline = performance.now() + ENDING_MS;
     while (isAlive(row.process)) {
