@@ -4,6 +4,7 @@
 
 import fs from 'node:fs';
 import { sys } from '../../dist/fs/index.js';
+import { except } from './exceptions.mjs';
 import {
   directWrite,
   lockFile,
@@ -62,6 +63,14 @@ function acl(n) {
     value.writeInt32LE(id, 8 + i * 8);
   });
   return value;
+}
+
+function writeMapped(fd, n) {
+  const setId = (fs.fstatSync(fd).mode & 0o6000) !== 0;
+  if (!setId && sys.getXattr(fd, 'security.capability') === undefined)
+    return mapWrite(fd, data(n), offset(n));
+  except('mapped-privileges');
+  return 'not done';
 }
 
 function allocate(fd, n) {
@@ -309,7 +318,7 @@ export const CALLS = {
   'map-read': { one: file, reads: true, act: (p) => withFd(p, O_RDONLY, (fd) => mapRead(fd, 6000)) },
   'map-write': {
     one: file,
-    act: (p, _q, n) => withFd(p, O_RDWR, (fd) => mapWrite(fd, data(n), offset(n))),
+    act: (p, _q, n) => withFd(p, O_RDWR, (fd) => writeMapped(fd, n)),
   },
   'direct-write': {
     one: file,
@@ -345,7 +354,7 @@ export const CALLS = {
   'fd-read': { fd: true, one: file, reads: true, act: (fd) => content(fd) },
   'fd-write': { fd: true, one: file, act: (fd, _q, n) => fs.writeSync(fd, data(n), 0, null, offset(n)) },
   'fd-map-read': { fd: true, one: file, reads: true, act: (fd) => mapRead(fd, 6000) },
-  'fd-map-write': { fd: true, one: file, act: (fd, _q, n) => mapWrite(fd, data(n), offset(n)) },
+  'fd-map-write': { fd: true, one: file, act: (fd, _q, n) => writeMapped(fd, n) },
   'fd-allocate': { fd: true, one: file, act: (fd, _q, n) => allocate(fd, n) },
   'fd-seek': { fd: true, one: file, reads: true, act: (fd, _q, n) => seek(fd, n) },
   'fd-flock': {

@@ -117,9 +117,9 @@ export function exceptionFor(op, one, two, [ours, theirs]) {
   const gone = (place) => place?.state === 'open-unlinked';
   const seeks = op === 'seek' || op === 'fd-seek';
   if (seeks && one.kind === 'd') return { name: 'seek-in-folder' };
-  if (op === 'removexattr' && !world.index && ours.errno === 'ENODATA' && theirs.errno === 'EPERM') {
-    return { name: 'nothing-to-remove' };
-  }
+  if (op === 'removexattr' && ours.value && theirs.errno === 'ENODATA') return { name: 'absent-acl' };
+  const absent = ours.errno === 'ENODATA' && theirs.errno === 'EPERM';
+  if (absent && !world.index && /xattr/.test(op)) return { name: 'absent-and-forbidden' };
   if (op === 'tmpfile' && gone(one) && ours.errno === 'ENOENT') return { name: 'tmpfile-in-removed' };
   if (seeks && ours.value && theirs.value && `${ours.value}` !== `${theirs.value}`) {
     const [[ourData, ourHole], [data, hole]] = [ours.value, theirs.value];

@@ -20,15 +20,59 @@ const states = STATES as readonly string[];
 /** An open file is never where nothing is. */
 const NO_FILE = new Set(['none', 'whiteout']);
 
+/** What places of each state can be: a file, a folder, a link, another kind, or nothing. */
+const KINDS: Readonly<Record<string, string>> = {
+  merged: 'd',
+  opaque: 'd',
+  redirected: 'd',
+  'hard-linked': 'flo',
+  lower: 'fdlo',
+  upper: 'fdlo',
+};
+
+interface Call {
+  readonly one: (place: object) => boolean;
+  readonly two?: (place: object) => boolean;
+  readonly names?: boolean;
+  readonly fd?: boolean;
+}
+const calls = CALLS as Readonly<Record<string, Call>>;
+
+/** Kinds that an open file, or an open folder that is gone, can be. */
+const OPEN_KINDS = 'fd';
+/** Opening a lower file for writing copies it up, so these never meet one that they can change. */
+const NEEDS_WRITABLE = /^fd-(write|truncate|allocate|map-write)$/;
+
+/** Whether the call can succeed in a state at all, in the first place (`row` is its name) or the second one. */
+function canSucceed(row: string, state: string): boolean {
+  const op = row.replace(/ to$/, '');
+  if (op === 'open') return true;
+  const call = calls[op] as Call;
+  const prefers = op === row ? call.one : (call.two ?? call.one);
+  const named = op === row ? call.names === true : op !== 'copy-range';
+  // Flags that no filesystem takes; an open file that is gone gets no name again; nothing can be made in a removed folder.
+  if (op === 'rename-flags') return false;
+  if (state === 'open-unlinked') return op !== 'link' && !named && kindsOf(OPEN_KINDS).some(prefers);
+  if (NEEDS_WRITABLE.test(op) && state === 'lower') return false;
+  return kindsOf(call.fd === true ? OPEN_KINDS : 'fdlo-')
+    .filter((place) => (KINDS[state] ?? '-').includes(place.letter))
+    .some(prefers);
+}
+
+const kindsOf = (letters: string): { kind: string | undefined; letter: string; empty: boolean }[] =>
+  [...letters].map((letter) => ({ kind: letter === '-' ? undefined : letter, letter, empty: true }));
+
 /** An operation, or `<operation> to` for its second place, on a state. */
 export interface Cell {
   readonly row: string;
   readonly state: string;
   readonly tried: number;
+  readonly done: number;
 }
 
 export class Coverage {
   readonly #cells = new Map<string, [tried: number, done: number]>();
+  readonly #movesFolders: boolean;
   readonly #unreachable: ReadonlySet<string>;
   readonly totals: Record<string, number> = { remounts: 0 };
   readonly #exceptions: Record<string, number> = {};
@@ -36,6 +80,7 @@ export class Coverage {
 
   /** In a user namespace the kernel makes no redirects. */
   constructor(where: 'first namespace' | 'user namespace') {
+    this.#movesFolders = where === 'first namespace';
     this.#unreachable = new Set(where === 'user namespace' ? ['redirected'] : []);
   }
 
@@ -62,11 +107,16 @@ export class Coverage {
 
   /** Rows of the table that no run may miss: every operation, and both places of those that have two. */
   #rows(): string[] {
-    const calls = Object.entries(CALLS as Record<string, { two?: unknown }>);
-    return [...calls.flatMap(([name, { two }]) => (two ? [name, `${name} to`] : [name])), 'open'];
+    return [
+      ...Object.entries(calls).flatMap(([name, { two }]) => (two ? [name, `${name} to`] : [name])),
+      'open',
+    ];
   }
 
-  /** Cells that were met less often than `least`. An operation on an open file, or open itself, has fewer of them. */
+  /**
+   * Cells that were met less often than `least`, or in which less than a quarter of that succeeded, where it can. An
+   * operation on an open file, or open itself, has fewer cells.
+   */
   missing(least: number): Cell[] {
     const cells: Cell[] = [];
     for (const row of this.#rows()) {
@@ -74,11 +124,18 @@ export class Coverage {
         if (this.#unreachable.has(state)) continue;
         if (row.startsWith('fd-') && NO_FILE.has(state)) continue;
         if (row === 'open' && (NO_FILE.has(state) || state === 'open-unlinked')) continue;
-        const [tried] = this.#cells.get(`${row}|${state}`) ?? [0];
-        if (tried < least) cells.push({ row, state, tried });
+        const [tried, done] = this.#cells.get(`${row}|${state}`) ?? [0, 0];
+        const enough = done >= Math.floor(least / 4) || !this.#canSucceed(row, state);
+        if (tried < least || !enough) cells.push({ row, state, tried, done });
       }
     }
     return cells;
+  }
+
+  /** Without redirects no folder with a lower part can be moved. */
+  #canSucceed(row: string, state: string): boolean {
+    const moves = /^(rename|noreplace|exchange|replace-folder)/.test(row);
+    return canSucceed(row, state) && (this.#movesFolders || !moves);
   }
 
   get successShare(): number {

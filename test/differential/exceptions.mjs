@@ -22,10 +22,14 @@ export const EXCEPTIONS = {
     'fstat of an unlinked file that was never copied up: overlayfs shows the count of the lower inode',
   'no-redirects':
     'with userxattr overlayfs cannot rename a folder that has a lower part (EXDEV): ours, which can, is not asked',
-  'nothing-to-remove':
-    'removing a security.* attribute that does not exist in a user namespace: EPERM for a file of the upper, but ENODATA (ours: always) for one of a lower',
+  'absent-acl':
+    'removing a POSIX ACL that is not there: ENODATA for a file that was never copied up, nothing wrong for any other, as on ext4 and from us',
+  'absent-and-forbidden':
+    'replacing or removing a security.* attribute that does not exist, in a user namespace: EPERM for a file of the upper, but ENODATA (ours: always) for one of a lower',
   unmarkable:
     'symlinks, fifos, sockets and devices take no xattr under `user.`, so that nothing can note which number they had before their copy-up: another after a remount, on both sides',
+  'mapped-privileges':
+    'a write through a shared mapping leaves set-id bits and capabilities alone, but reaches a FUSE server as a write, which takes them: not tried',
   'no-index':
     'in a user namespace overlayfs has no index, and so gives a file another number when it gets a hard link',
 };

@@ -2,7 +2,7 @@
 // symlinks, and direct I/O. Each throws an object with the errno where the call fails.
 
 import fs from 'node:fs';
-import { cPath, cString, declare, errno } from '../../dist/fs/sys/libc.js';
+import { cPath, cString, declare, declareSyscall, errno } from '../../dist/fs/sys/libc.js';
 
 const PROT_READ = 1;
 const PROT_WRITE = 2;
@@ -27,6 +27,35 @@ function call(name, result, parameters, ...args) {
   const value = Number(declared.get(name)(...args));
   if (value === -1) throw Object.assign(new Error(name), { errno: errno() });
   return value;
+}
+
+const CALLS = {
+  setgroups: { x64: 116, arm64: 159 },
+  setresuid: { x64: 117, arm64: 147 },
+  setresgid: { x64: 119, arm64: 149 },
+};
+
+function system(name, ...args) {
+  if (!declared.has(name)) declared.set(name, declareSyscall(CALLS[name], args.map(typeOf)));
+  if (declared.get(name)(...args) < 0) throw Object.assign(new Error(name), { errno: errno() });
+}
+
+const typeOf = (arg) => (typeof arg === 'number' ? 'long' : 'void *');
+
+/**
+ * Changes the calling thread alone, which is what the kernel knows; the C library would change all of them, one
+ * after another.
+ */
+export function become(id, groups) {
+  if (id !== 0) {
+    system('setgroups', groups.length, Buffer.from(Uint32Array.from(groups).buffer));
+    system('setresgid', id, id, 0);
+    system('setresuid', id, id, 0);
+    return;
+  }
+  system('setresuid', 0, 0, 0);
+  system('setresgid', 0, 0, 0);
+  system('setgroups', 0, Buffer.alloc(4));
 }
 
 /** Maps the first `length` bytes for as long as `act` runs. */

@@ -31,7 +31,7 @@ const TOURS_WITHOUT_GAIN = 6;
 const SHRINK_LIMIT_MS = 60_000;
 /** A mount cannot follow redirects inside a user namespace, so there is one way to mount there. */
 const KERNELS: Readonly<Record<RunOptions['where'], readonly Kernel[]>> = {
-  'first namespace': ['plain', 'plain', 'userxattr'],
+  'first namespace': ['plain', 'metacopy', 'plain', 'userxattr'],
   'user namespace': ['userxattr'],
 };
 

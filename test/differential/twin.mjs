@@ -33,8 +33,10 @@ function run({ op, state, at, other, otherAt, n, user }) {
   if (one === undefined) return undefined;
   const two = call.two && choose(other, otherAt, call.two, { names: op !== 'copy-range' });
   if (call.two && two === undefined) return undefined;
-  // Making the second place may have moved the first.
-  const still = one.slot !== undefined || currentPlaces().some((place) => place.path === one.path);
+  // Making the second place may have moved the first, or closed it for want of room.
+  const still = one.slot
+    ? world.slots.includes(one.slot)
+    : currentPlaces().some((place) => place.path === one.path);
   if (still) execute(op, one, two, n, user);
   return undefined;
 }

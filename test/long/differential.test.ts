@@ -38,7 +38,7 @@ describeWith(
       const operations = Math.ceil(EACH * WHERE[where]);
       const least = Math.max(1, Math.floor(operations / 10_000));
       process.stdout.write(`seed ${seed}, ${where}: ${operations} operations\n`);
-      await runTwins({ seed, where, operations, commands: 400, least, coverage });
+      await runTwins({ seed, where, operations, commands: 700, least, coverage });
       all.addAll(coverage);
       process.stdout.write(`seed ${seed}, ${where}: ${JSON.stringify(coverage.totals)}\n`);
       expect(coverage.missing(least)).toEqual([]);
