@@ -480,4 +480,106 @@ subject('metadata', [
       listxattr d => user.overlay.opaque
     `,
   },
+  {
+    name: 'set-id bits and capabilities go with every way to write, as root and as others, for good',
+    privilege: 'becoming several users needs CAP_SETUID, and a mount for all of them allow_other',
+    lower: `
+      for f in mapped copied zeroed sent; do echo -n text > $f; truncate -s 8192 $f; chmod 6777 $f; done
+      for f in rooted rooted2 rooted3; do echo -n text > $f; chmod 6777 $f
+      setfattr -n security.capability -v 0x0100000200200000000000000000000000000000 $f; done
+      echo -n source > source; chmod 666 source
+    `,
+    calls: `
+      as 1000 1000
+      open 0 rw mapped
+      mmap 0 0 rw 4096
+      poke 0 0 x
+      msync 0
+      munmap 0
+      close 0
+      stat mapped mode => 0777 | 6777
+      open 1 rw copied
+      open 2 r source
+      copyrange 2 0 1 0 4 => 4
+      stat copied mode => 0777
+      open 3 rw zeroed
+      fallocate 3 0 0 10000
+      stat zeroed mode => 0777
+      as 0 0
+      open 4 rw rooted
+      pwrite 4 0 x => 1
+      stat rooted mode => 6777
+      getxattr rooted security.capability => ENODATA
+      truncate rooted2 1
+      stat rooted2 mode => 6777
+      getxattr rooted2 security.capability => ENODATA
+      chmod rooted3 0755
+      getxattr rooted3 security.capability 0 => 20
+      remount
+      stat copied mode => 0777
+      stat zeroed mode => 0777
+      stat rooted mode => 6777
+      getxattr rooted security.capability => ENODATA
+      getxattr rooted2 security.capability => ENODATA
+      getxattr rooted3 security.capability 0 => 20
+    `,
+  },
+  {
+    name: 'times reach from 1901 to 2446, and a remount keeps them',
+    lower:
+      'echo x > f; mkdir d; echo x > low; touch -d "1901-12-14 00:00:00 UTC" low; touch -d @15032385535 d',
+    calls: `
+      stat low mtime => -2147472000000000000
+      keep late d mtime
+      utimens f -2147483648 -2147483647.000000001
+      stat f atime mtime => -2147483648000000000 -2147483646999999999
+      utimens low omit 4294967296.999999999
+      stat low mtime => 4294967296999999999
+      utimens d 9000000000.5 15032385535
+      stat d atime => 9000000000000000005
+      kept late d mtime => same
+      remount
+      stat f atime mtime => -2147483648000000000 -2147483646999999999
+      stat low mtime => 4294967296999999999
+      stat d atime => 9000000000000000005
+      kept late d mtime => same
+    `,
+  },
+  {
+    name: 'marks cannot be read, set or taken away, neither by root nor by others, and escapes of escapes come back',
+    privilege: 'trusted.* needs CAP_SYS_ADMIN in the first user namespace',
+    lower: 'mkdir d; echo x > d/f; ln d/f d/g',
+    upper:
+      'mkdir o; setfattr -n trusted.overlay.opaque -v y o; setfattr -n trusted.overlay.overlay.opaque -v z o',
+    plain: 'mkdir d o; echo x > d/f; ln d/f d/g; setfattr -n trusted.overlay.opaque -v z o',
+    calls: `
+      chmod d/f 0666
+      rename d e
+      getxattr o trusted.overlay.opaque => z
+      listxattr o => trusted.overlay.opaque
+      removexattr o trusted.overlay.opaque
+      getxattr o trusted.overlay.opaque => ENODATA
+      removexattr o trusted.overlay.opaque => ENODATA
+      getxattr e trusted.overlay.redirect => ENODATA
+      getxattr e trusted.overlay.origin => ENODATA
+      removexattr e trusted.overlay.redirect => ENODATA
+      getxattr e/f trusted.overlay.nlink => ENODATA
+      setxattr e trusted.overlay.overlay.redirect x
+      getxattr e trusted.overlay.overlay.redirect => x
+      setxattr e trusted.overlay.redirect nowhere
+      listxattr e => trusted.overlay.overlay.redirect,trusted.overlay.redirect
+      list e => f,g
+      as 1000 1000
+      getxattr o trusted.overlay.opaque => ENODATA
+      setxattr o trusted.overlay.opaque y => EPERM
+      removexattr e trusted.overlay.redirect => EPERM
+      listxattr e =>
+      as 0 0
+      remount
+      list e => f,g
+      getxattr e trusted.overlay.redirect => nowhere
+      getxattr e trusted.overlay.overlay.redirect => x
+      listxattr o =>
+    `,
+  },
 ]);
