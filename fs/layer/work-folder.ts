@@ -202,8 +202,7 @@ export class WorkFolder {
     try {
       listFolder(incompat, (name) => {
         if (name === GUARD) guarded = true;
-        else if (name !== STAND_INS)
-          throw new FsError(EINVAL, `upper with incompatible feature '${toText(name)}' (work/incompat)`);
+        else if (name !== STAND_INS) throw new FsError(EINVAL, `upper ${incompatible(toText(name))}`);
         return undefined;
       });
     } finally {
@@ -225,6 +224,15 @@ export class WorkFolder {
     let fresh = 0;
     for (const name of gone) removeAny(index, name, () => `#x${fresh++}`);
   }
+}
+
+/** Why an entry of `work/incompat` keeps an upper from being used, and what to do. */
+function incompatible(feature: string): string {
+  if (feature !== 'volatile') return `with the feature '${feature}', which is not known here (work/incompat)`;
+  return (
+    'that was mounted volatile and may lack what was not yet on disk at a crash: ' +
+    'make it anew, or, if there was no crash, remove work/incompat/volatile in its work folder'
+  );
 }
 
 /** Opens a folder of ours, made if it is missing; the kernel leaves them with mode 0, which only root can open. */

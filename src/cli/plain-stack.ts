@@ -18,6 +18,11 @@ export interface PlainWords {
 /** The folders as a stack. invalid-argument for what is no folder or no dialect. */
 export function stackOfFolders(words: PlainWords): StackDescription {
   const dialect = dialectOf(words.dialect ?? 'overlay');
+  if (/[^\\:]::[^:]/.test(words.lower ?? '')) {
+    const why =
+      'layers of data alone (a::b) are read by the kernel only: mount -t overlay, or leave them out';
+    throw new StoreError('invalid-argument', 'cannot use --lower', why);
+  }
   const lowers = splitFolders(words.lower ?? '').map((path) => ({
     ...describe(path, dialect),
     ...(words.lowerChanges === true ? { changes: true } : {}),

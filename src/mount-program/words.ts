@@ -116,6 +116,7 @@ function takeOption(option: string, options: Parsed, ignored: string[]): void {
     case '':
       return;
     case 'lowerdir':
+      if (hasDataOnly(value)) throw wrong('lowerdir', DATA_ONLY);
       options.lowers = splitPaths(value);
       return;
     case 'upperdir':
@@ -185,6 +186,15 @@ function folder(name: string, value: string): string {
 /** `a,b\,c` is two options: fstab's escape for a comma inside a path. */
 function splitOptions(text: string): string[] {
   return splitUnescaped(text, ',').map((part) => part.replaceAll('\\,', ','));
+}
+
+/** Said of `a::b`: read as an ordinary layer, b would show the names of its objects. */
+const DATA_ONLY =
+  'layers of data alone (a::b) are read by the kernel only: mount -t overlay, or leave the folder of data out';
+
+/** True if a list of paths names a layer that overlayfs takes data from and looks at no names of (`::`). */
+function hasDataOnly(text: string): boolean {
+  return splitUnescaped(text, ':').slice(1, -1).includes('');
 }
 
 /** `a:b\:c` is two paths, topmost first, as overlayfs has it. Empty ones are left out. */

@@ -113,6 +113,11 @@ describe('the command line of fuse-overlayfs', () => {
     expect(() => parseWords(['-o', 'dialect=x', '/m'])).toThrow('a dialect is overlay or wh');
   });
 
+  it('a layer of data alone is refused, and stray colons are not', () => {
+    expect(() => parseWords(['-o', 'lowerdir=/a::/b', '/m'])).toThrow('mount -t overlay');
+    expect(parseWords(['-o', 'lowerdir=:/a:/b:', '/m']).lowers).toEqual(['/a', '/b']);
+  });
+
   it('-o at the end is refused', () => {
     expect(() => parseWords(['/m', '-o'])).toThrow('its options are missing');
   });
