@@ -28,8 +28,7 @@ export function setAttributes(
     if (inode.type === S_IFDIR) throw new FsError(EISDIR, 'truncate');
     if (inode.type !== S_IFREG) throw new FsError(EINVAL, 'truncate');
     assertOffset(size);
-    ensureData(stack, inode, size);
-    truncateData(stack, inode, size);
+    if (!ensureData(stack, inode, size)) truncateData(stack, inode, size);
   }
   const owner = uid !== undefined || gid !== undefined;
   const times = atime !== undefined || mtime !== undefined;

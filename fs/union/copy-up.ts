@@ -31,29 +31,30 @@ export function ensureUpperWithoutCapability(stack: Stack, inode: Inode): void {
 
 /**
  * As `ensureUpper`, and the data of a file is there too: of what lies below, the first `limit` bytes, for a caller
- * who truncates it next.
+ * who truncates it. True if that cut the file, which is then truncated: nothing that could fail is left to do.
  */
-export function ensureData(stack: Stack, inode: Inode, limit = Number.POSITIVE_INFINITY): void {
-  ensureCopied(stack, inode, limit);
-  if (inode.dataBelow !== undefined) fetchData(stack, inode, limit);
+export function ensureData(stack: Stack, inode: Inode, limit = Number.POSITIVE_INFINITY): boolean {
+  const cut = ensureCopied(stack, inode, limit);
+  return inode.dataBelow === undefined ? cut : fetchData(stack, inode, limit);
 }
 
 /** In place of a number of bytes: none, and the file says that they lie below. */
 const LEFT_BELOW = -1;
 
-function ensureCopied(stack: Stack, inode: Inode, limit: number, capability = true): void {
+/** True if a file was copied and cut. */
+function ensureCopied(stack: Stack, inode: Inode, limit: number, capability = true): boolean {
   stack.writable();
-  if (inode.upper) return;
+  if (inode.upper) return false;
   if (!inode.removed && inode.parent !== undefined) ensureCopied(stack, inode.parent, limit);
   const source = acquire(stack, inode);
   try {
-    copyUp(stack, inode, source, limit, capability);
+    return copyUp(stack, inode, source, limit, capability);
   } finally {
     giveBack(inode, source);
   }
 }
 
-function copyUp(stack: Stack, inode: Inode, source: LayerNode, limit: number, capability: boolean): void {
+function copyUp(stack: Stack, inode: Inode, source: LayerNode, limit: number, capability: boolean): boolean {
   const upper = stack.writable();
   const entry = new LayerEntry(new Attr());
   source.stat(entry);
@@ -64,6 +65,7 @@ function copyUp(stack: Stack, inode: Inode, source: LayerNode, limit: number, ca
   const keepsCapability =
     isFile && capability && !inode.withoutCapability && source.getxattr(CAPABILITY) !== undefined;
   const amounts: Amounts = { bytesCopied: 0, bytesSaved: 0 };
+  const cut = isFile && limit !== LEFT_BELOW && limit < attr.size;
   let data: WritableFile | undefined;
   let below: DataBelow | undefined;
   try {
@@ -76,6 +78,7 @@ function copyUp(stack: Stack, inode: Inode, source: LayerNode, limit: number, ca
       if (wanted > 0) copyDataOf(stack, inode, source, data, wanted, wanted === attr.size, amounts);
     }
     copyAttributes(source, staged, attr, capability);
+    if (cut) staged.utimes(undefined, 'now');
     // An inode of ext4 has room for two short marks: with the kernel's origin the file would cost a block.
     staged.setOrigin(inode.ino, below === undefined || attr.nlink > 1 ? source : undefined);
     publish(stack, inode, staged, source, attr);
@@ -89,6 +92,7 @@ function copyUp(stack: Stack, inode: Inode, source: LayerNode, limit: number, ca
   }
   switchTo(inode, below, data);
   stack.emit('copy-up', stack.table.path(inode), amounts);
+  return cut;
 }
 
 /** The inode is in the upper: what is read of it from now on. */

@@ -4,7 +4,7 @@
 // names of it and whoever holds it go along, and the mark goes last. Until the mark is gone the bytes below count,
 // whatever the object holds, and of them those up to its size; so a fetch may be cut short anywhere.
 
-import { E2BIG, EIO, ENOSPC, EOPNOTSUPP, ERANGE, FsError, isErrno } from '../errno.js';
+import { attempt, E2BIG, EIO, ENOSPC, ERANGE, FsError } from '../errno.js';
 import { Attr, FALLOC_KEEP_SIZE, FALLOC_PUNCH_HOLE } from '../filesystem.js';
 import {
   LayerEntry,
@@ -75,11 +75,15 @@ export function openBelow(stack: Stack, inode: Inode): LayerFile {
   const place = placeOf(inode);
   const { size } = statLayer(stack, inode).attr;
   const file = openPlace(place);
-  file.stat(stack.attr);
-  if (stack.attr.size === size) return file;
-  if (stack.attr.size > size) return new CutFile(file, size);
-  file.close();
-  throw new FsError(EIO, `data in layer ${place.layer.id} is shorter than the file`);
+  try {
+    file.stat(stack.attr);
+    if (stack.attr.size === size) return file;
+    if (stack.attr.size > size) return new CutFile(file, size);
+    throw new FsError(EIO, `data in layer ${place.layer.id} is shorter than the file`);
+  } catch (error) {
+    file.close();
+    throw error;
+  }
 }
 
 function placeOf({ dataBelow }: Inode): LowerPlace {
@@ -97,18 +101,26 @@ function openPlace({ layer, dir, name }: LowerPlace): LayerFile {
   }
 }
 
-/** Afterwards the upper has the data of the file, which is `limit` bytes long at most; open handles follow. */
-export function fetchData(stack: Stack, inode: Inode, limit = Number.POSITIVE_INFINITY): void {
+/**
+ * Afterwards the upper has the data of the file, which is `limit` bytes long at most; open handles follow. True if
+ * that cut the file.
+ */
+export function fetchData(stack: Stack, inode: Inode, limit = Number.POSITIVE_INFINITY): boolean {
   const amounts: Amounts = { bytesCopied: 0, bytesSaved: 0 };
+  const before = Object.assign(new Attr(), statLayer(stack, inode).attr);
   const file = copyIn(stack, inode, limit, amounts);
+  const cut = limit < before.size;
   try {
     ownData(stack, inode);
   } catch (error) {
+    // The bytes below count again, all of them.
+    if (cut) attempt(() => withUpper(stack, inode, (node) => takeBack(file, node, before, undefined)));
     file.close();
     throw error;
   }
   switchData(inode, file);
   stack.emit('copy-up', stack.table.path(inode), amounts);
+  return cut;
 }
 
 /** As `fetchData` for many files: all data is durable before the first mark goes. */
@@ -144,8 +156,7 @@ function copyIn(stack: Stack, inode: Inode, limit: number, amounts: Amounts): Wr
         else restore(node, entry.attr, capability);
         return to;
       } catch (error) {
-        giveSpaceBack(to, size);
-        restore(node, entry.attr, capability);
+        takeBack(to, node, entry.attr, capability);
         to.close();
         throw error;
       }
@@ -162,12 +173,16 @@ function restore(node: WritableNode, attr: Attr, capability: Uint8Array | undefi
   node.utimes({ sec: attr.atimeSec, nsec: attr.atimeNsec }, { sec: attr.mtimeSec, nsec: attr.mtimeNsec });
 }
 
-function giveSpaceBack(file: WritableFile, size: number): void {
-  try {
-    file.allocate(FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE, 0, size);
-  } catch (error) {
-    if (!isErrno(error, EOPNOTSUPP)) throw error;
-  }
+/** The file is again what it was before data was copied into it, as far as the disk lets it be: all bytes below count. */
+function takeBack(
+  file: WritableFile,
+  node: WritableNode,
+  attr: Attr,
+  capability: Uint8Array | undefined,
+): void {
+  attempt(() => file.allocate(FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE, 0, attr.size));
+  attempt(() => file.truncate(attr.size));
+  attempt(() => restore(node, attr, capability));
 }
 
 /** The data is in the upper object: from now on it counts. The mark goes in one step. */
@@ -176,7 +191,8 @@ function ownData(stack: Stack, inode: Inode): void {
   withUpper(stack, inode, (node) => {
     if (!inode.removed && place !== undefined) rememberOrigin(inode, node, place);
     node.setMetacopy(false);
-    node.setRedirect(undefined);
+    // Without the mark it says nothing.
+    attempt(() => node.setRedirect(undefined));
   });
   inode.dataBelow = undefined;
 }

@@ -43,12 +43,19 @@ export function openFile(stack: Stack, inode: Inode, flags: number): OpenFile {
   if (inode.type === S_IFDIR) throw new FsError(EISDIR, 'open');
   if (inode.type !== S_IFREG) throw new FsError(EINVAL, 'open');
   const truncate = (flags & O_TRUNC) !== 0;
-  if ((flags & O_ACCMODE) !== O_RDONLY || truncate) {
-    ensureData(stack, inode, truncate ? 0 : undefined);
-    writable(stack, inode);
-    if (truncate) truncateData(stack, inode, 0);
-  } else readable(stack, inode);
-  return new OpenFile(inode, flags);
+  // Counted first, so that a copy-up leaves its data open for it.
+  const file = new OpenFile(inode, flags);
+  try {
+    if (file.writes || truncate) {
+      const cut = ensureData(stack, inode, truncate ? 0 : undefined);
+      writable(stack, inode);
+      if (truncate && !cut) truncateData(stack, inode, 0);
+    } else readable(stack, inode);
+    return file;
+  } catch (error) {
+    closeFile(stack, file);
+    throw error;
+  }
 }
 
 export function closeFile(stack: Stack, file: OpenFile): void {

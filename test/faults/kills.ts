@@ -56,7 +56,10 @@ export function describeKills(
         );
       const next = upper.open();
       const seen = shown(next.paths);
-      if (!isAllowed(seen, before, after, between)) say('mounted again', seen, killed ? before : after);
+      const [is, was, will] = [seen, before, after].map((lines) =>
+        operation.fetches ? lines.map((line) => line.replace(/ mtime=\S+/, '')) : lines,
+      ) as [string[], string[], string[]];
+      if (!isAllowed(is, was, will, between)) say('mounted again', seen, killed ? before : after);
       const left = upper.rubbish();
       if (left.length > 0) say('work folder', left, []);
       next.union.settle();

@@ -2,7 +2,7 @@
 // what is to be copied up, hidden, moved with a mark, joined by the index. `prepare` brings the upper into that
 // state and is over before anything fails.
 
-import { Entry, O_RDWR, RENAME_EXCHANGE, RENAME_NOREPLACE } from '../../fs/filesystem.js';
+import { Entry, O_RDWR, O_TRUNC, RENAME_EXCHANGE, RENAME_NOREPLACE } from '../../fs/filesystem.js';
 import { S_IFIFO, S_IFREG } from '../../fs/mode.js';
 import type { Union } from '../../fs/union/union.js';
 import type { Paths } from '../suites/paths.js';
@@ -11,6 +11,8 @@ export interface Operation {
   readonly name: string;
   readonly prepare?: (paths: Paths, union: Union) => void;
   readonly act: (paths: Paths, union: Union) => void;
+  /** Data is fetched into a file that has its name: a kill in the midst of it leaves the file whole, with a new mtime. */
+  readonly fetches?: true;
 }
 
 /** user::rwx user:1:r-x group::r-x mask::r-x other::---, as linux/posix_acl_xattr.h spells it. */
@@ -27,6 +29,42 @@ const TIME = { sec: 1_100_000_000, nsec: 5 };
 export const OPERATIONS: readonly Operation[] = [
   { name: 'open a lower file for writing', act: (at) => at.fs.release(at.open('f', O_RDWR)) },
   { name: 'open a deep lower file for writing', act: (at) => at.fs.release(at.open('d/sub/x', O_RDWR)) },
+  { name: 'open a lower file with O_TRUNC', act: (at) => at.fs.release(at.open('f', O_RDWR | O_TRUNC)) },
+  { name: 'truncate a lower file', act: (at) => at.setattr('f', { size: 3 }) },
+  { name: 'make a lower file longer', act: (at) => at.setattr('f', { size: 5000 }) },
+  {
+    name: 'open a file for writing whose data lies below',
+    fetches: true,
+    prepare: (at) => at.chmod('f', 0o640),
+    act: (at) => at.fs.release(at.open('f', O_RDWR)),
+  },
+  {
+    name: 'open a file with O_TRUNC whose data lies below',
+    fetches: true,
+    prepare: (at) => at.chmod('f', 0o640),
+    act: (at) => at.fs.release(at.open('f', O_RDWR | O_TRUNC)),
+  },
+  {
+    name: 'truncate a file whose data lies below',
+    fetches: true,
+    prepare: (at) => at.chmod('f', 0o640),
+    act: (at) => at.setattr('f', { size: 3 }),
+  },
+  {
+    name: 'rename a file whose data lies below',
+    prepare: (at) => at.chmod('f', 0o640),
+    act: (at) => at.rename('f', 'd/n'),
+  },
+  {
+    name: 'settle files whose data lies below',
+    fetches: true,
+    prepare: (at) => {
+      at.chmod('f', 0o640);
+      at.rename('g', 'd/sub/n');
+      at.chmod('h1', 0o640);
+    },
+    act: (_, union) => union.settle(),
+  },
   { name: 'chmod a lower file', act: (at) => at.chmod('f', 0o600) },
   { name: 'chmod a deep lower folder', act: (at) => at.chmod('d/sub', 0o700) },
   { name: 'chmod a lower fifo', act: (at) => at.chmod('p', 0o600) },
@@ -216,6 +254,7 @@ export const OPERATIONS: readonly Operation[] = [
   },
   {
     name: 'settle links of which some are joined by the index',
+    fetches: true,
     prepare: (at) => {
       at.chmod('h1', 0o600);
       at.rename('d', 'moved');
