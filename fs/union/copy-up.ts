@@ -60,10 +60,10 @@ function copyUp(stack: Stack, inode: Inode, source: LayerNode, limit: number, ca
   source.stat(entry);
   const { attr } = entry;
   const what = { mode: attr.mode, uid: attr.uid, gid: attr.gid, rdev: attr.rdev };
-  const staged = upper.stage(isSymlink(attr.mode) ? { ...what, target: source.readlink() } : what);
   const isFile = inode.type === S_IFREG;
   const keepsCapability =
     isFile && capability && !inode.withoutCapability && source.getxattr(CAPABILITY) !== undefined;
+  const staged = upper.stage(isSymlink(attr.mode) ? { ...what, target: source.readlink() } : what);
   const amounts: Amounts = { bytesCopied: 0, bytesSaved: 0 };
   const cut = isFile && limit !== LEFT_BELOW && limit < attr.size;
   let data: WritableFile | undefined;

@@ -19,17 +19,25 @@ describe.each(SHORT ? MARKS.slice(0, 1) : MARKS)('an upper with marks under %s.'
   });
   afterAll(() => places.remove());
 
-  it.each(OPERATIONS)('$name: whatever call fails, all of it fails, with that errno', (operation) => {
-    const problems = problemsOf(places, operation, (call) =>
-      SHORT && call.kind === 'read' && call.at % 4 !== 0 ? [] : failsOnce(call, !SHORT),
-    );
-    expect(problems).toEqual([]);
-  });
+  it.each(OPERATIONS)(
+    '$name: whatever call fails, all of it fails, with that errno',
+    (operation) => {
+      const problems = problemsOf(places, operation, (call) =>
+        SHORT && call.kind === 'read' && call.at % 4 !== 0 ? [] : failsOnce(call, !SHORT),
+      );
+      expect(problems).toEqual([]);
+    },
+    120_000,
+  );
 
-  it.each(OPERATIONS)('$name: fits on the disk or leaves it as it was', (operation) => {
-    const problems = problemsOf(places, operation, (call) =>
-      SHORT && call.at % 3 !== 0 && call.length === 0 ? [] : fillsUp(call),
-    );
-    expect(problems).toEqual([]);
-  });
+  it.each(OPERATIONS)(
+    '$name: fits on the disk or leaves it as it was',
+    (operation) => {
+      const problems = problemsOf(places, operation, (call) =>
+        SHORT && call.at % 3 !== 0 && call.length === 0 ? [] : fillsUp(call),
+      );
+      expect(problems).toEqual([]);
+    },
+    120_000,
+  );
 });
