@@ -3,7 +3,7 @@
 // everybody.
 
 import { expect, it } from 'vitest';
-import { type Caller, possible } from './case.js';
+import { type Caller, type Case, possible } from './case.js';
 import { asRoot, asUser, InNamespace, ProgramMount, StoreMount, type Who } from './place.js';
 import { NEEDS, type Subject, subjectsOf, subjectsOn } from './places.js';
 
@@ -18,9 +18,13 @@ const all = await subjectsOf(async () => {
   await import('./ordinary-user.test.js');
 });
 
-function subjectsFor(caller: Caller, dialect: 'overlay' | 'wh'): readonly Subject[] {
+function subjectsFor(
+  caller: Caller,
+  dialect: 'overlay' | 'wh',
+  wanted: (of: Case) => boolean = () => true,
+): readonly Subject[] {
   return all
-    .map(({ name, cases }) => ({ name, cases: possible(cases, caller, dialect) }))
+    .map(({ name, cases }) => ({ name, cases: possible(cases, caller, dialect).filter(wanted) }))
     .filter(({ cases }) => cases.length > 0);
 }
 
@@ -52,7 +56,10 @@ function onStore(where: string, caller: Caller, who: () => Who): void {
     place = new StoreMount(who());
     return place;
   };
-  subjectsOn(where, NEEDS[caller], subjectsFor(caller, 'overlay'), make, () => {
+  // What others own and close cannot be indexed, and is not in a store of one's own.
+  const isOwn = ({ foreign }: Case) => foreign !== true;
+  const subjects = subjectsFor(caller, 'overlay', isOwn);
+  subjectsOn(where, NEEDS[caller], subjects, make, () => {
     it('reads the lowers through their indexes', () => {
       expect(place.shown()).toEqual(['bottom', 'ground', 'lower']);
     });

@@ -2,7 +2,7 @@
 // the same. A test file is a subject of several cases; other files gather all subjects and try them elsewhere.
 
 import { spawnSync } from 'node:child_process';
-import { chmodSync, copyFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -116,7 +116,7 @@ function answersOf(cases: readonly Case[], make: () => Place): Answers {
     tools = mkdtempSync(join(tmpdir(), 'mica-posix-probe-'));
     chmodSync(tools, 0o755);
     const probe = join(tools, 'probe');
-    copyFileSync(builtProbe(), probe);
+    writeFileSync(probe, builtProbe(), { mode: 0o755 });
     const skipped = skippedTests(suite);
     const asked = cases.filter((_, at) => !skipped[at]);
     place = make();
@@ -139,17 +139,17 @@ function skippedTests(suite: RunnerTestSuite): boolean[] {
   return suite.tasks.flatMap((task) => (task.type === 'suite' ? skippedTests(task) : [task.mode !== 'run']));
 }
 
-let probeFolder: string | undefined;
+let program: Uint8Array | undefined;
 
 /** The probe's program, made once for a file of tests. */
-function builtProbe(): string {
-  if (probeFolder === undefined) {
+function builtProbe(): Uint8Array {
+  if (program === undefined) {
     const folder = mkdtempSync(join(tmpdir(), 'mica-posix-build-'));
-    process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
     const words = ['-O1', '-o', join(folder, 'probe'), join(HERE, 'probe.c')];
     const built = spawnSync('gcc', words, { encoding: 'utf8' });
     if (built.status !== 0) throw new Error(`cannot build the probe: ${built.stderr}`);
-    probeFolder = folder;
+    program = readFileSync(join(folder, 'probe'));
+    rmSync(folder, { recursive: true });
   }
-  return join(probeFolder, 'probe');
+  return program;
 }
