@@ -18,7 +18,7 @@ export interface RunOptions {
   readonly commands: number;
   /** How often each cell of the coverage must be met. */
   readonly least: number;
-  /** Live through this one alone. */
+  /** Live through this one alone; what is left of it if it fails becomes shorter each time. */
   readonly history?: History;
   /** Where what was met is added up; its minimum is this run's. */
   readonly coverage: Coverage;
@@ -50,7 +50,8 @@ export async function runTwins(options: RunOptions): Promise<void> {
   };
   try {
     if (options.history !== undefined) {
-      await once(options.history);
+      // As an example, so that a failure is shrunk further.
+      await check('history', histories, seed, { numRuns: 1, examples: [[options.history]] }, once);
       return;
     }
     await check('history', histories, seed, { numRuns: operations }, async (lived) => {

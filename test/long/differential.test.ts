@@ -27,7 +27,7 @@ describeWith(
     if (file !== undefined) {
       it.each(PLACES)(`lives through ${file} again, in the %s`, async (where) => {
         const history = JSON.parse(readFileSync(file, 'utf8'));
-        await runTwins({ seed: 0, where, operations: 0, commands: 0, least: 0, coverage: all, history });
+        await runTwins({ seed: 0, where, operations: 0, commands: 10_000, least: 0, coverage: all, history });
       });
       return;
     }
