@@ -84,26 +84,31 @@ async function check(
   parameters: fc.Parameters<[History]>,
   once: (lived: History) => Promise<void>,
 ): Promise<void> {
-  let failedAt: number | undefined;
-  const run = await fc.check(
-    fc.asyncProperty(histories, async (lived) => {
-      if (failedAt !== undefined && Date.now() - failedAt > SHRINK_LIMIT_MS) return;
-      try {
-        await once(lived);
-      } catch (error) {
-        failedAt ??= Date.now();
-        throw error;
-      }
-    }),
-    { seed, ...parameters },
-  );
-  if (!run.failed) return;
-  // The operations tell more than the commands that led to them, which the seed brings back.
-  const { message } = run.errorInstance as Error;
-  const [lived] = run.counterexample ?? [];
+  let since: number | undefined;
+  let shortest: { readonly lived: History; readonly message: string } | undefined;
+  let reached = (): void => undefined;
+  const limit = new Promise<void>((resolve) => {
+    reached = resolve;
+  });
+  const property = fc.asyncProperty(histories, async (lived) => {
+    if (since !== undefined && Date.now() - since > SHRINK_LIMIT_MS) {
+      reached();
+      // Ends fast-check's loop, which would go on to make every shorter history, though none is tried any more.
+      await new Promise<never>(() => undefined);
+    }
+    try {
+      await once(lived);
+    } catch (error) {
+      since ??= Date.now();
+      shortest = { lived, message: (error as Error).message };
+      throw error;
+    }
+  });
+  await Promise.race([fc.check(property, { seed, ...parameters }), limit]);
+  if (shortest === undefined) return;
   const file = join(tmpdir(), `mica-twins-${seed}.json`);
-  writeFileSync(file, JSON.stringify(lived));
+  writeFileSync(file, JSON.stringify(shortest.lived));
   throw new Error(
-    `seed ${seed}, ${what} ${run.counterexamplePath}: ${message}\nthis history again: MICA_TWIN_HISTORY=${file}`,
+    `seed ${seed}, ${what}: ${shortest.message}\nthis history again: MICA_TWIN_HISTORY=${file}`,
   );
 }
