@@ -85,8 +85,8 @@ export function moveName(
 }
 
 /**
- * `moveName` on a filesystem without RENAME_WHITEOUT: nothing is lost and nothing hidden shows up between the steps.
- * A file has both names for a moment. A folder cannot, so a whiteout is at its new name first, and they change places.
+ * `moveName` on a filesystem without RENAME_WHITEOUT: nothing is lost and nothing hidden shows up between the steps,
+ * and the first is taken back where the second fails.
  */
 function moveInSteps(
   rules: UpperRules,
@@ -100,22 +100,66 @@ function moveInSteps(
     renameAt(from, name, to, newName, RENAME_EXCHANGE);
     return;
   }
+  if (!statAt(from, name, attr)) throw new FsError(ENOENT, 'rename');
+  const move = isFolder(attr.mode) ? moveFolderInSteps : moveFileInSteps;
   const whiteout = work.makeWhiteout();
-  const second = work.freeName();
   try {
-    if (!statAt(from, name, attr)) throw new FsError(ENOENT, 'rename');
-    if (isFolder(attr.mode)) {
-      putInPlace(rules, work, whiteout, to, newName);
-      renameAt(from, name, to, newName, RENAME_EXCHANGE);
-      return;
-    }
+    move(rules, work, whiteout, from, name, to, newName);
+  } finally {
+    // Also where it stands for what the new name was before.
+    work.drop(whiteout);
+  }
+}
+
+/** A folder cannot have two names, so the whiteout is at the new one first, and they change places. */
+function moveFolderInSteps(
+  rules: UpperRules,
+  work: WorkFolder,
+  whiteout: ByteString,
+  from: number,
+  name: ByteString,
+  to: number,
+  newName: ByteString,
+): void {
+  const replaces = statAt(to, newName, attr);
+  if (replaces) assertNoContent(rules, to, newName);
+  renameAt(work.fd, whiteout, to, newName, replaces ? RENAME_EXCHANGE : 0);
+  try {
+    renameAt(from, name, to, newName, RENAME_EXCHANGE);
+  } catch (error) {
+    attempt(() =>
+      replaces ? renameAt(work.fd, whiteout, to, newName, RENAME_EXCHANGE) : unlinkAt(to, newName),
+    );
+    throw error;
+  }
+}
+
+/** A file has both names for a moment; what it replaces keeps one in the work folder until all is done. */
+function moveFileInSteps(
+  rules: UpperRules,
+  work: WorkFolder,
+  whiteout: ByteString,
+  from: number,
+  name: ByteString,
+  to: number,
+  newName: ByteString,
+): void {
+  const second = work.freeName();
+  const replaced = work.freeName();
+  const replaces = statAt(to, newName, attr);
+  try {
     linkAt(from, name, work.fd, second);
-    const failure = renameErrno(work.fd, second, to, newName, 0);
-    if (failure !== 0) throw new FsError(failure, 'rename');
-    putInPlace(rules, work, whiteout, from, name);
+    if (replaces) linkAt(to, newName, work.fd, replaced);
+    renameAt(work.fd, second, to, newName, 0);
+    try {
+      putInPlace(rules, work, whiteout, from, name);
+    } catch (error) {
+      attempt(() => (replaces ? renameAt(work.fd, replaced, to, newName, 0) : unlinkAt(to, newName)));
+      throw error;
+    }
   } finally {
     work.drop(second);
-    work.drop(whiteout);
+    work.drop(replaced);
   }
 }
 

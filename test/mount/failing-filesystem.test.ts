@@ -21,29 +21,22 @@ const WAYS: Readonly<Record<string, Way>> = {
   'EIO from there on': { errno: EIO, later: 'all' },
 };
 
-/** What is tried on one disk: each `step`-th request of every change, from `first` on, fails in one of the ways. */
+/** What is tried on one disk: every request of the changes fails in one of the ways, in turn. */
 interface Round {
   readonly name: string;
-  /** Whether rename(2) of the disk can leave a whiteout. */
+  /** Whether rename(2) of the disk can leave a whiteout; else only what is different there is tried. */
   readonly whiteouts: boolean;
   readonly ways: readonly Way[];
-  readonly first: number;
-  readonly step: number;
 }
 
-/** The short form lets each request fail in one way, on one of two disks. */
-const ROUNDS: readonly Round[] = [true, false].flatMap((whiteouts, first): Round[] => {
+const ROUNDS: readonly Round[] = [true, false].flatMap((whiteouts): Round[] => {
   const disk = whiteouts ? 'whiteouts by rename' : 'without them';
-  if (runs(1) === 1) {
-    return [{ name: `in turn, ${disk}`, whiteouts, ways: Object.values(WAYS), first, step: 2 }];
-  }
-  return Object.entries(WAYS).map(([name, way]) => ({
-    ...{ name: `${name}, ${disk}`, whiteouts, ways: [way], first: 0, step: 1 },
-  }));
+  if (runs(1) === 1) return [{ name: `in turn, ${disk}`, whiteouts, ways: Object.values(WAYS) }];
+  return Object.entries(WAYS).map(([name, way]) => ({ name: `${name}, ${disk}`, whiteouts, ways: [way] }));
 });
 
 /** Folders for each change: one for it without a failure, and more than it makes requests. */
-const COPIES = runs(1) === 1 ? 22 : 44;
+const COPIES = 48;
 
 /** A change that was tried in its folder. */
 interface Tried {
@@ -108,9 +101,6 @@ describeWith(['root', 'fuse'], 'an upper on a filesystem that fails', () => {
 
   const inFolder = (folder: string) => (name: string) => scratch.path('mnt', folder, name);
   const attempt = (change: Change, folder: string) => errnoOf(() => change.act(inFolder(folder)));
-  const look = (folder: string, { later }: Way) =>
-    // A disk that goes on failing may keep a time from being given back.
-    seen(scratch.path('mnt', folder), { numbers: true, times: later === 'nothing' ? 'all' : 'none' });
   const lookAfter = (folder: string) =>
     seen(scratch.path('mnt', folder), { numbers: false, times: 'of files' });
 
@@ -130,17 +120,23 @@ describeWith(['root', 'fuse'], 'an upper on a filesystem that fails', () => {
     const disk = await mountDisk(round.whiteouts);
     mount();
 
+    const look = (folder: string, change: Change, { later }: Way) => {
+      // A step that is taken back shows in the times of folders, and a dying disk may keep any time from being set back.
+      const inSteps = change.inSteps === true && !round.whiteouts;
+      const times = later !== 'nothing' ? 'none' : inSteps ? 'of files' : 'all';
+      return seen(scratch.path('mnt', folder), { numbers: true, times });
+    };
     const tried = CHANGES_HALFWAY.flatMap((change, number): Tried[] => {
+      const all: Tried[] = [];
+      if (!round.whiteouts && change.inSteps !== true) return all;
       change.prepare?.(inFolder(`${number}-0`));
       expect(attempt(change, `${number}-0`)).toBe(0);
       const after = lookAfter(`${number}-0`);
-      const all: Tried[] = [];
-      for (let n = 1; ; n++) {
-        const folder = `${number}-${n}`;
-        const at = round.first + (n - 1) * round.step;
+      for (let at = 0; ; at++) {
+        const folder = `${number}-${at + 1}`;
         const way = round.ways[(number + at) % round.ways.length] as Way;
         change.prepare?.(inFolder(folder));
-        const before = look(folder, way);
+        const before = look(folder, change, way);
         const rubbishBefore = rubbish();
         disk.fail({ at, ...way });
         const errno = attempt(change, folder);
@@ -149,6 +145,9 @@ describeWith(['root', 'fuse'], 'an upper on a filesystem that fails', () => {
           expect(errno).toBe(0);
           return all;
         }
+        const isSecondStep = [at - 1, at].every((step) => /^(rename|replace)$/.test(requests[step] ?? ''));
+        // A dead disk does not let the first of two steps be taken back either.
+        if (!round.whiteouts && isSecondStep && way.later === 'all') continue;
         const what = `${change.name}, ${way.errno} from ${requests[at]} (${at} of ${requests.join(' ')})`;
         let done = errno === 0;
         const expectDone = (when: string) =>
@@ -156,25 +155,25 @@ describeWith(['root', 'fuse'], 'an upper on a filesystem that fails', () => {
         if (done) expectDone('done');
         else {
           expectSame(`${what}: errno`, [errno], [way.errno]);
-          expectSame(`${what}: seen at once`, atOnce(look(folder, way), way), atOnce(before, way));
+          expectSame(`${what}: seen at once`, atOnce(look(folder, change, way), way), atOnce(before, way));
           if (way.later === 'nothing') expectSame(`${what}: work folder`, rubbish(), rubbishBefore);
         }
         // The others are tried again by the next mount.
-        if (!done && (n & 1) !== 0) {
+        if (!done && (at & 1) !== 0) {
           expectSame(`${what}: tried again`, [attempt(change, folder)], [0]);
           expectDone('tried again');
           done = true;
         }
-        all.push({ change, folder, way, done, now: done ? look(folder, way) : before, after });
+        all.push({ change, folder, way, done, now: done ? look(folder, change, way) : before, after });
       }
     });
 
-    expect(tried.length).toBeGreaterThan(CHANGES_HALFWAY.length * 5);
+    expect(tried.length).toBeGreaterThan(50);
     unmount();
     mount();
     for (const { change, folder, way, done, now, after } of tried) {
       const what = `${change.name}, in ${folder}, mounted again`;
-      const is = look(folder, way);
+      const is = look(folder, change, way);
       if (done) expectSame(what, atOnce(is, way), atOnce(now, way));
       else expectSame(what, is, now);
       if (!done) expectSame(`${what} and tried again`, [attempt(change, folder)], [0]);

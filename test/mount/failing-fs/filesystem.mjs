@@ -17,8 +17,8 @@ const S_IFMT = 0o170000;
 const ZERO_DEVICE = makeDev(4095, 255);
 
 const TAKES_SPACE = 'mknod mkdir symlink link rename create tmpfile write fallocate copyFileRange setxattr';
-/** The requests that change something, or make it durable. */
-const CHANGES = `${TAKES_SPACE} setattr unlink rmdir removexattr fsync fsyncdir`.split(' ');
+/** The requests that change something, or make it durable; a rename to a name that is there is a `replace`. */
+const CHANGES = `${TAKES_SPACE} replace setattr unlink rmdir removexattr fsync fsyncdir`.split(' ');
 const LATER = { nothing: [], space: TAKES_SPACE.split(' '), all: CHANGES };
 
 /** Shows the device number as whoever asks knows it. */
@@ -38,6 +38,13 @@ export function failingFilesystem({ whiteouts }) {
     const at = requests.push(kind) - 1;
     if (at === plan.at || (at > plan.at && LATER[plan.later].includes(kind)))
       throw new FsError(plan.errno, kind);
+  }
+
+  function exists(parent, name) {
+    const entry = new Entry();
+    const found = union.lookup(parent, name, entry);
+    if (found) union.forget(entry.node, 1);
+    return found;
   }
 
   const own = {
@@ -61,7 +68,7 @@ export function failingFilesystem({ whiteouts }) {
     },
     rename(parent, name, newParent, newName, flags) {
       if ((flags & RENAME_WHITEOUT) !== 0 && !whiteouts) throw new FsError(EINVAL, 'rename');
-      judge('rename');
+      judge(exists(newParent, newName) ? 'replace' : 'rename');
       const moved = union.rename(parent, name, newParent, newName, flags & ~RENAME_WHITEOUT);
       if ((flags & RENAME_WHITEOUT) !== 0) {
         const entry = new Entry();
