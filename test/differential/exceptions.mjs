@@ -11,6 +11,8 @@ export const EXCEPTIONS = {
     'overlayfs cannot change the attributes of an unlinked file or folder that was never copied up (EEXIST, ENOENT, EIO, ENOTDIR)',
   'failed-times':
     'an operation that fails changes no times: overlayfs sometimes has moved things before it finds out',
+  'fetched-times':
+    'opening for writing changes no mtime: with metacopy overlayfs leaves that of the moment in which it fetched the data',
   'd-ino':
     'overlayfs lists some entries of the upper with the number of the upper inode, which stat does not show',
   holes: 'the copy-up of overlayfs fills the holes of a file behind its first data',

@@ -17,6 +17,7 @@ import {
 } from './compare.mjs';
 import { except } from './exceptions.mjs';
 import { become } from './native.mjs';
+import { foldersTimes, placeTimes, putBack } from './times.mjs';
 import { addSlot, drop, nameOf, pathOn, placesChanged, world } from './world.mjs';
 
 /** By the number in a command: root, an ordinary user, and another who is in the first one's group. */
@@ -28,6 +29,8 @@ export const USERS = [
 
 /** Operations that can move a folder. */
 const MOVES = new Set(['rename', 'replace', 'replace-folder', 'noreplace', 'exchange']);
+
+const ANY_WRITE = fs.constants.O_WRONLY | fs.constants.O_RDWR;
 
 /** Operations that may succeed without a change of the first place. */
 const QUIET = new Set(['copy-range', 'map-write', 'fd-map-write']);
@@ -82,6 +85,8 @@ export function execute(op, one, two, n, user) {
   // Every fourth goes without a look before, so that places are met that no call has visited yet.
   const looked = sides.length > 1 && n % 4 !== 0;
   const before = looked ? sides.map((_, at) => look(at, one, two)) : undefined;
+  const folders = sides.length > 1 && !call.reads ? foldersTimes(one, two) : [];
+  const opened = sides.length > 1 && QUIET.has(op) ? placeTimes(two ?? one) : [];
   const answers = answersOf(op, one, two, n, caller);
   const { errno } = answers.at(-1);
   log[log.length - 1] = `${line} (${one.state}${two ? `, ${two.state}` : ''}) -> ${errno ?? 'done'}`;
@@ -91,8 +96,10 @@ export function execute(op, one, two, n, user) {
   totals.operations++;
   if (caller) totals.byUsers++;
   if (errno === undefined) tally(op, call, one);
+  if ([0, 'not done'].includes(answers.at(-1).value)) putBack('fetched-times', opened);
   if (answers.length > 1) compare(op, one, two, answers, before);
   else if (sides.length > 1) except('no-redirects');
+  if (errno !== undefined && answers.length > 1) putBack('failed-times', folders);
   return errno === undefined;
 }
 
@@ -135,6 +142,8 @@ function compare(op, one, two, answers, before) {
 export function open(place, n) {
   if (place.slot !== undefined || !(place.kind in OPEN_FLAGS)) return false;
   const flags = pick(OPEN_FLAGS[place.kind], n);
+  const fetches = world.sides.length > 1 && (flags & ANY_WRITE) !== 0 && (flags & fs.constants.O_TRUNC) === 0;
+  const before = fetches ? placeTimes(place) : [];
   const answers = world.sides.map((root) => {
     try {
       return { fd: fs.openSync(`${root}/${place.path}`, flags) };
@@ -150,6 +159,7 @@ export function open(place, n) {
   if (answers.length > 1)
     agree(`${world.log.at(-1)}: the answers differ`, answers[0].errno, answers[1].errno);
   if (errno !== undefined) return false;
+  putBack('fetched-times', before);
   tally('open', { reads: flags === 0 }, place);
   addSlot({ fds: answers.map((answer) => answer.fd), kind: place.kind, opened: place.path });
   return true;
