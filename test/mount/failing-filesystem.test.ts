@@ -1,7 +1,17 @@
 // An upper on a filesystem that fails on command, under a mount as users make it: whoever asked for the change is told
 // why, everything is as it was, also for the next mount, and the change works when it is tried again.
 
-import { closeSync, fsyncSync, openSync, readdirSync, readFileSync, writeSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  fsyncSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  unlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { EDQUOT, EIO, ENOSPC } from '../../fs/index.js';
 import { difference } from '../faults/difference.js';
@@ -181,6 +191,31 @@ describeWith(['root', 'fuse'], 'an upper on a filesystem that fails', () => {
     }
     unmount();
     expect(problems).toEqual([]);
+  });
+
+  it('fails as well at what only the first whiteout and the first file without data of an upper ask for', async () => {
+    const disk = await mountDisk(true);
+    mount();
+    const at = inFolder('0-0');
+    writeFileSync(at('d/sub/new'), '');
+    for (const [first, act] of [
+      ['mknod', () => unlinkSync(at('d/sub/x'))],
+      ['mkdir', () => chmodSync(at('f'), 0o600)],
+    ] as const) {
+      const before = seen(at('.'), { numbers: true, times: 'all' });
+      const failed: string[] = [];
+      for (;;) {
+        disk.fail({ at: failed.length, errno: EDQUOT, later: 'nothing' });
+        const errno = errnoOf(act);
+        failed.push(disk.heal()[failed.length] ?? 'none');
+        if (errno === 0) break;
+        expect(errno).toBe(EDQUOT);
+        expect(seen(at('.'), { numbers: true, times: 'all' })).toEqual(before);
+      }
+      expect(failed.length).toBeGreaterThan(2);
+      expect(failed).toContain(first);
+    }
+    unmount();
   });
 
   it('tells who asks for it that an fsync failed', async () => {
