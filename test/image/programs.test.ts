@@ -100,13 +100,17 @@ function programsAtWork(root: () => string, as: readonly string[], remount: () =
   });
 
   // A user's takes its time in the long form alone.
-  it.runIf(isRoot || LONG)('PostgreSQL recovers with all its data after kill -9', () => {
-    expect(run('postgres', LONG ? '60' : '4')).toEqual(RECOVERED);
-  });
+  if (isRoot || LONG) {
+    it('PostgreSQL recovers with all its data after kill -9', () => {
+      expect(run('postgres', LONG ? '60' : '4')).toEqual(RECOVERED);
+    });
+  }
 
-  it.runIf(LONG)('stress-ng finds nothing wrong', () => {
-    expect(run('stress', '5')).toEqual([]);
-  });
+  if (LONG) {
+    it('stress-ng finds nothing wrong', () => {
+      expect(run('stress', '5')).toEqual([]);
+    });
+  }
 
   it('repositories and databases are as they were after a remount', () => {
     remount();
