@@ -105,6 +105,13 @@ export function withoutIndex(ours, theirs, key) {
   theirs[key] = ours[key];
 }
 
+/** A new name that shows another number than the old one, of the same file, still does. */
+export function withoutLinkNumber(ours, theirs) {
+  if (!ours.moved || theirs.moved !== false || theirs.one?.[0] !== 'ino') return;
+  except('link-number');
+  theirs.moved = ours.moved;
+}
+
 export function agree(what, ours, theirs) {
   const text = (value) =>
     JSON.stringify(value, (_, part) => (typeof part === 'bigint' ? Number(part) : part));

@@ -12,6 +12,7 @@ import {
   withoutCopyUp,
   withoutFailure,
   withoutIndex,
+  withoutLinkNumber,
   withoutNlink,
   withoutNumbers,
 } from './compare.mjs';
@@ -135,6 +136,7 @@ function compare(op, one, two, answers, before) {
     if (!meant) withoutCopyUp(told[0][key], told[1][key]);
     if (errno !== undefined) withoutFailure(told[0][key], told[1][key]);
   }
+  if (op === 'link') withoutLinkNumber(told[0], told[1]);
   agree(`${log.at(-1)}: what stayed the same differs`, told[0], told[1]);
 }
 
