@@ -125,14 +125,17 @@ function fillLower(low: string, top: string): void {
 }
 
 export interface Shown {
-  /** With file numbers: they are compared where the same objects are seen again. */
-  readonly numbers?: boolean;
+  /**
+   * With file numbers: they are compared where the same objects are seen again. `markable`: only those of files and
+   * folders, because under `user.` nothing else can note which number it had before its copy-up.
+   */
+  readonly numbers?: 'all' | 'markable';
   /** With the times of folders, which a kill between a copy-up and its last step may leave touched. */
   readonly folderTimes?: boolean;
 }
 
 /** One line an entry, in path order; links counted, and times as they are. */
-export function shown(paths: Paths, { numbers = false, folderTimes = false }: Shown = {}): string[] {
+export function shown(paths: Paths, { numbers, folderTimes = false }: Shown = {}): string[] {
   const lines: string[] = [];
   const walk = (folder: string): void => {
     for (const { name, ino, type } of paths.list(folder).sort((a, b) => (a.name < b.name ? -1 : 1))) {
@@ -147,7 +150,9 @@ export function shown(paths: Paths, { numbers = false, folderTimes = false }: Sh
         `${attr.uid}:${attr.gid}`,
         `links=${attr.nlink}`,
       ];
-      if (numbers) words.push(`ino=${attr.ino}`, `d_ino=${ino}`);
+      const markable = kind === 'file' || kind === 'folder';
+      if (numbers === 'all' || (numbers === 'markable' && markable))
+        words.push(`ino=${attr.ino}`, `d_ino=${ino}`);
       // What the moment of a change decides is left out where the change is wanted.
       const old = attr.mtimeSec < 1_500_000_000;
       if (kind !== 'folder' || folderTimes)
