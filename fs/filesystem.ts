@@ -174,6 +174,8 @@ export interface Filesystem {
   read(handle: Handle, offset: number, into: Uint8Array): number;
   /** Writes all of `data` at `offset` (at the end, for O_APPEND handles) or fails; returns the count. */
   write(handle: Handle, offset: number, data: Uint8Array, killPrivileges: boolean): number;
+  /** Pages that a shared mapping has changed. They take no set-id bit and no capability, unlike a write(2) of them. */
+  writeMapped(handle: Handle, offset: number, data: Uint8Array): number;
   /** lseek(2) with SEEK_DATA or SEEK_HOLE; ENXIO beyond the end. */
   lseek(handle: Handle, offset: number, whence: number): number;
   /** fallocate(2); EOPNOTSUPP for modes that the layer's filesystem does not know. */

@@ -105,6 +105,8 @@ export const FOPEN_KEEP_CACHE = 1 << 1;
 export const FOPEN_CACHE_DIR = 1 << 3;
 /** In open_flags of OPEN and CREATE requests. */
 export const FUSE_OPEN_KILL_SUIDGID = 1 << 0;
+/** The write is one of pages that were changed in memory. */
+export const FUSE_WRITE_CACHE = 1 << 0;
 export const FUSE_WRITE_KILL_SUIDGID = 1 << 2;
 export const FUSE_FSYNC_FDATASYNC = 1 << 0;
 export const FUSE_SETXATTR_ACL_KILL_SGID = 1 << 0;

@@ -6,6 +6,7 @@ import {
   FOPEN_KEEP_CACHE,
   FUSE_FSYNC_FDATASYNC,
   FUSE_OPEN_KILL_SUIDGID,
+  FUSE_WRITE_CACHE,
   FUSE_WRITE_KILL_SUIDGID,
   fuse_copy_file_range_in,
   fuse_create_in,
@@ -96,9 +97,14 @@ export function read(talk: Conversation): Outcome {
 export function write(talk: Conversation): Outcome {
   const { filesystem, request, reply } = talk;
   const data = request.data(fuse_write_in.size, request.u32(fuse_write_in.bytes));
-  const kill = (request.u32(fuse_write_in.write_flags) & FUSE_WRITE_KILL_SUIDGID) !== 0;
+  const flags = request.u32(fuse_write_in.write_flags);
+  const kill = (flags & FUSE_WRITE_KILL_SUIDGID) !== 0;
   const offset = request.offset64(fuse_write_in.offset);
-  const count = filesystem.write(talk.writer(fuse_write_in.fh), offset, data, kill);
+  const handle = talk.writer(fuse_write_in.fh);
+  const mapped = !kill && (flags & FUSE_WRITE_CACHE) !== 0;
+  const count = mapped
+    ? filesystem.writeMapped(handle, offset, data)
+    : filesystem.write(handle, offset, data, kill);
   return countOut(reply, count);
 }
 

@@ -152,6 +152,10 @@ class TranslatedFilesystem implements Filesystem {
     return this.#inner.write(handle, offset, data, killPrivileges);
   }
 
+  writeMapped(handle: Handle, offset: number, data: Uint8Array): number {
+    return this.#inner.writeMapped(handle, offset, data);
+  }
+
   lseek(handle: Handle, offset: number, whence: number): number {
     return this.#inner.lseek(handle, offset, whence);
   }

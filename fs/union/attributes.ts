@@ -95,6 +95,35 @@ export function clearPrivileges(stack: Stack, inode: Inode, caller?: Caller): vo
   inode.unprivileged = (kept & S_ISGID) === 0;
 }
 
+interface Privileges {
+  readonly mode: number;
+  readonly capability: Uint8Array | undefined;
+}
+
+/** What `clearPrivileges` might take away; undefined if there is nothing. */
+export function privilegesOf(stack: Stack, inode: Inode): Privileges | undefined {
+  if (inode.unprivileged || inode.type !== S_IFREG) return undefined;
+  stat(stack, inode, stack.attr);
+  const { mode } = stack.attr;
+  const capability = getXattr(stack, inode, CAPABILITY);
+  if ((mode & (S_ISUID | S_ISGID)) !== 0 || capability !== undefined) return { mode, capability };
+  inode.unprivileged = true;
+  return undefined;
+}
+
+/**
+ * Puts back what the layer's filesystem took at a write: it always takes a capability, and the set-id bits where the
+ * process has no CAP_FSETID outside of user namespaces (file_remove_privs of the kernel).
+ */
+export function restorePrivileges(stack: Stack, inode: Inode, { mode, capability }: Privileges): void {
+  withUpper(stack, inode, (upper) => {
+    upper.stat(stack.scratch);
+    if (stack.scratch.attr.mode !== mode) upper.chmod(mode & PERMISSION_BITS);
+    if (capability !== undefined && upper.getxattr(CAPABILITY) === undefined)
+      upper.setxattr(CAPABILITY, capability, 0);
+  });
+}
+
 function withoutSetId(mode: number, outsider: boolean): number {
   const group = outsider || (mode & S_IXGRP) !== 0 ? S_ISGID : 0;
   return mode & ~(S_ISUID | group);

@@ -32,6 +32,7 @@ const SUBJECTS: Readonly<Record<Operation, Subject>> = {
   open: 'node',
   read: 'handle',
   write: 'handle',
+  writeMapped: 'handle',
   lseek: 'handle',
   fallocate: 'handle',
   copyFileRange: 'handle',

@@ -21,7 +21,7 @@ import type { ReadLayer, WriteLayer } from '../layer/layer.js';
 import { S_IFDIR, S_IFLNK, S_IFMT } from '../mode.js';
 import type { ByteString } from '../name.js';
 import { assertLiveFolder, readlink, stat } from './access.js';
-import { clearPrivileges, setAttributes } from './attributes.js';
+import { clearPrivileges, privilegesOf, restorePrivileges, setAttributes } from './attributes.js';
 import { create, createFile, createNameless } from './create.js';
 import type { EventStream } from './event.js';
 import { type Explanation, explain } from './explain.js';
@@ -241,6 +241,14 @@ export class Union implements Filesystem {
     const file = this.#file(handle);
     const count = writeFile(this.#stack, file, offset, data);
     if (killPrivileges) clearPrivileges(this.#stack, file.inode);
+    return count;
+  }
+
+  writeMapped(handle: Handle, offset: number, data: Uint8Array): number {
+    const file = this.#file(handle);
+    const privileges = privilegesOf(this.#stack, file.inode);
+    const count = writeFile(this.#stack, file, offset, data);
+    if (privileges !== undefined) restorePrivileges(this.#stack, file.inode, privileges);
     return count;
   }
 

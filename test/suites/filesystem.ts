@@ -483,6 +483,15 @@ export function describeFilesystem(
         expect(paths.stat('file').mode & 0o7777).toBe(0o770);
       });
 
+      test('set-id bits stay where a mapping changes the file', () => {
+        paths.chmod('file', 0o6770);
+        const handle = paths.open('file', O_RDWR);
+        expect(fs.writeMapped(handle, 0, bytes('page'))).toBe(4);
+        fs.release(handle);
+        expect(paths.stat('file').mode & 0o7777).toBe(0o6770);
+        expect(paths.read('file').startsWith('page')).toBe(true);
+      });
+
       test('set-group-id without group execute is no privilege', () => {
         paths.chmod('file', 0o6640);
         paths.setattr('file', { size: 1, killPrivileges: true });

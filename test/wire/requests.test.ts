@@ -171,6 +171,18 @@ const GOLDEN: readonly Golden[] = [
     reply: reply('0100000000000000'),
   },
   {
+    name: 'WRITE of pages that a mapping changed',
+    request: request(16, 7, `${le64(57)} ${le64(4096)} 01000000 01000000 ${'00'.repeat(16)} 61`),
+    asks: ['write mapped 57 4096 <a>'],
+    reply: reply('0100000000000000'),
+  },
+  {
+    name: 'WRITE of pages with KILL_SUIDGID',
+    request: request(16, 7, `${le64(57)} ${le64(0)} 01000000 05000000 ${'00'.repeat(16)} 61`),
+    asks: ['write 57 0 <a> true'],
+    reply: reply('0100000000000000'),
+  },
+  {
     name: 'STATFS',
     request: request(17, 1, ''),
     asks: ['statfs 1'],

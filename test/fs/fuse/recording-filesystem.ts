@@ -128,6 +128,10 @@ export class RecordingFilesystem implements Filesystem {
     this.#did('write', handle, offset, data, killPrivileges);
     return data.length;
   }
+  writeMapped(handle: number, offset: number, data: Uint8Array): number {
+    this.#did('write mapped', handle, offset, data);
+    return data.length;
+  }
   lseek(handle: number, offset: number, whence: number): number {
     this.#did('lseek', handle, offset, whence);
     return 4096;

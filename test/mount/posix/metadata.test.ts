@@ -481,13 +481,14 @@ subject('metadata', [
     `,
   },
   {
-    name: 'set-id bits and capabilities go with every way to write, as root and as others, for good',
+    name: 'set-id bits and capabilities go with every write, as root and as others, for good, and stay where a mapping changes',
     privilege: 'becoming several users needs CAP_SETUID, and a mount for all of them allow_other',
     lower: `
       for f in mapped copied zeroed sent; do echo -n text > $f; truncate -s 8192 $f; chmod 6777 $f; done
       for f in rooted rooted2 rooted3; do echo -n text > $f; chmod 6777 $f
       setfattr -n security.capability -v 0x0100000200200000000000000000000000000000 $f; done
       echo -n source > source; chmod 666 source
+      truncate -s 8192 caps; setfattr -n security.capability -v 0x0100000200200000000000000000000000000000 caps
     `,
     calls: `
       as 1000 1000
@@ -497,7 +498,7 @@ subject('metadata', [
       msync 0
       munmap 0
       close 0
-      stat mapped mode => 0777 | 6777
+      stat mapped mode => 6777
       open 1 rw copied
       open 2 r source
       copyrange 2 0 1 0 4 => 4
@@ -515,7 +516,16 @@ subject('metadata', [
       getxattr rooted2 security.capability => ENODATA
       chmod rooted3 0755
       getxattr rooted3 security.capability 0 => 20
+      open 0 rw caps
+      mmap 0 0 rw 4096
+      poke 0 0 x
+      msync 0
+      munmap 0
+      close 0
+      getxattr caps security.capability 0 => 20
       remount
+      stat mapped mode => 6777
+      getxattr caps security.capability 0 => 20
       stat copied mode => 0777
       stat zeroed mode => 0777
       stat rooted mode => 6777
