@@ -4,7 +4,7 @@
 
 import fs from 'node:fs';
 import { sys } from '../../dist/fs/index.js';
-import { except } from './exceptions.mjs';
+import { SEEK_DATA, SEEK_HOLE } from './holes.mjs';
 import {
   directWrite,
   lockFile,
@@ -15,13 +15,15 @@ import {
   setTimes,
   setXattrOf,
 } from './native.mjs';
-import { content, listing, SEEK_DATA, SEEK_HOLE, shown, xattrs } from './observe.mjs';
+import { content, listing, shown, xattrs } from './observe.mjs';
 
 const { AT_FDCWD } = sys;
 const S_IFSOCK = 0o140000;
 const S_IFBLK = 0o060000;
 const S_IFCHR = 0o020000;
 const S_IFIFO = 0o010000;
+/** Bytes. */
+const COPIED = 2000;
 const KEEP_SIZE = 1;
 const PUNCH_HOLE = 2;
 const ZERO_RANGE = 16;
@@ -32,7 +34,7 @@ export const pick = (list, n) => list[n % list.length];
 
 /** Bytes that tell which call wrote them; now and then more than a page. */
 const data = (n) => Buffer.alloc(n % 7 === 0 ? 5000 : (n % 13) + 1, 65 + (n % 26));
-const offset = (n) => pick([0, 3, 40, 4096, 9000], n >> 3);
+export const offsetOf = (n) => pick([0, 3, 40, 4096, 9000], n >> 3);
 
 function withFd(path, flags, act, mode) {
   // Without O_NONBLOCK a fifo would wait for its other end.
@@ -65,21 +67,24 @@ function acl(n) {
   return value;
 }
 
-function writeMapped(fd, n) {
-  const setId = (fs.fstatSync(fd).mode & 0o6000) !== 0;
-  if (!setId && sys.getXattr(fd, 'security.capability') === undefined)
-    return mapWrite(fd, data(n), offset(n));
-  except('mapped-privileges');
-  return 'not done';
+const between = (p, q, act) => withFd(p, O_RDONLY, (from) => withFd(q, O_RDWR, (to) => act(from, to)));
+
+/** What programs do where copy_file_range(2) cannot: the same with a read and a write. */
+export function copyByHand(p, q, n) {
+  return between(p, q, (from, to) => {
+    const bytes = Buffer.alloc(COPIED);
+    const count = fs.readSync(from, bytes, 0, COPIED, offsetOf(n));
+    return count === 0 ? 0 : fs.writeSync(to, bytes, 0, count, offsetOf(n >> 2));
+  });
 }
 
 function allocate(fd, n) {
   const mode = pick([0, KEEP_SIZE, PUNCH_HOLE | KEEP_SIZE, ZERO_RANGE, ZERO_RANGE | KEEP_SIZE], n);
-  sys.allocateFd(fd, mode, offset(n), 3000);
+  sys.allocateFd(fd, mode, offsetOf(n), 3000);
 }
 
 function seek(fd, n) {
-  const at = offset(n);
+  const at = offsetOf(n);
   return [sys.seekFd(fd, at, SEEK_DATA) ?? 'none', sys.seekFd(fd, at, SEEK_HOLE) ?? 'none'];
 }
 
@@ -230,7 +235,7 @@ export const CALLS = {
   },
   write: {
     one: file,
-    act: (p, _q, n) => withFd(p, O_WRONLY, (fd) => fs.writeSync(fd, data(n), 0, null, offset(n))),
+    act: (p, _q, n) => withFd(p, O_WRONLY, (fd) => fs.writeSync(fd, data(n), 0, null, offsetOf(n))),
   },
   append: {
     one: file,
@@ -318,7 +323,7 @@ export const CALLS = {
   'map-read': { one: file, reads: true, act: (p) => withFd(p, O_RDONLY, (fd) => mapRead(fd, 6000)) },
   'map-write': {
     one: file,
-    act: (p, _q, n) => withFd(p, O_RDWR, (fd) => writeMapped(fd, n)),
+    act: (p, _q, n) => withFd(p, O_RDWR, (fd) => mapWrite(fd, data(n), offsetOf(n))),
   },
   'direct-write': {
     one: file,
@@ -338,13 +343,11 @@ export const CALLS = {
     one: file,
     two: file,
     act: (p, q, n) =>
-      withFd(p, O_RDONLY, (from) =>
-        withFd(q, O_RDWR, (to) => {
-          const copied = sys.copyRange(from, offset(n), to, offset(n >> 2), 2000);
-          if (copied < 0) throw Object.assign(new Error('copy_file_range'), { errno: -copied });
-          return copied;
-        }),
-      ),
+      between(p, q, (from, to) => {
+        const copied = sys.copyRange(from, offsetOf(n), to, offsetOf(n >> 2), COPIED);
+        if (copied < 0) throw Object.assign(new Error('copy_file_range'), { errno: -copied });
+        return copied;
+      }),
   },
   fsync: {
     one: (place) => file(place) || folder(place),
@@ -352,9 +355,9 @@ export const CALLS = {
     act: (p) => withFd(p, O_RDONLY, (fd) => fs.fsyncSync(fd)),
   },
   'fd-read': { fd: true, one: file, reads: true, act: (fd) => content(fd) },
-  'fd-write': { fd: true, one: file, act: (fd, _q, n) => fs.writeSync(fd, data(n), 0, null, offset(n)) },
+  'fd-write': { fd: true, one: file, act: (fd, _q, n) => fs.writeSync(fd, data(n), 0, null, offsetOf(n)) },
   'fd-map-read': { fd: true, one: file, reads: true, act: (fd) => mapRead(fd, 6000) },
-  'fd-map-write': { fd: true, one: file, act: (fd, _q, n) => writeMapped(fd, n) },
+  'fd-map-write': { fd: true, one: file, act: (fd, _q, n) => mapWrite(fd, data(n), offsetOf(n)) },
   'fd-allocate': { fd: true, one: file, act: (fd, _q, n) => allocate(fd, n) },
   'fd-seek': { fd: true, one: file, reads: true, act: (fd, _q, n) => seek(fd, n) },
   'fd-flock': {

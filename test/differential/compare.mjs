@@ -2,7 +2,9 @@
 // "the two sides are alike".
 
 import fs from 'node:fs';
+import { offsetOf } from './calls.mjs';
 import { except } from './exceptions.mjs';
+import { areTrue, isNoLarger } from './holes.mjs';
 import { shown } from './observe.mjs';
 import { pathOn, world } from './world.mjs';
 
@@ -108,7 +110,7 @@ export function withoutIndex(ours, theirs, key) {
 /** A new name that shows another number than the old one, of the same file, still does. */
 export function withoutLinkNumber(ours, theirs) {
   if (!ours.moved || theirs.moved !== false || theirs.one?.[0] !== 'ino') return;
-  except('link-number');
+  except('split-link');
   theirs.moved = ours.moved;
 }
 
@@ -120,19 +122,17 @@ export function agree(what, ours, theirs) {
 }
 
 /** The exception that answers fall under, and what must not be looked at any more; undefined for none. */
-export function exceptionFor(op, one, two, [ours, theirs]) {
+export function exceptionFor(op, one, two, n, [ours, theirs]) {
   const gone = (place) => place?.state === 'open-unlinked';
   const seeks = op === 'seek' || op === 'fd-seek';
-  if (seeks && one.kind === 'd') return { name: 'seek-in-folder' };
+  if (seeks && (one.kind === 'd' || (ours.value && leadsToFolder(one)))) return { name: 'seek-in-folder' };
   if (op === 'removexattr' && ours.value && theirs.errno === 'ENODATA') return { name: 'absent-acl' };
   const absent = ours.errno === 'ENODATA' && theirs.errno === 'EPERM';
   if (absent && !world.index && /xattr/.test(op)) return { name: 'absent-and-forbidden' };
   if (op === 'tmpfile' && gone(one) && ours.errno === 'ENOENT') return { name: 'tmpfile-in-removed' };
-  if (seeks && ours.value && theirs.value && `${ours.value}` !== `${theirs.value}`) {
-    const [[ourData, ourHole], [data, hole]] = [ours.value, theirs.value];
-    const fewer = (ourData === 'none' || ourData >= data) && ourHole <= hole;
-    if (fewer || world.swapped) return { name: 'holes' };
-  }
+  if (seeks && ours.value && theirs.value && `${ours.value}` !== `${theirs.value}`)
+    return exceptionForSeek(one, offsetOf(n), ours.value, theirs.value);
+  if (ours.value && theirs.errno === 'ESTALE' && two && isOneFile(one, two)) return { name: 'split-link' };
   // Where ours goes on to fail for a reason of its own, these can have come from nowhere else.
   const cannotChange = ours.errno === undefined ? /^E(EXIST|NOENT|IO|NOTDIR)$/ : /^E(EXIST|NOENT|IO)$/;
   if (ours.errno !== theirs.errno && cannotChange.test(theirs.errno)) {
@@ -141,3 +141,21 @@ export function exceptionFor(op, one, two, [ours, theirs]) {
   }
   return undefined;
 }
+
+function exceptionForSeek(one, at, ours, theirs) {
+  const paths = world.sides.map((_, side) => pathOn(side, one));
+  if (!areTrue([ours, theirs], at, paths)) return undefined;
+  const [[ourData, ourHole], [data, hole]] = [ours, theirs];
+  const fewer = (ourData === 'none' || ourData >= data) && ourHole <= hole;
+  if (fewer || world.swapped) return { name: 'holes' };
+  const [mine, other] = paths.map((path) => fs.statSync(path));
+  return isNoLarger(mine, other) ? { name: 'unwritten' } : undefined;
+}
+
+/** On our side: names of one file, between which a rename does nothing. */
+function isOneFile(...places) {
+  const [one, two] = places.map((place) => lstat(pathOn(0, place)));
+  return one !== undefined && one.ino === two?.ino;
+}
+
+const leadsToFolder = (place) => fs.statSync(pathOn(0, place)).isDirectory();

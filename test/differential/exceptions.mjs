@@ -13,11 +13,15 @@ export const EXCEPTIONS = {
     'an operation that fails changes no times: overlayfs sometimes has moved things before it finds out',
   'fetched-times':
     'opening for writing changes no mtime: with metacopy overlayfs leaves that of the moment in which it fetched the data',
-  'link-number':
-    'two names of one file have one number: with userxattr overlayfs sometimes shows another for a name that link(2) has just made',
+  'split-link':
+    'a file of a lower layer is one file after it got a second name: overlayfs makes the new name a second inode where it cannot decode where the file came from (in a user namespace, and for kinds of files without xattrs under `user.`): another number, ESTALE from a rename between the names, permissions as they were before a chmod through the other',
   'd-ino':
     'overlayfs lists some entries of the upper with the number of the upper inode, which stat does not show',
   holes: 'the copy-up of overlayfs fills the holes of a file behind its first data',
+  unwritten:
+    'a range that is allocated and was never written is data for ext4 once its pages are in memory, and a hole before: both are true, and ours takes no more space',
+  'copy-between':
+    'copy_file_range works between the files of one filesystem: overlayfs says EXDEV where they lie in layers on two',
   'tick-times':
     'on tmpfs a union shows times as coarse as a tick: what changed twice within one looks unchanged',
   'seek-in-folder':
@@ -32,8 +36,6 @@ export const EXCEPTIONS = {
     'replacing or removing a security.* attribute that does not exist, in a user namespace: EPERM for a file of the upper, but ENODATA (ours: always) for one of a lower',
   unmarkable:
     'symlinks, fifos, sockets and devices take no xattr under `user.`, so that nothing can note which number they had before their copy-up: another after a remount, on both sides',
-  'mapped-privileges':
-    'a write through a shared mapping leaves set-id bits and capabilities alone, but reaches a FUSE server as a write, which takes them: not tried',
   'no-index':
     'in a user namespace overlayfs has no index, and so gives a file another number when it gets a hard link',
 };

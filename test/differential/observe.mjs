@@ -3,9 +3,7 @@
 
 import fs from 'node:fs';
 import { sys } from '../../dist/fs/index.js';
-
-export const SEEK_DATA = 3;
-export const SEEK_HOLE = 4;
+import { fileNumber } from '../../dist/fs/sys/file-number.js';
 
 /** What fstat says, without what differs between two filesystems anyway. */
 export function shown(stat) {
@@ -23,23 +21,8 @@ export function content(fd) {
     .replace(/(.)\1{3,}/gs, (run, byte) => `<${byte === '\0' ? '0' : byte}*${run.length}>`);
 }
 
-/** Where a file has data, as [start, end] pairs; files of one page or less are not worth asking. */
-export function holes(path, size) {
-  if (size <= 4096) return undefined;
-  const fd = fs.openSync(path, fs.constants.O_RDONLY);
-  try {
-    const runs = [];
-    for (let at = 0; at < size; ) {
-      const start = sys.seekFd(fd, at, SEEK_DATA);
-      if (start === undefined) break;
-      at = sys.seekFd(fd, start, SEEK_HOLE) ?? size;
-      runs.push([start, at]);
-    }
-    return runs;
-  } finally {
-    fs.closeSync(fd);
-  }
-}
+/** A file number as listings here tell it. */
+const shortened = (ino) => fileNumber(Number(ino & 0xffff_ffffn), Number((ino >> 32n) & 0xffff_ffffn));
 
 /** Names and types, in no order, and whether each d_ino is the st_ino. */
 export function listing(fd, path) {
@@ -47,7 +30,7 @@ export function listing(fd, path) {
   sys.listFolder(fd, (name, type, ino) => {
     const stat = fs.lstatSync(`${path}/${name}`, { bigint: true, throwIfNoEntry: false });
     lines.push(
-      `${name} ${type} ${stat === undefined ? 'gone' : Number(stat.ino) === ino ? 'same' : 'other'}`,
+      `${name} ${type} ${stat === undefined ? 'gone' : shortened(stat.ino) === ino ? 'same' : 'other'}`,
     );
   });
   return lines.sort();

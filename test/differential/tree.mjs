@@ -4,7 +4,8 @@ import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import { sys } from '../../dist/fs/index.js';
 import { except } from './exceptions.mjs';
-import { holes, listing } from './observe.mjs';
+import { isNoLarger, runsAreTrue, runsOf } from './holes.mjs';
+import { listing } from './observe.mjs';
 import { world } from './world.mjs';
 
 /** Clocks differ by the time between the two calls; what is further apart was not set by the same call. */
@@ -19,8 +20,7 @@ function xattrsOf(dir, name) {
 }
 
 /** Short files as they are, long ones by their digest. */
-function contentOf(path) {
-  const bytes = fs.readFileSync(path);
+function contentOf(bytes) {
   return bytes.length <= SHOWN ? bytes.toString('latin1') : createHash('sha1').update(bytes).digest('hex');
 }
 
@@ -36,6 +36,8 @@ export function treeOf(root) {
         const path = `${dir}${name}`;
         const full = `${root}/${path}`;
         const stat = fs.lstatSync(full, { bigint: true });
+        const bytes = stat.isFile() ? fs.readFileSync(full) : undefined;
+        const data = stat.isFile() ? runsOf(full, Number(stat.size)) : undefined;
         entries.set(path, {
           line,
           mode: stat.mode.toString(8),
@@ -44,8 +46,10 @@ export function treeOf(root) {
           nlink: Number(stat.nlink),
           folder: stat.isDirectory(),
           size: stat.isDirectory() ? undefined : Number(stat.size),
-          content: stat.isFile() ? contentOf(full) : undefined,
-          data: stat.isFile() ? holes(full, Number(stat.size)) : undefined,
+          blocks: stat.blocks,
+          content: bytes && contentOf(bytes),
+          data,
+          hidden: data !== undefined && !runsAreTrue(data, bytes),
           target: stat.isSymbolicLink() ? fs.readlinkSync(full) : undefined,
           xattrs: xattrsOf(fd, name),
           mtime: stat.mtimeNs,
@@ -83,7 +87,8 @@ export function differences(a, b) {
       except('folder-nlink');
       other.nlink = one.nlink;
     }
-    if (!isAlike(one.data, other.data))
+    if (one.hidden) lines.push(`${path}: ours has data where it tells of a hole`);
+    if (!isAlike(one, other))
       lines.push(`${path}: data is at ${one.data} in ours and at ${other.data} in theirs`);
     for (const key of ['line', 'mode', 'owner', 'rdev', 'nlink', 'size', 'content', 'target', 'xattrs']) {
       const [x, y] = [short(one[key]), short(other[key])];
@@ -113,14 +118,16 @@ function miscounted(entries) {
     );
 }
 
-/** Whether data lies at the same places, or there are holes where a copy-up of overlayfs has filled them. */
-function isAlike(ours, theirs) {
+/** Whether data lies at the same places, or the difference is one that two right filesystems may have. */
+function isAlike(one, other) {
+  const [ours, theirs] = [one.data, other.data];
   if (`${ours}` === `${theirs}`) return true;
   if (ours === undefined || theirs === undefined) return false;
-  except('holes');
   const within = (some, all) =>
     some.every(([start, end]) => all.some(([from, to]) => from <= start && end <= to));
-  return within(ours, theirs) || (world.swapped && within(theirs, ours));
+  const filled = within(ours, theirs) || (world.swapped && within(theirs, ours));
+  except(filled ? 'holes' : 'unwritten');
+  return filled || isNoLarger(one, other);
 }
 
 /** Names that are one file on one side must be one file on the other. */

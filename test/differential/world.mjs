@@ -24,12 +24,15 @@ export const world = {
   /** Open files: a descriptor per side, the kind, and the path it was opened by. */
   slots: [],
   log: [],
+  /** Numbers, on the kernel's side, of files of which overlayfs has two inodes. */
+  split: new Set(),
 };
 let places;
 
 export function enter({ upper, ...request }) {
   closeAll();
   Object.assign(world, { ...request, upper, coarse: fs.statfsSync(upper).type === TMPFS_MAGIC });
+  world.split.clear();
   places = undefined;
 }
 
