@@ -62,9 +62,14 @@ export const command: fc.Arbitrary<Command> = fc.oneof(...operations.map(command
 /** How the kernel's side is mounted. `userxattr` has marks under `user.`, and neither redirects nor an index. */
 export type Kernel = 'plain' | 'metacopy' | 'userxattr';
 
+/** Where the lowest layer lies: on the filesystem of the others, or on one of its own. */
+export const GROUNDS = ['here', 'ext4', 'tmpfs'] as const;
+export type Ground = (typeof GROUNDS)[number];
+
 /** A history: how the topmost lower comes about, then what happens between one mounting and the next. */
 export interface History {
   readonly kernel: Kernel;
+  readonly ground: Ground;
   readonly layer: readonly Command[];
   readonly parts: readonly { readonly commands: readonly Command[]; readonly swap: boolean }[];
 }
@@ -77,6 +82,7 @@ export function historyOf(kernels: readonly Kernel[], most: number): fc.Arbitrar
   const part = fc.record({ commands: list(most), swap: fc.boolean() });
   return fc.record({
     kernel: fc.constantFrom(...kernels),
+    ground: fc.constantFrom<Ground>('here', ...GROUNDS),
     layer: list(40),
     parts: fc.array(part, { minLength: 1, maxLength: 5, size: 'max' }),
   });
@@ -96,5 +102,6 @@ export function tourOf(kernels: readonly Kernel[], cells: readonly Cell[], seed:
     return { op, state: first, at, other: op === row ? 'none' : state, otherAt, n, user: 0 };
   });
   const kernel = kernels[seed % kernels.length] ?? 'plain';
-  return { kernel, layer: [], parts: [{ commands, swap: seed % 2 === 0 }] };
+  const ground = GROUNDS[seed % GROUNDS.length] ?? 'here';
+  return { kernel, ground, layer: [], parts: [{ commands, swap: seed % 2 === 0 }] };
 }

@@ -9,6 +9,8 @@ interface Answer {
   readonly mismatch?: string;
   readonly error?: string;
   readonly log?: readonly string[];
+  /** Whether there was anything to settle. */
+  readonly settled?: boolean;
 }
 
 export class Partner {

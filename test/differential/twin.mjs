@@ -75,6 +75,13 @@ const REQUESTS = {
     if (lines.length > 0) throw new Mismatch(`the trees differ\n  ${lines.join('\n  ')}`);
     return { entries: now[0].size };
   },
+  /** The tree at `root`, a mount of the kernel, is what ours was. */
+  settled({ root }) {
+    const lines = differences(trees[0], treeOf(root));
+    if (lines.length > 0)
+      throw new Mismatch(`settled, the tree differs without an index\n  ${lines.join('\n  ')}`);
+    return {};
+  },
   close() {
     closeAll();
     return {};

@@ -4,8 +4,9 @@
 
 import { mkdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { leaveExt4, mountExt4 } from '../ext4.js';
 import { Scratch } from '../mount/mounted.js';
-import type { History, Kernel } from './commands.js';
+import { GROUNDS, type Ground, type History, type Kernel } from './commands.js';
 import type { Report } from './coverage.js';
 import { inNamespace, Partner } from './partner.js';
 
@@ -21,29 +22,40 @@ const OPTIONS: Readonly<Record<Kernel, string>> = {
   userxattr: 'userxattr,index=on',
 };
 
+/** Numbers of layers on several filesystems are told apart by their upper bits. */
+const SEVERAL = 'xino=on';
+const GROUND_BYTES = 64 * 1024 ** 2;
+
 /** The process that makes the calls, the one that serves our mounts, and the lowest layer. All histories share them. */
 export class Stage {
-  readonly scratch = new Scratch();
+  readonly scratch: Scratch;
   readonly caller: Partner;
   readonly server: Partner;
 
   /** The kernel has an index of hard links, so that lower layers can have some. */
   readonly index: boolean;
 
-  private constructor(caller: Partner, server: Partner, index: boolean) {
+  private constructor(scratch: Scratch, caller: Partner, server: Partner, index: boolean) {
+    this.scratch = scratch;
     this.caller = caller;
     this.server = server;
     this.index = index;
     // An ordinary user makes calls, too.
-    this.scratch.sh(`chmod 755 .\ncd lower\n${index ? LOWEST : UNLINKED}`);
+    scratch.sh('chmod 755 .');
+    for (const ground of GROUNDS) scratch.sh(`cd lower-${ground}\n${index ? LOWEST : UNLINKED}`);
   }
 
   static async begin(where: 'first namespace' | 'user namespace'): Promise<Stage> {
+    const scratch = new Scratch();
+    for (const ground of GROUNDS) mkdirSync(scratch.at(`lower-${ground}`));
+    mountExt4(scratch.at('lower-ext4'), GROUND_BYTES);
+    scratch.sh('rmdir lower-ext4/lost+found; mount -t tmpfs -o mode=755 tmpfs lower-tmpfs');
     if (where === 'first namespace') {
-      return new Stage(new Partner(program('./twin.mjs')), new Partner(program('./server.mjs')), true);
+      const [caller, server] = [new Partner(program('./twin.mjs')), new Partner(program('./server.mjs'))];
+      return new Stage(scratch, caller, server, true);
     }
     const [caller, server] = await inNamespace(program('./twin.mjs'), program('./server.mjs'));
-    return new Stage(caller, server, false);
+    return new Stage(scratch, caller, server, false);
   }
 
   async report(): Promise<Report> {
@@ -52,6 +64,7 @@ export class Stage {
 
   async end(): Promise<void> {
     await Promise.all([this.caller.end(), this.server.end()]);
+    for (const ground of GROUNDS) leaveExt4(this.scratch.at(`lower-${ground}`));
     this.scratch.remove();
   }
 }
@@ -59,7 +72,8 @@ export class Stage {
 /** The layers of one history, and what is mounted of them. */
 class Twins {
   readonly #stage: Stage;
-  readonly #kernel: Kernel;
+  readonly #options: string;
+  readonly #marks: 'trusted' | 'user';
   readonly #at: (name: string) => string;
   #kernelMounted = false;
   #served = false;
@@ -67,23 +81,20 @@ class Twins {
   /** Which of the two uppers is mounted by us. */
   #ours = 'one';
 
-  constructor(stage: Stage, kernel: Kernel) {
+  constructor(stage: Stage, kernel: Kernel, ground: Ground) {
     this.#stage = stage;
-    this.#kernel = kernel;
-    this.#at = (name) => stage.scratch.at(name === 'lower' ? name : `history/${name}`);
+    this.#options = ground === 'here' ? OPTIONS[kernel] : `${OPTIONS[kernel]},${SEVERAL}`;
+    this.#marks = kernel === 'userxattr' ? 'user' : 'trusted';
+    this.#at = (name) => stage.scratch.at(name === 'lower' ? `lower-${ground}` : `history/${name}`);
     mkdirSync(this.#at(''));
     for (const name of ['layer', 'layer-work', 'one', 'one-work', 'two', 'two-work', 'mnt', 'theirs']) {
       mkdirSync(this.#at(name));
     }
   }
 
-  get #marks(): 'trusted' | 'user' {
-    return this.#kernel === 'userxattr' ? 'user' : 'trusted';
-  }
-
   /** Operations through the kernel make the topmost lower, with every mark that it knows. */
   async makeLayer(commands: History['layer']): Promise<void> {
-    await this.#mountKernel('lower', 'layer', OPTIONS[this.#kernel]);
+    await this.#mountKernel('lower', 'layer', this.#options);
     await this.#enter('the topmost lower', [this.#at('theirs')], 'layer', this.#stage.index);
     await this.#stage.caller.ask({ do: 'run', commands });
     await this.unmount();
@@ -97,7 +108,7 @@ class Twins {
     const upper = { id: 'upper', path: this.#at(this.#ours), work: this.#at(`${this.#ours}-work`), ...rest };
     await this.#stage.server.ask({ mount: { mountPoint: this.#at('mnt'), stack: { lowers, upper } } });
     this.#served = true;
-    await this.#mountKernel('layer:lower', theirs, OPTIONS[this.#kernel]);
+    await this.#mountKernel('layer:lower', theirs, this.#options);
     await this.#enter(what, [this.#at('mnt'), this.#at('theirs')], theirs);
   }
 
@@ -107,8 +118,9 @@ class Twins {
 
   /** Both are mounted anew, and must show what they showed. */
   async remount(swap: boolean): Promise<void> {
-    if (swap) await this.#settle();
+    const settled = swap && (await this.#settle());
     await this.unmount();
+    if (settled || (swap && !this.#swapped)) await this.#compareWithoutIndex();
     this.#swapped ||= swap;
     if (swap) this.#ours = this.#ours === 'one' ? 'two' : 'one';
     await this.mount(swap ? 'swapped: each mounts what the other wrote' : 'mounted anew');
@@ -122,9 +134,20 @@ class Twins {
     await this.#stage.caller.ask(request);
   }
 
-  async #settle(): Promise<void> {
+  /** False if there was nothing to settle. */
+  async #settle(): Promise<boolean> {
     await this.#stage.caller.ask({ do: 'close' });
-    await this.#stage.server.ask({ op: 'settle' });
+    return (await this.#stage.server.ask({ op: 'settle' })).settled === true;
+  }
+
+  /**
+   * What ours has settled shows the same tree under the kernel, without the index as well. An upper that the kernel
+   * wrote and ours had nothing to settle in may need its index.
+   */
+  async #compareWithoutIndex(): Promise<void> {
+    await this.#mountKernel('layer:lower', this.#ours, this.#options.replace('index=on', 'index=off'));
+    await this.#stage.caller.ask({ do: 'settled', root: this.#at('theirs') });
+    await this.unmount();
   }
 
   async #mountKernel(lowers: string, upper: string, options: string): Promise<void> {
@@ -150,8 +173,8 @@ class Twins {
 }
 
 /** Lives through one history, and returns how often both were mounted anew. Throws where the two sides differ. */
-export async function live(stage: Stage, { kernel, layer, parts }: History): Promise<number> {
-  const twins = new Twins(stage, kernel);
+export async function live(stage: Stage, { kernel, ground, layer, parts }: History): Promise<number> {
+  const twins = new Twins(stage, kernel, ground);
   try {
     await stage.caller.ask({ do: 'begin' });
     await twins.makeLayer(layer);

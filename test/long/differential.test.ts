@@ -17,7 +17,16 @@ const PLACES = ['first namespace', 'user namespace'] as const;
 const WHERE = { 'first namespace': 7 / 8, 'user namespace': 1 / 8 } as const;
 
 describeWith(
-  ['overlay', 'fuse', 'program:setfacl', 'program:setfattr', 'program:unshare', 'program:nsenter'],
+  [
+    'overlay',
+    'fuse',
+    'loop',
+    'program:mkfs.ext4',
+    'program:setfacl',
+    'program:setfattr',
+    'program:unshare',
+    'program:nsenter',
+  ],
   'a mount beside kernel overlayfs',
   () => {
     const all = new Coverage('first namespace');
@@ -26,7 +35,7 @@ describeWith(
     const file = process.env['MICA_TWIN_HISTORY'];
     if (file !== undefined) {
       it.each(PLACES)(`lives through ${file} again, in the %s`, async (where) => {
-        const history = JSON.parse(readFileSync(file, 'utf8'));
+        const history = { ground: 'here', ...JSON.parse(readFileSync(file, 'utf8')) };
         await runTwins({ seed: 0, where, operations: 0, commands: 10_000, least: 0, coverage: all, history });
       });
       return;

@@ -9,7 +9,16 @@ import { describeWith } from '../requires.js';
 const LIMIT_MS = 300_000;
 
 describeWith(
-  ['overlay', 'fuse', 'program:setfacl', 'program:setfattr', 'program:unshare', 'program:nsenter'],
+  [
+    'overlay',
+    'fuse',
+    'loop',
+    'program:mkfs.ext4',
+    'program:setfacl',
+    'program:setfattr',
+    'program:unshare',
+    'program:nsenter',
+  ],
   'a mount beside kernel overlayfs',
   () => {
     const lived = async (where: 'first namespace' | 'user namespace', least: number): Promise<void> => {
