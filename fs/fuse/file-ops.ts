@@ -40,7 +40,12 @@ export function open(talk: Conversation): Outcome {
   const asked = (request.u32(fuse_open_in.open_flags) & FUSE_OPEN_KILL_SUIDGID) !== 0;
   const implied = talk.truncatingOpensClear && (flags & O_TRUNC) !== 0 && request.uid !== 0;
   if (asked || implied) {
-    filesystem.setattr(node, { killPrivileges: true }, request.caller(0), entry.attr, handle);
+    try {
+      filesystem.setattr(node, { killPrivileges: true }, request.caller(0), entry.attr, handle);
+    } catch (error) {
+      filesystem.release(handle);
+      throw error;
+    }
   }
   openOut(reply, 0, handle, FOPEN_KEEP_CACHE);
   return fuse_open_out.size;
@@ -91,7 +96,7 @@ export function read(talk: Conversation): Outcome {
   const { request, reply } = talk;
   const handle = talk.reader(fuse_read_in.fh);
   const into = reply.space(request.u32(fuse_read_in.bytes));
-  return talk.filesystem.read(handle, request.length64(fuse_read_in.offset), into);
+  return talk.filesystem.read(handle, request.position64(fuse_read_in.offset), into);
 }
 
 export function write(talk: Conversation): Outcome {
@@ -141,7 +146,9 @@ export function lseek(talk: Conversation): Outcome {
   if (caching.writeback === true) return -ENOSYS;
   const handle = talk.reader(fuse_lseek_in.fh);
   const whence = request.u32(fuse_lseek_in.whence);
-  reply.u64(0, filesystem.lseek(handle, request.s64(fuse_lseek_in.offset), whence));
+  // Where a number ends there is no file any more, and what is before its beginning the filesystem refuses.
+  const offset = Math.min(request.s64(fuse_lseek_in.offset), Number.MAX_SAFE_INTEGER);
+  reply.u64(0, filesystem.lseek(handle, offset, whence));
   return 8;
 }
 
@@ -177,7 +184,7 @@ function copy(talk: Conversation): number {
     : request.u64(fuse_copy_file_range_in.fh_out);
   return filesystem.copyFileRange(
     talk.reader(fuse_copy_file_range_in.fh_in),
-    request.length64(fuse_copy_file_range_in.off_in),
+    request.position64(fuse_copy_file_range_in.off_in),
     to,
     request.offset64(fuse_copy_file_range_in.off_out),
     Math.min(request.length64(fuse_copy_file_range_in.len), MAX_COPY),

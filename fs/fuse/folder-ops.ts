@@ -1,6 +1,6 @@
 // Requests on open folders.
 
-import { ENOSYS } from '../errno.js';
+import { EINVAL, ENOSYS } from '../errno.js';
 import {
   FOPEN_CACHE_DIR,
   FOPEN_KEEP_CACHE,
@@ -13,6 +13,7 @@ import {
 import type { Conversation, Outcome } from './conversation.js';
 import { openOut } from './file-ops.js';
 import type { Place } from './implicit-handles.js';
+import type { Reply } from './reply.js';
 
 /** The kernel keeps the listing and drops it when a request of its own changes the folder; not where others do. */
 export function opendir(talk: Conversation): Outcome {
@@ -27,7 +28,7 @@ export function readdir(talk: Conversation): Outcome {
   const { handle, from, base } = placeOf(talk);
   talk.reply.beginListing(talk.request.u32(fuse_read_in.bytes), base);
   talk.filesystem.readdir(handle, from, talk.reply.dirent);
-  return talk.reply.listed;
+  return listingOut(talk.reply);
 }
 
 export function readdirPlus(talk: Conversation): Outcome {
@@ -41,11 +42,16 @@ export function readdirPlus(talk: Conversation): Outcome {
     reply.eachListedNode(reply.listed, (node) => talk.forget(node, 1));
     throw error;
   }
-  return reply.listed;
+  return listingOut(reply);
+}
+
+/** Nothing at all would be the end of the folder (getdents(2): EINVAL for room that is too little for an entry). */
+function listingOut({ listed, full }: Reply): Outcome {
+  return listed === 0 && full ? -EINVAL : listed;
 }
 
 function placeOf({ request, implicit, opensUnasked }: Conversation): Place {
-  const cookie = request.u64(fuse_read_in.offset);
+  const cookie = request.position64(fuse_read_in.offset);
   if (opensUnasked) return implicit.listing(request.node, cookie);
   return { handle: request.u64(fuse_read_in.fh), from: cookie, base: 0 };
 }

@@ -93,7 +93,8 @@ export function init(talk: Conversation): Outcome {
   talk.truncatingOpensClear =
     (agreed & FUSE_ATOMIC_O_TRUNC) !== 0 && (agreed & FUSE_HANDLE_KILLPRIV_V2) === 0;
   talk.minor = Math.min(minor, FUSE_KERNEL_MINOR_VERSION);
-  if ((agreed & FUSE_SETXATTR_EXT) !== 0) talk.setxattrBytes = fuse_setxattr_in.size;
+  const extended = (agreed & FUSE_SETXATTR_EXT) !== 0;
+  talk.setxattrBytes = extended ? fuse_setxattr_in.size : fuse_setxattr_in.compat_size;
 
   reply.u32(fuse_init_out.minor, talk.minor);
   reply.u32(fuse_init_out.max_readahead, request.u32(fuse_init_in.max_readahead));

@@ -1,5 +1,6 @@
 // Requests on nodes: finding and forgetting them, and their attributes.
 
+import { EINVAL, FsError } from '../errno.js';
 import type { AttrChange, Timestamp } from '../filesystem.js';
 import { PERMISSION_BITS } from '../mode.js';
 import {
@@ -90,10 +91,9 @@ function changeOf(request: Request, valid: number): AttrChange {
 }
 
 function timeAt(request: Request, which: 'atime' | 'mtime'): Timestamp {
-  return {
-    sec: request.s64(fuse_setattr_in[which]),
-    nsec: request.u32(fuse_setattr_in[`${which}nsec`]),
-  };
+  const nsec = request.u32(fuse_setattr_in[`${which}nsec`]);
+  if (nsec > 999_999_999) throw new FsError(EINVAL, 'nanoseconds in request');
+  return { sec: request.s64(fuse_setattr_in[which]), nsec };
 }
 
 export function readlink({ filesystem, request, reply }: Conversation): Outcome {

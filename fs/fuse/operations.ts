@@ -74,7 +74,7 @@ export const OPERATIONS: Readonly<Record<number, Operation>> = {
 
   [abi.FUSE_OPEN]: operation('open', abi.fuse_open_in.size, files.open),
   [abi.FUSE_CREATE]: operation('create', abi.fuse_create_in.size + 1, files.create),
-  [abi.FUSE_TMPFILE]: optional('fuse-tmpfile', 'tmpfile', abi.fuse_create_in.size, files.tmpfile),
+  [abi.FUSE_TMPFILE]: optional('fuse-tmpfile', 'tmpfile', abi.fuse_create_in.size + 2, files.tmpfile),
   [abi.FUSE_READ]: operation('read', abi.fuse_read_in.size, files.read),
   [abi.FUSE_WRITE]: operation('write', abi.fuse_write_in.size, files.write),
   [abi.FUSE_FLUSH]: operation('flush', abi.fuse_release_in.size, files.flush),
@@ -94,7 +94,7 @@ export const OPERATIONS: Readonly<Record<number, Operation>> = {
     abi.fuse_copy_file_range_in.size,
     files.copyFileRange64,
   ),
-  [abi.FUSE_SYNCFS]: operation('syncfs', 0, syncfs),
+  [abi.FUSE_SYNCFS]: operation('syncfs', 8, syncfs),
   [abi.FUSE_IOCTL]: operation('ioctl', 0, () => -ENOTTY),
 
   [abi.FUSE_OPENDIR]: operation('opendir', abi.fuse_open_in.size, folders.opendir),

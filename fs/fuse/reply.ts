@@ -43,6 +43,7 @@ export class Reply {
   #used = 0;
   #limit = 0;
   #base = 0;
+  #full = false;
   readonly #valid: Timestamp;
 
   /** `valid` is how long names and attributes hold. */
@@ -187,6 +188,7 @@ export class Reply {
   beginListing(size: number, base: number): void {
     this.#used = 0;
     this.#base = base;
+    this.#full = false;
     this.#limit = Math.min(size, this.capacity);
   }
 
@@ -195,10 +197,15 @@ export class Reply {
     return this.#used;
   }
 
+  /** True once an entry of the listing did not fit. */
+  get full(): boolean {
+    return this.#full;
+  }
+
   /** A DirVisitor: adds one fuse_dirent; false if it does not fit. */
   readonly dirent = (name: ByteString, ino: number, type: number, next: number): boolean => {
     const end = this.#used + ((fuse_dirent.head + name.length + 7) & ~7);
-    if (end > this.#limit) return false;
+    if (end > this.#limit) return this.#refuse();
     this.#putDirent(this.#used, end, name, ino, type, next);
     this.#used = end;
     return true;
@@ -209,7 +216,7 @@ export class Reply {
     return (name, ino, type, next) => {
       const at = this.#used;
       const end = at + ((fuse_entry_out.size + fuse_dirent.head + name.length + 7) & ~7);
-      if (end > this.#limit) return false;
+      if (end > this.#limit) return this.#refuse();
       // A nodeid of 0 (. and ..) makes the entry a name only; the rest is not looked at.
       if (entry.node === 0) this.zero(at, fuse_entry_out.size);
       else this.entry(at, entry);
@@ -228,6 +235,11 @@ export class Reply {
       const name = this.#words[(HEADER + at + fuse_entry_out.size + fuse_dirent.namelen) >> 2]!;
       at += (fuse_entry_out.size + fuse_dirent.head + name + 7) & ~7;
     }
+  }
+
+  #refuse(): false {
+    this.#full = true;
+    return false;
   }
 
   #putDirent(at: number, end: number, name: ByteString, ino: number, type: number, next: number): void {

@@ -84,18 +84,22 @@ export class Request {
     return high * TWO_32 + this.#words[word]!;
   }
 
-  /** Where a file is to be written or to end; EFBIG above 2^53. */
+  /** Where a file is to be written or to end: EINVAL before its beginning, EFBIG above 2^53. */
   offset64(at: number): number {
     const word = this.#within(at, 8) >> 2;
     const high = this.#words[word + 1]!;
-    if (high > 0x1fffff) throw new FsError(EFBIG, 'file size in request');
+    if (high > 0x1fffff) throw new FsError(high >> 31 === 0 ? EFBIG : EINVAL, 'file size in request');
     return high * TWO_32 + this.#words[word]!;
   }
 
-  /**
-   * As u64, but what is too large is the largest number: for lengths, which are cut to what there is, and for places
-   * to read at, where there is nothing.
-   */
+  /** Where to read: EINVAL before the beginning; above 2^53, where there is nothing, the largest number. */
+  position64(at: number): number {
+    const length = this.length64(at);
+    if (this.#ints[((HEADER + at) >> 2) + 1]! < 0) throw new FsError(EINVAL, 'position in request');
+    return length;
+  }
+
+  /** As u64, but what is too large is the largest number: for lengths, which are cut to what there is. */
   length64(at: number): number {
     const word = this.#within(at, 8) >> 2;
     const high = this.#words[word + 1]!;

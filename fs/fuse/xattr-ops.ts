@@ -1,6 +1,7 @@
 // Requests on extended attributes. A size of 0 asks how long the answer would be (listxattr(2)).
 
-import { ENODATA, ERANGE } from '../errno.js';
+import { EINVAL, ENODATA, ERANGE, FsError } from '../errno.js';
+import { XATTR_CREATE, XATTR_REPLACE } from '../filesystem.js';
 import type { ByteString } from '../name.js';
 import { FUSE_SETXATTR_ACL_KILL_SGID, fuse_getxattr_in, fuse_getxattr_out, fuse_setxattr_in } from './abi.js';
 import type { Conversation, Outcome } from './conversation.js';
@@ -45,7 +46,9 @@ export function setxattr(talk: Conversation): Outcome {
   const extended = talk.setxattrBytes === fuse_setxattr_in.size;
   const more = extended ? request.u32(fuse_setxattr_in.setxattr_flags) : 0;
   const clearSgid = (more & FUSE_SETXATTR_ACL_KILL_SGID) !== 0;
-  filesystem.setxattr(request.node, name, value, request.u32(fuse_setxattr_in.flags), clearSgid);
+  const flags = request.u32(fuse_setxattr_in.flags);
+  if ((flags & ~(XATTR_CREATE | XATTR_REPLACE)) !== 0) throw new FsError(EINVAL, 'setxattr flags');
+  filesystem.setxattr(request.node, name, value, flags, clearSgid);
   return 0;
 }
 

@@ -14,11 +14,12 @@ import {
   type Handle,
   type NodeId,
   O_EXCL,
+  O_TRUNC,
   ROOT_NODE,
   type StatFs,
 } from '../filesystem.js';
 import type { ReadLayer, WriteLayer } from '../layer/layer.js';
-import { S_IFDIR, S_IFLNK, S_IFMT } from '../mode.js';
+import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK } from '../mode.js';
 import type { ByteString } from '../name.js';
 import { assertLiveFolder, readlink, stat } from './access.js';
 import { clearPrivileges, privilegesOf, restorePrivileges, setAttributes } from './attributes.js';
@@ -54,6 +55,9 @@ export interface UnionOptions {
   readonly upper?: WriteLayer;
   readonly events?: EventStream;
 }
+
+/** What mknod(2) makes. */
+const NODE_TYPES: ReadonlySet<number> = new Set([S_IFREG, S_IFCHR, S_IFBLK, S_IFIFO, S_IFSOCK]);
 
 export class Union implements Filesystem {
   readonly #stack: Stack;
@@ -163,8 +167,7 @@ export class Union implements Filesystem {
   }
 
   mknod(parent: NodeId, name: ByteString, mode: number, rdev: number, caller: Caller, out: Entry): void {
-    const type = mode & S_IFMT;
-    if (type === S_IFDIR || type === S_IFLNK) throw new FsError(EINVAL, 'mknod');
+    if (!NODE_TYPES.has(mode & S_IFMT)) throw new FsError(EINVAL, 'mknod');
     this.#count(create(this.#stack, this.#get(parent), name, { mode, rdev }, caller), out);
   }
 
@@ -216,8 +219,15 @@ export class Union implements Filesystem {
     known.pins++;
     try {
       const file = openFile(stack, known, flags);
-      this.#fresh(known, out);
-      return this.#handle(file);
+      try {
+        // A file that came meanwhile is truncated as open(2) does it, in the name of the caller.
+        if ((flags & O_TRUNC) !== 0 && caller.uid !== 0) clearPrivileges(stack, known, caller);
+        this.#fresh(known, out);
+        return this.#handle(file);
+      } catch (error) {
+        closeFile(stack, file);
+        throw error;
+      }
     } finally {
       stack.table.unpin(known);
     }

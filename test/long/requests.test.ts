@@ -2,5 +2,6 @@
 
 process.env['MICA_TEST_RUNS'] = '60';
 await import('../wire/hostile.test.js');
+await import('../wire/strangers.test.js');
 
 export {};

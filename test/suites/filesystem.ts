@@ -466,6 +466,17 @@ export function describeFilesystem(
         expect(paths.stat('file').atimeSec).toBe(5);
       });
 
+      test('a file that is there when it is to be created loses its set-id bits to whoever truncates it', () => {
+        paths.chmod('file', 0o6755);
+        const entry = new Entry();
+        const caller = { ...SYSTEM_CALLER, uid: 1000, gid: 1000 };
+        fs.release(fs.create(ROOT_NODE, 'file', S_IFREG | 0o644, O_RDWR, caller, entry));
+        expect(paths.stat('file')).toMatchObject({ mode: S_IFREG | 0o6755, size: 5 });
+        fs.release(fs.create(ROOT_NODE, 'file', S_IFREG | 0o644, O_RDWR | O_TRUNC, caller, entry));
+        expect(paths.stat('file')).toMatchObject({ mode: S_IFREG | 0o755, size: 0, uid: 7 });
+        fs.forget(entry.node, 2);
+      });
+
       test('an empty change changes nothing', () => {
         expect(paths.setattr('file', {})).toMatchObject({ ...KEPT, ...TIMES });
       });

@@ -54,6 +54,32 @@ describe('a malformed request', () => {
     expect(wire.faults).toEqual([]);
   });
 
+  const names: readonly [call: string, opcode: number, before: string, after: string][] = [
+    ['LOOKUP', 1, '', ''],
+    ['SYMLINK', 6, '', text('target')],
+    ['MKNOD', 8, `${le32(0o100644)} ${'00'.repeat(12)}`, ''],
+    ['MKDIR', 9, '00'.repeat(8), ''],
+    ['UNLINK', 10, '', ''],
+    ['RMDIR', 11, '', ''],
+    ['RENAME from', 12, le64(1), text('to')],
+    ['RENAME to', 12, le64(1) + text('from'), ''],
+    ['RENAME2 from', 45, '00'.repeat(16), text('to')],
+    ['RENAME2 to', 45, '00'.repeat(16) + text('from'), ''],
+    ['LINK', 13, le64(7), ''],
+    ['CREATE', 35, '00'.repeat(16), ''],
+  ];
+  it.each(names)('%s refuses what is no name', (_, opcode, before, after) => {
+    const wire = new Wire();
+    const bad = ['', '.', '..', '/', 'a/b', '/etc'];
+    for (const name of bad)
+      expect(wire.send(request(opcode, 1, before + text(name) + after))).toBe(failure(EINVAL));
+    expect(wire.send(request(opcode, 1, before + text('n'.repeat(256)) + after))).toBe(failure(36));
+    expect(wire.asked()).toEqual([]);
+    wire.send(request(opcode, 1, before + text('n'.repeat(255)) + after));
+    expect(wire.asked()).toHaveLength(1);
+    expect(wire.faults).toEqual([]);
+  });
+
   it('a name of 256 bytes is ENAMETOOLONG, one of 255 is asked for', () => {
     const wire = new Wire();
     expect(wire.send(request(1, 1, text('n'.repeat(256))))).toBe(failure(36));
@@ -103,6 +129,14 @@ describe('a failing filesystem', () => {
     expect(wire.send(LOOKUP)).toBe(failure(EIO));
     expect(wire.faults).toEqual([{ operation: 'lookup', error: bug }]);
     expect(wire.send(LOOKUP)).toBe(reply(entryOut(7)));
+  });
+
+  it('that cannot clear the set-id bits of an open file closes it again', () => {
+    const wire = new Wire();
+    wire.filesystem.failing = 'setattr';
+    wire.filesystem.failure = new FsError(ENOSPC);
+    expect(wire.send(request(14, 7, `${le32(0o1001)} 01000000`))).toBe(failure(ENOSPC));
+    expect(wire.asked()).toEqual(['open 7 1001', 'setattr 7 {killPrivileges:true} 1000 57', 'release 57']);
   });
 
   it('that throws an errno which the kernel would refuse is a bug', () => {

@@ -1,5 +1,6 @@
 // Requests and replies as hex text with notes: what follows a `#` up to the end of a line is a note.
 
+import type { Caching } from '../../fs/fuse/conversation.js';
 import { Dispatcher, type Fault } from '../../fs/fuse/dispatch.js';
 import { RecordingFilesystem } from '../fs/fuse/recording-filesystem.js';
 
@@ -14,31 +15,49 @@ export function text(name: string): string {
   return `${Buffer.from(name, 'latin1').toString('hex')}00`;
 }
 
+function le16(value: number): string {
+  return le32(value).slice(0, 4);
+}
+
 export function le32(value: number): string {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32LE(value >>> 0);
   return bytes.toString('hex');
 }
 
-export function le64(value: number): string {
+export function le64(value: number | bigint): string {
   const bytes = Buffer.alloc(8);
-  bytes.writeBigInt64LE(BigInt(value));
+  bytes.writeBigUInt64LE(BigInt.asUintN(64, BigInt(value)));
   return bytes.toString('hex');
 }
 
-/** A request: fuse_in_header (unique 0x0a0b0c, uid 1000, gid 100, pid 99) and a body. */
-export function request(opcode: number, node: number, body: string, uid = 1000): Uint8Array {
+/** What stands in fuse_in_header beside length, opcode and node. */
+interface Header {
+  readonly unique?: bigint;
+  readonly uid?: number;
+  readonly gid?: number;
+  readonly pid?: number;
+  /** Units of 8 bytes that follow the names. */
+  readonly extensions?: number;
+}
+
+export const UNIQUE = 0x0a0b0cn;
+
+/** A request: fuse_in_header (by default of uid 1000, gid 100, pid 99) and a body. */
+export function request(opcode: number, node: number, body: string, header: Header = {}): Uint8Array {
+  const { unique = UNIQUE, uid = 1000, gid = 100, pid = 99, extensions = 0 } = header;
   const length = 40 + hex(body).length;
   return hex(`
     ${le32(length)} ${le32(opcode)}
-    ${le64(0x0a0b0c)}
+    ${le64(unique)}
     ${le64(node)}
-    ${le32(uid)} ${le32(100)} ${le32(99)}
-    0000 0000
+    ${le32(uid)} ${le32(gid)} ${le32(pid)}
+    ${le16(extensions)} 0000
     ${body}`);
 }
 
-function initOf(flags: string): Uint8Array {
+/** The INIT of Linux 6.18, with some of the flags that it offers. */
+export function initOf(flags: string): Uint8Array {
   return request(
     26,
     0,
@@ -48,10 +67,11 @@ function initOf(flags: string): Uint8Array {
     ${flags}             # flags
     fd050000             # flags2
     ${'00000000'.repeat(11)}`,
+    { unique: 2n, uid: 0, gid: 0, pid: 0 },
   );
 }
 
-/** The INIT of Linux 6.18: 7.45 with all it offers. */
+/** Linux 6.18 with all it offers. */
 export const INIT = initOf('fbffff73');
 /** The same without NO_OPEN_SUPPORT and NO_OPENDIR_SUPPORT: the kernel asks for every open. */
 export const INIT_ASKING = initOf('fbfffd72');
@@ -61,10 +81,10 @@ export class Wire {
   readonly faults: Fault[] = [];
   readonly dispatcher: Dispatcher;
 
-  constructor(options: { readonly init?: Uint8Array } = {}) {
+  constructor({ init, caching }: { readonly init?: Uint8Array; readonly caching?: Caching } = {}) {
     this.filesystem = new RecordingFilesystem();
-    this.dispatcher = new Dispatcher(this.filesystem, (fault) => this.faults.push(fault));
-    this.send(options.init ?? INIT_ASKING);
+    this.dispatcher = new Dispatcher(this.filesystem, (fault) => this.faults.push(fault), caching);
+    this.send(init ?? INIT_ASKING);
     this.filesystem.calls.length = 0;
   }
 
@@ -73,6 +93,12 @@ export class Wire {
     this.dispatcher.requestBytes.set(bytes);
     const length = this.dispatcher.dispatch(bytes.length);
     return Buffer.from(this.dispatcher.replyBytes.subarray(0, length)).toString('hex');
+  }
+
+  /** As `send`, where an earlier and longer request has left `filler` behind the bytes. */
+  sendBefore(filler: number, bytes: Uint8Array): string {
+    this.dispatcher.requestBytes.fill(filler, bytes.length, bytes.length + 512);
+    return this.send(bytes);
   }
 
   /** What the kernel is told without having asked, as hex. */
@@ -91,16 +117,16 @@ export class Wire {
 }
 
 /** A reply: fuse_out_header and a body. */
-export function reply(body: string): string {
+export function reply(body: string, unique = UNIQUE): string {
   const bytes = Buffer.from(hex(body)).toString('hex');
-  return le32(16 + bytes.length / 2) + le32(0) + le64(0x0a0b0c) + bytes;
+  return le32(16 + bytes.length / 2) + le32(0) + le64(unique) + bytes;
 }
 
-export function failure(errno: number): string {
-  return le32(16) + le32(-errno) + le64(0x0a0b0c);
+export function failure(errno: number, unique = UNIQUE): string {
+  return le32(16) + le32(-errno) + le64(unique);
 }
 
-/** fuse_attr of `fillAttr`. */
+/** fuse_attr as the filesystem of these tests fills it. */
 export const ATTR = `
   0200000001000000     # ino 0x100000002
   8813000000000000     # size 5000
@@ -127,7 +153,12 @@ export function entryOut(node: number): string {
     ${ATTR}`;
 }
 
-/** fuse_open_out. */
+/** fuse_attr_out. */
+export function attrOut(attr = ATTR): string {
+  return `ffffff7f00000000 00000000 00000000 ${attr}`;
+}
+
+/** fuse_open_out without a backing file. */
 export function openOut(handle: number, flags: number): string {
   return `${le64(handle)} ${le32(flags)} 00000000`;
 }

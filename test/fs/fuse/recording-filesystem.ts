@@ -1,17 +1,18 @@
 // A Filesystem that writes down what it is asked and answers what a test put into it.
 
 import { ENOENT, FsError } from '../../../fs/errno.js';
-import type {
+import {
   Attr,
-  AttrChange,
-  Caller,
-  DirVisitor,
-  Entry,
-  Filesystem,
-  StatFs,
+  type AttrChange,
+  type Caller,
+  type DirVisitor,
+  type Entry,
+  type Filesystem,
+  type StatFs,
 } from '../../../fs/filesystem.js';
 
-export function fillAttr(attr: Attr): void {
+function filledAttr(): Attr {
+  const attr = new Attr();
   attr.ino = 0x1_0000_0002;
   attr.size = 5000;
   attr.blocks = 16;
@@ -29,6 +30,7 @@ export function fillAttr(attr: Attr): void {
   attr.ctimeNsec = 6;
   attr.btimeSec = 7;
   attr.btimeNsec = 8;
+  return attr;
 }
 
 export class RecordingFilesystem implements Filesystem {
@@ -36,16 +38,20 @@ export class RecordingFilesystem implements Filesystem {
   readonly calls: string[] = [];
   /** Thrown by the next call. */
   failure: unknown = undefined;
+  /** If set, it is the next call of this name that fails. */
+  failing: string | undefined;
   names = new Map<string, number>([['file', 7]]);
   xattrs = new Map<string, Uint8Array>([['user.a', Uint8Array.of(1, 2, 3)]]);
   target = 'there';
+  /** What every node has. */
+  readonly attr = filledAttr();
 
   #did(...what: unknown[]): void {
     const words = what.map((word) =>
       word instanceof Uint8Array ? `<${Buffer.from(word).toString('latin1')}>` : JSON.stringify(word),
     );
     this.calls.push(words.join(' ').replaceAll('"', ''));
-    if (this.failure !== undefined) {
+    if (this.failure !== undefined && (this.failing ?? what[0]) === what[0]) {
       const failure = this.failure;
       this.failure = undefined;
       throw failure;
@@ -55,7 +61,7 @@ export class RecordingFilesystem implements Filesystem {
   #fill(out: Entry, node: number): void {
     out.node = node;
     out.generation = 3;
-    fillAttr(out.attr);
+    Object.assign(out.attr, this.attr);
   }
 
   lookup(parent: number, name: string, out: Entry): boolean {
@@ -70,11 +76,11 @@ export class RecordingFilesystem implements Filesystem {
   }
   getattr(node: number, out: Attr): void {
     this.#did('getattr', node);
-    fillAttr(out);
+    Object.assign(out, this.attr);
   }
   setattr(node: number, change: AttrChange, caller: Caller, out: Attr, handle?: number): void {
     this.#did('setattr', node, change, caller.uid, handle ?? 'by-node');
-    fillAttr(out);
+    Object.assign(out, this.attr);
   }
   readlink(node: number): string {
     this.#did('readlink', node);
