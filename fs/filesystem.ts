@@ -83,6 +83,8 @@ export interface Caller {
   readonly pid: number;
   /** Applied by the filesystem to new files, unless the parent has a default ACL. */
   readonly umask: number;
+  /** True for a group that is one of the caller's further ones; absent where nobody can say. */
+  readonly isMember?: (gid: number) => boolean;
 }
 
 /** The caller of in-process work: the owner of the process, with nothing masked. */

@@ -6,6 +6,7 @@ import { Buffer } from 'node:buffer';
 import { EFBIG, EINVAL, FsError } from '../errno.js';
 import type { Caller } from '../filesystem.js';
 import { assertName, type ByteString } from '../name.js';
+import { groupsOf } from '../sys/process.js';
 import { fuse_in_header } from './abi.js';
 
 const HEADER = fuse_in_header.size;
@@ -21,7 +22,13 @@ export class Request {
   #length = 0;
   /** Body offset after the last name that was read. */
   #next = 0;
-  readonly #caller = { uid: 0, gid: 0, pid: 0, umask: 0 };
+  readonly #caller = {
+    uid: 0,
+    gid: 0,
+    pid: 0,
+    umask: 0,
+    isMember: (gid: number) => groupsOf(this.#caller.pid).includes(gid),
+  };
 
   /** @param size of the buffer in bytes; the kernel wants max_write and a page for headers, 8192 at least */
   constructor(size: number) {

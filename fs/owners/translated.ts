@@ -3,16 +3,17 @@
 // kernel checks permissions against the owners that are shown, while everything below, and on disk, keeps the
 // true ones. Only mounts with a map have one.
 
-import type {
-  Attr,
-  AttrChange,
-  Caller,
-  DirVisitor,
-  Entry,
-  Filesystem,
-  Handle,
-  NodeId,
-  StatFs,
+import {
+  type Attr,
+  type AttrChange,
+  type Caller,
+  type DirVisitor,
+  type Entry,
+  type Filesystem,
+  type Handle,
+  type NodeId,
+  type StatFs,
+  SYSTEM_CALLER,
 } from '../filesystem.js';
 import type { ByteString } from '../name.js';
 import { ACL_ACCESS, ACL_DEFAULT } from '../union/acl.js';
@@ -30,7 +31,15 @@ class TranslatedFilesystem implements Filesystem {
   readonly #uids: IdMap;
   readonly #gids: IdMap;
   /** Filled anew for each operation, as the one that it comes from. */
-  readonly #caller = { uid: 0, gid: 0, pid: 0, umask: 0 };
+  readonly #caller = {
+    uid: 0,
+    gid: 0,
+    pid: 0,
+    umask: 0,
+    isMember: (gid: number) => this.#asks.isMember?.(this.#gids.shown(gid)) === true,
+  };
+  /** Whom `#caller` translates. */
+  #asks: Caller = SYSTEM_CALLER;
 
   constructor(inner: Filesystem, uids: IdMap, gids: IdMap) {
     this.#inner = inner;
@@ -48,7 +57,9 @@ class TranslatedFilesystem implements Filesystem {
   }
 
   /** A caller whom the map does not reach makes files of nobody, as one that a user namespace does not map looks. */
-  #callerOf({ uid, gid, pid, umask }: Caller): Caller {
+  #callerOf(asks: Caller): Caller {
+    const { uid, gid, pid, umask } = asks;
+    this.#asks = asks;
     this.#caller.uid = this.#uids.stored(uid) ?? OVERFLOW_ID;
     this.#caller.gid = this.#gids.stored(gid) ?? OVERFLOW_ID;
     this.#caller.pid = pid;

@@ -54,6 +54,20 @@ export function currentUmask(): number {
   return line?.[1] === undefined ? 0o777 : Number.parseInt(line[1], 8);
 }
 
+/** The supplementary groups of a process or thread; none where it is unknown (0) or has ended. */
+export function groupsOf(pid: number): readonly number[] {
+  if (pid === 0) return [];
+  let status: string;
+  try {
+    status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ESRCH'))
+      return [];
+    throw error;
+  }
+  return (/^Groups:[ \t]*([0-9 ]*)$/m.exec(status)?.[1] ?? '').split(' ').filter(Boolean).map(Number);
+}
+
 /** `count` ids from `first` on, which are those from `outside` on in the namespace above. */
 interface IdSpan {
   readonly first: number;

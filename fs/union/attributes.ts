@@ -78,14 +78,13 @@ function changeMode(node: WritableNode, mode: number): void {
 /**
  * What a write, a truncation or a new owner takes away: set-user-ID; set-group-ID where the group may execute, or
  * where the `caller` is of another group; and file capabilities (file_remove_privs, setattr_should_drop_sgid of the
- * kernel). Further groups of a caller are not known here: their member loses a bit that the kernel would leave.
+ * kernel). Where nobody knows the further groups of a caller, their member loses a bit that the kernel would leave.
  */
 export function clearPrivileges(stack: Stack, inode: Inode, caller?: Caller): void {
   if (inode.unprivileged || inode.type !== S_IFREG) return;
   stat(stack, inode, stack.attr);
   const { mode, gid } = stack.attr;
-  const outsider = caller !== undefined && caller.uid !== 0 && caller.gid !== gid;
-  const kept = withoutSetId(mode, outsider);
+  const kept = withoutSetId(mode, gid, caller);
   const capability = getXattr(stack, inode, CAPABILITY);
   if (kept !== mode || capability !== undefined) {
     if (capability === undefined) ensureUpper(stack, inode);
@@ -124,7 +123,12 @@ export function restorePrivileges(stack: Stack, inode: Inode, { mode, capability
   });
 }
 
-function withoutSetId(mode: number, outsider: boolean): number {
-  const group = outsider || (mode & S_IXGRP) !== 0 ? S_ISGID : 0;
+function withoutSetId(mode: number, gid: number, caller: Caller | undefined): number {
+  const group = (mode & S_IXGRP) !== 0 || ((mode & S_ISGID) !== 0 && isOutsider(gid, caller)) ? S_ISGID : 0;
   return mode & ~(S_ISUID | group);
+}
+
+function isOutsider(gid: number, caller: Caller | undefined): boolean {
+  if (caller === undefined || caller.uid === 0 || caller.gid === gid) return false;
+  return caller.isMember?.(gid) !== true;
 }

@@ -101,6 +101,11 @@ abstract class Mount implements Place {
     this.mica('umount', target);
   }
 
+  /** After the mount has ended. */
+  protected clear(): void {
+    // Most places have nothing but their scratch folder.
+  }
+
   /** An empty folder of whoever mounts. */
   protected made(name: string): string {
     this.#giveAway(name);
@@ -146,6 +151,7 @@ abstract class Mount implements Place {
       if (this.#mounted) this.unmount(this.scratch.path('mnt'));
     } finally {
       this.#who.leave();
+      this.clear();
       this.scratch.remove();
     }
   }
@@ -231,6 +237,43 @@ export class StoreMount extends Mount {
   /** The names that the mount shows of the layers' folders `indexed`. */
   shown(): string[] {
     return this.run('ls', this.scratch.path('mnt', 'indexed')).trim().split('\n');
+  }
+}
+
+/** The kernel's own overlayfs, with all that makes it as much of a POSIX filesystem as it can be; all layers on one ext4. */
+export class KernelMount extends Mount {
+  readonly #disk: string;
+
+  constructor() {
+    super(asRoot());
+    this.#disk = this.scratch.folder('disk');
+    ensureExt4(this.#disk);
+  }
+
+  protected layer(name: LayerName): string {
+    return this.made(join('disk', name));
+  }
+
+  protected mount(target: string): void {
+    const [ground, bottom, lower, upper] = LAYERS.map((name) => join(this.#disk, name));
+    const layers = `lowerdir=${lower}:${bottom}:${ground},upperdir=${upper},workdir=${this.made('disk/work')}`;
+    this.run(
+      'mount',
+      '-t',
+      'overlay',
+      'none',
+      '-o',
+      `${layers},index=on,redirect_dir=on,metacopy=on`,
+      target,
+    );
+  }
+
+  protected override unmount(target: string): void {
+    this.run('umount', target);
+  }
+
+  protected override clear(): void {
+    leaveExt4(this.#disk);
   }
 }
 

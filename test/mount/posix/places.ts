@@ -45,7 +45,7 @@ const PLACES: readonly { name: string; caller: Caller; needs: Needs; make(): Pla
   },
 ];
 
-const TOOLS: Needs = ['program:gcc', 'program:setfacl', 'program:setfattr'];
+export const TOOLS: Needs = ['program:gcc', 'program:setfacl', 'program:setfattr'];
 
 export interface Subject {
   readonly name: string;
@@ -105,8 +105,8 @@ function tryAll(cases: readonly Case[], answers: Answers): void {
 /** What was answered to the calls of a case. */
 type Answers = ReadonlyMap<Case, readonly string[]>;
 
-/** The answers of those cases whose tests run, once these do. */
-function answersOf(cases: readonly Case[], make: () => Place): Answers {
+/** The answers of those cases whose tests run, which are the suite's in their order, once these do. */
+export function answersOf(cases: readonly Case[], make: () => Place): Answers {
   const answers = new Map<Case, readonly string[]>();
   let tools: string;
   let place: Place | undefined;
