@@ -1,7 +1,7 @@
 // Each mutant must be noticed by the test that is named with it, and that test must pass without the mutant.
 
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { top } from '../program.js';
 import { describeWith } from '../requires.js';
@@ -56,8 +56,15 @@ function faultOf(mutant: Mutant): string | undefined {
     return (error as Error).message;
   }
   const title = name.slice(name.lastIndexOf(' > ') + 3);
-  if (readFileSync(join(top, test), 'utf8').includes(title)) return undefined;
+  if (textsOf(join(top, test)).some((text) => text.includes(title))) return undefined;
   return `${id}.patch names a test that ${test} does not have: '${title}'`;
+}
+
+/** A test file, and the tables of cases in the folders beside it. */
+function textsOf(path: string): string[] {
+  const text = readFileSync(path, 'utf8');
+  const tables = [...text.matchAll(/from '(\.\/[^./]+\/[^']+)\.js'/g)].map(([, name]) => `${name}.ts`);
+  return [text, ...tables.map((name) => readFileSync(join(dirname(path), name), 'utf8'))];
 }
 
 function assertPasses({ test, name }: Mutant, { passed, failed, report }: Outcome): void {
