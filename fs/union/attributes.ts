@@ -81,7 +81,7 @@ function changeMode(node: WritableNode, mode: number): void {
  * kernel). Where nobody knows the further groups of a caller, their member loses a bit that the kernel would leave.
  */
 export function clearPrivileges(stack: Stack, inode: Inode, caller?: Caller): void {
-  if (inode.unprivileged || inode.type !== S_IFREG) return;
+  if (inode.unprivileged || inode.isFolder || inode.type === S_IFLNK) return;
   stat(stack, inode, stack.attr);
   const { mode, gid } = stack.attr;
   const kept = withoutSetId(mode, gid, caller);

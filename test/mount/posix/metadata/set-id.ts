@@ -12,6 +12,7 @@ export const SET_ID: readonly Case[] = [
       echo -n x > cap2; setfattr -n security.capability -v 0x0100000200200000000000000000000000000000 cap2
       echo -n x > noexec; chmod 2666 noexec; chown 1000:1000 c
       echo -n x > member; chmod 2666 member; chown 0:1000 member
+      mkfifo pipe; chmod 6755 pipe
     `,
     calls: `
       as 1000 1000
@@ -36,6 +37,8 @@ export const SET_ID: readonly Case[] = [
       as 0 0
       chown k 1 1
       stat k mode => 0777
+      chown pipe 1 1
+      stat pipe mode => 0755
       chown cap2 1 1
       getxattr cap2 security.capability => ENODATA
       open 5 w r
