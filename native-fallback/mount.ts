@@ -77,6 +77,7 @@ function mountByContext(plan: Overlay, target: string): void {
       else context.setString(key, value);
     }
     for (const lower of plan.lowers) context.setString('lowerdir+', fromText(lower));
+    for (const data of plan.data ?? []) context.setString('datadir+', fromText(data));
     if (plan.upper !== undefined) {
       context.setString('upperdir', fromText(plan.upper.path));
       context.setString('workdir', fromText(plan.upper.work));
@@ -94,7 +95,11 @@ function mountByWords(plan: Overlay, target: string): OverlayMounted {
     sys.mount('overlay', fromText(target), 'overlay', flags, whole);
     return { by: 'mount' };
   }
-  const folder = commonParent([...plan.lowers, ...(plan.upper ? [plan.upper.path, plan.upper.work] : [])]);
+  const folder = commonParent([
+    ...plan.lowers,
+    ...(plan.data ?? []),
+    ...(plan.upper ? [plan.upper.path, plan.upper.work] : []),
+  ]);
   const data = overlayWords(plan, (path) => relative(folder, path) || '.').join(',');
   if (fromText(data).length > OPTIONS_MAX) {
     throw new FsError(

@@ -25,6 +25,8 @@ export type OverlayPlan =
       readonly kind: 'overlay';
       /** Topmost first. */
       readonly lowers: readonly string[];
+      /** Layers of data alone, topmost first. */
+      readonly data?: readonly string[];
       readonly upper?: { readonly path: string; readonly work: string };
       readonly settings: readonly OverlaySetting[];
       readonly readOnly: boolean;
@@ -55,7 +57,7 @@ export function planOverlay(
   features: FeatureSet,
   options: OverlayOptions = {},
 ): OverlayPlan {
-  const { upper } = stack;
+  const { upper, data = [] } = stack;
   const layers: readonly LowerDescription[] = upper === undefined ? stack.lowers : [upper, ...stack.lowers];
   const only = layers[0];
   if (only === undefined) throw new FsError(EINVAL, 'overlay without layers');
@@ -64,14 +66,18 @@ export function planOverlay(
       throw new FsError(EINVAL, `overlay of ${layer.path}: .wh. files are its marks`);
   }
   const readOnly = options.readOnly === true || upper === undefined;
-  if (layers.length === 1) return { kind: 'bind', source: only.path, readOnly };
+  if (layers.length === 1 && data.length === 0) return { kind: 'bind', source: only.path, readOnly };
   const lowers = readOnly ? layers : stack.lowers;
-  if (lowers.length > OVERLAY_MAX_LOWERS) {
-    throw new FsError(EINVAL, `overlay of ${lowers.length} layers, at most ${OVERLAY_MAX_LOWERS}`);
+  if (lowers.length + data.length > OVERLAY_MAX_LOWERS) {
+    throw new FsError(
+      EINVAL,
+      `overlay of ${lowers.length + data.length} layers, at most ${OVERLAY_MAX_LOWERS}`,
+    );
   }
   return {
     kind: 'overlay',
     lowers: lowers.map((layer) => layer.path),
+    ...(data.length === 0 ? {} : { data: data.map((layer) => layer.path) }),
     ...(readOnly || upper === undefined ? {} : { upper: { path: upper.path, work: upper.work } }),
     settings: settings(marksOf(layers), features, { ...options, readOnly }),
     readOnly,
@@ -122,7 +128,9 @@ export function overlayWords(
     words.push(`workdir=${escapeOption(name(plan.upper.work), false)}`);
     words.push(`upperdir=${escapeOption(name(plan.upper.path), false)}`);
   }
-  words.push(`lowerdir=${plan.lowers.map((path) => escapeOption(name(path), true)).join(':')}`);
+  const written = (path: string) => escapeOption(name(path), true);
+  const lowers = plan.lowers.map(written).join(':');
+  words.push(`lowerdir=${[lowers, ...(plan.data ?? []).map(written)].join('::')}`);
   return words;
 }
 

@@ -32,7 +32,7 @@ import { FolderCache } from './folder-cache.js';
 import type { Dialect, LayerEntry, LayerFile, LayerVisitor, MarkPrefix, ReadLayer } from './layer.js';
 import { isMarkFile, mayHaveWhiteoutFile, WH_PREFIX } from './marks.js';
 import type { Numbering } from './real-ids.js';
-import { countsSubfolders, hasOverrides, idsOf } from './upper-rules.js';
+import { blocksTell, countsSubfolders, hasOverrides, idsOf } from './upper-rules.js';
 
 export interface LowerDirOptions {
   /** The layer's name in events; the path if absent. */
@@ -44,6 +44,8 @@ export interface LowerDirOptions {
   readonly numbering?: Numbering;
   /** See ReadLayer. */
   readonly changes?: boolean;
+  /** Every file may be one without data, whatever its blocks and its folder say (`mayBeMarked`). */
+  readonly anyMayLackData?: boolean;
 }
 
 /** Prefixes under which a process finds marks that it can read: `trusted.` ones are invisible to ordinary users. */
@@ -68,6 +70,7 @@ export function openLowerDir(path: ByteString, options: LowerDirOptions = {}): R
     overrides: hasOverrides(root),
     origins: false,
     countsSubfolders: countsSubfolders(root),
+    blocksTell: options.anyMayLackData !== true && blocksTell(root),
   };
   return new DirLayer(root, options.id ?? toText(path), rules, options.changes);
 }
@@ -214,6 +217,7 @@ export class DirLayer implements ReadLayer {
 
   /** Asked once a folder, and only for files that it matters for. */
   #holdsCopies(dir: ByteString, folder: number, { mode, size }: Attr): boolean {
+    if (!this.rules.blocksTell) return true;
     if (this.rules.origins || (mode & S_IFMT) !== S_IFREG || size === 0) return false;
     if (dir === this.#lastDir) return this.#lastHoldsCopies;
     let known = this.#copies.get(dir);

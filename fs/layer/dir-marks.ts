@@ -45,6 +45,8 @@ export interface LayerRules {
   readonly origins: boolean;
   /** st_nlink of the filesystem's folders is 2 and one for each subfolder. */
   readonly countsSubfolders: boolean;
+  /** A file that no program copied up has blocks for its data: one with as many as its size takes is not without. */
+  readonly blocksTell: boolean;
 }
 
 const probe = new AttrRecord();

@@ -36,6 +36,8 @@ export interface UpperDescription extends LowerDescription {
 export interface StackDescription {
   /** Topmost first. */
   readonly lowers: readonly LowerDescription[];
+  /** Layers of data alone (overlayfs's `::`), topmost first: no name of theirs is shown. */
+  readonly data?: readonly LowerDescription[];
   /** Absent: the union is read only. */
   readonly upper?: UpperDescription;
   /**
@@ -50,6 +52,8 @@ export interface OpenStack {
   /** Topmost first; a flattened chain stands for all of its layers. */
   readonly lowers: readonly ReadLayer[];
   readonly upper?: WriteLayer;
+  /** Absent if there are none. */
+  readonly data?: readonly ReadLayer[];
   /** Closes all layers; for those who do not hand them to a Union. */
   close(): void;
 }
@@ -66,21 +70,24 @@ export function openStack(description: StackDescription, mountPoint?: string): O
     for (const layer of opened.splice(0)) layer.close();
   };
   try {
-    const folders = description.lowers.map((lower) => {
+    const openLower = (lower: LowerDescription): ReadLayer => {
       const { path, id, dialect, marks, numbering, changes = false } = lower;
       if (marks === 'trusted') assertReadsTrusted(path);
       const layer = openLowerDir(fromText(path), {
         id,
         dialect,
         changes,
+        anyMayLackData: description.data !== undefined,
         ...(numbering === undefined ? {} : { numbering }),
         ...(marks === undefined ? {} : { marks: [marks] }),
       });
       opened.push(layer);
       return layer;
-    });
+    };
+    const folders = description.lowers.map(openLower);
+    const data = description.data === undefined ? {} : { data: description.data.map(openLower) };
     const lowers = flattened(description, folders);
-    if (description.upper === undefined) return { lowers, close };
+    if (description.upper === undefined) return { lowers, ...data, close };
     const { path, work, id, dialect, marks, numbering } = description.upper;
     if (marks === 'trusted') assertReadsTrusted(path);
     const upper = openUpperDir(fromText(path), fromText(work), {
@@ -91,7 +98,7 @@ export function openStack(description: StackDescription, mountPoint?: string): O
       ...(mountPoint === undefined ? {} : { mountPoint }),
     });
     opened.push(upper);
-    return { lowers, upper, close };
+    return { lowers, upper, ...data, close };
   } catch (error) {
     close();
     throw error;

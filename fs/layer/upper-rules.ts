@@ -64,6 +64,17 @@ export function countsSubfolders(fd: number): boolean {
   return COUNTING.has(filesystemMagic(fd));
 }
 
+/**
+ * Btrfs, ext2 to ext4, F2FS, ramfs, tmpfs and XFS (linux/magic.h): a file's blocks there are what its data takes. EROFS
+ * and squashfs count them from the size, and of what is mounted over the network or by a program nothing is known.
+ */
+const WITH_TRUE_BLOCKS = new Set([0x9123683e, 0xef53, 0xf2f52010, 0x858458f6, 0x01021994, 0x58465342]);
+
+/** True if a file with fewer blocks than its size takes, and no other, may be without data on an open file's filesystem. */
+export function blocksTell(fd: number): boolean {
+  return WITH_TRUE_BLOCKS.has(filesystemMagic(fd));
+}
+
 /** How this process turns owners of real objects into those of a layer; undefined where they are the same. */
 export function idsOf(numbering: Numbering | undefined): RealIds | undefined {
   return numbering === undefined ? undefined : RealIds.between(numbering, namespaceNumbering());
@@ -90,6 +101,7 @@ export function upperRules(
     overrides: hasOverrides(root),
     origins: true,
     countsSubfolders: countsSubfolders(root),
+    blocksTell: blocksTell(root),
     inheritance: 0,
     enableOverrides(): void {
       if (rules.overrides) return;

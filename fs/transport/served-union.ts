@@ -36,12 +36,13 @@ export class ServedUnion {
   /** Opens the layers; fails as `openStack` does. */
   constructor(start: ServerStart) {
     this.#start = start;
-    const { lowers, upper, close } = openStack(start.stack, start.mountPoint);
+    const { lowers, upper, data, close } = openStack(start.stack, start.mountPoint);
     try {
       this.union = new Union({
         lowers,
         events: this.#events,
         ...(upper === undefined ? {} : { upper }),
+        ...(data === undefined ? {} : { data }),
       });
     } catch (error) {
       close();

@@ -189,7 +189,7 @@ function takeBack(
 function ownData(stack: Stack, inode: Inode): void {
   const place = inode.dataBelow?.place;
   withUpper(stack, inode, (node) => {
-    if (!inode.removed && place !== undefined) rememberOrigin(inode, node, place);
+    if (!inode.removed && place !== undefined) rememberOrigin(stack, inode, node, place);
     node.setMetacopy(false);
     // Without the mark it says nothing.
     attempt(() => node.setRedirect(undefined));
@@ -197,7 +197,17 @@ function ownData(stack: Stack, inode: Inode): void {
   inode.dataBelow = undefined;
 }
 
-function rememberOrigin(inode: Inode, node: WritableNode, { layer, dir, name }: LowerPlace): void {
+function rememberOrigin(
+  stack: Stack,
+  inode: Inode,
+  node: WritableNode,
+  { layer, dir, name }: LowerPlace,
+): void {
+  // A layer of data alone has no file of the union that the kernel could find by its handle.
+  if (stack.data.includes(layer)) {
+    node.setOrigin(inode.ino, undefined);
+    return;
+  }
   const source = layer.hold(dir, name);
   try {
     node.setOrigin(inode.ino, source);

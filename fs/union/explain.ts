@@ -141,7 +141,7 @@ function describeEnd(stack: Stack, { path, parent, name, last, layers, found }: 
   }
   const { attr } = found.entry;
   const kind = kindOf(attr.mode);
-  const why = kind === 'folder' ? whyFolder(layers) : whyFile(layers, top);
+  const why = kind === 'folder' ? whyFolder(layers) : whyFile(layers, top, found.data?.layer);
   const explanation = { path, kind, result: { layer: top.id }, layers, why };
   if (stack.readOnly) return explanation;
   const { where } = found;
@@ -168,9 +168,9 @@ function whyAbsent(top: ExplainedLayer | undefined, last: boolean, found: Found)
   return last ? 'No layer that is looked at has it.' : 'No layer that is looked at has a folder on the way.';
 }
 
-function whyFile(layers: ExplainedLayer[], top: ExplainedLayer): string {
+/** `data`: the layer that has the data of a file whose topmost object has none. */
+function whyFile(layers: ExplainedLayer[], top: ExplainedLayer, data: ReadLayer | undefined): string {
   if (top.finding === 'metadata') {
-    const data = layers.find(({ finding }) => finding === 'file');
     const where = data === undefined ? 'which no layer has' : `which is in layer ${data.id}`;
     return `Layer ${top.id} has its attributes and not its data, ${where}.`;
   }

@@ -179,6 +179,12 @@ function collectSibling(
  * the search.
  */
 function collectAbsolute(stack: Stack, from: number, path: ByteString, out: Found): void {
+  const last = followAbsolute(stack, from, path, out);
+  if (out.seeksData && out.data === undefined) takeFromDataAlone(stack, last, out);
+}
+
+/** Returns the path that the next layer would have been asked for. */
+function followAbsolute(stack: Stack, from: number, path: ByteString, out: Found): ByteString {
   let wanted = path;
   let last = false;
   for (let depth = from; depth < stack.lowers.length && !last; depth++) {
@@ -196,8 +202,8 @@ function collectAbsolute(stack: Stack, from: number, path: ByteString, out: Foun
         continue;
       }
       if (k === names.length - 1) {
-        if (!take(stack, out, entry, depth, dir, name)) return;
-      } else if (entry.whiteout || !isFolder(entry.attr.mode)) return;
+        if (!take(stack, out, entry, depth, dir, name)) return wanted;
+      } else if (entry.whiteout || !isFolder(entry.attr.mode)) return wanted;
       const { redirect } = entry;
       if (redirect?.startsWith('/')) {
         // What is opaque above hides nothing of a folder that came from elsewhere (ovl_check_redirect).
@@ -208,6 +214,19 @@ function collectAbsolute(stack: Stack, from: number, path: ByteString, out: Foun
       dir = joinPath(dir, name);
     }
     wanted = next;
+  }
+  return wanted;
+}
+
+/** Only an absolute path leads into layers of data alone, and only to a regular file (ovl_lookup_data_layers). */
+function takeFromDataAlone(stack: Stack, path: ByteString, out: Found): void {
+  const slash = path.lastIndexOf('/');
+  const dir = slash < 0 ? '' : path.slice(0, slash);
+  const name = path.slice(slash + 1);
+  for (const layer of stack.data) {
+    if (!layer.lookup(dir, name, out.below)) continue;
+    if (isRegular(out.below.attr.mode)) out.data = { layer, dir, name };
+    return;
   }
 }
 

@@ -19,6 +19,8 @@ export class Stack {
   /** Topmost first. */
   readonly lowers: readonly ReadLayer[];
   readonly upper: WriteLayer | undefined;
+  /** Layers of data alone (overlayfs's `::`), topmost first: nothing is looked up in them but where a redirect points. */
+  readonly data: readonly ReadLayer[];
   readonly events: EventStream | undefined;
   readonly table = new InodeTable();
   readonly lowerNames = new NameShelf();
@@ -42,11 +44,17 @@ export class Stack {
   readonly #duplicateBase: number;
   readonly #duplicates = new Map<string, number>();
 
-  constructor(lowers: readonly ReadLayer[], upper: WriteLayer | undefined, events: EventStream | undefined) {
+  constructor(
+    lowers: readonly ReadLayer[],
+    upper: WriteLayer | undefined,
+    events: EventStream | undefined,
+    data: readonly ReadLayer[] = [],
+  ) {
     this.lowers = lowers;
+    this.data = data;
     this.upper = upper;
     this.events = events;
-    this.lowersChange = lowers.some(({ changes }) => changes === true);
+    this.lowersChange = [...lowers, ...data].some(({ changes }) => changes === true);
     const bases = new Map<string, number>();
     const baseOf = (device: string): number => {
       const known = bases.get(device);

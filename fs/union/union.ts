@@ -53,6 +53,8 @@ export interface UnionOptions {
   readonly lowers: readonly ReadLayer[];
   /** Without one the union is read only. */
   readonly upper?: WriteLayer;
+  /** Layers of data alone, topmost first: files without data find theirs there by an absolute redirect. */
+  readonly data?: readonly ReadLayer[];
   readonly events?: EventStream;
 }
 
@@ -64,8 +66,8 @@ export class Union implements Filesystem {
   readonly #handles = new Map<Handle, OpenFile | OpenFolder>();
   #lastHandle = 0;
 
-  constructor({ lowers, upper, events }: UnionOptions) {
-    this.#stack = new Stack(lowers, upper, events);
+  constructor({ lowers, upper, data, events }: UnionOptions) {
+    this.#stack = new Stack(lowers, upper, events, data);
     makeRoot(this.#stack);
   }
 
@@ -97,7 +99,7 @@ export class Union implements Filesystem {
 
   /** How a path resolves, layer by layer; `path` has no leading slash. Changes nothing. */
   explain(path: ByteString): Explanation {
-    const { lowers, upper, frozen } = this.#stack;
+    const { lowers, upper, data, frozen } = this.#stack;
     if (lowers.every(({ layers }) => layers === undefined)) {
       return explain(this.#stack, path, this.#get(ROOT_NODE));
     }
@@ -106,6 +108,7 @@ export class Union implements Filesystem {
       lowers.flatMap((layer) => layer.layers ?? [layer]),
       upper,
       undefined,
+      data,
     );
     single.frozen = frozen;
     return explain(single, path, makeRoot(single));
@@ -346,7 +349,7 @@ export class Union implements Filesystem {
     this.#handles.clear();
     this.#stack.table.clear();
     this.#stack.upper?.close();
-    for (const layer of this.#stack.lowers) layer.close();
+    for (const layer of [...this.#stack.lowers, ...this.#stack.data]) layer.close();
   }
 
   /**

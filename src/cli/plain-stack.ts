@@ -4,9 +4,10 @@ import { existsSync, realpathSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type Dialect, type LowerDescription, type StackDescription, sys } from '../../fs/index.js';
 import { StoreError } from '../errors.js';
+import { splitLayers } from '../mounts/layer-words.js';
 
 export interface PlainWords {
-  /** Folders, topmost first, separated by colons; `\:` is a colon in a name. */
+  /** Folders, topmost first, as `splitLayers` has them. */
   readonly lower?: string;
   readonly upper?: string;
   readonly work?: string;
@@ -18,15 +19,13 @@ export interface PlainWords {
 /** The folders as a stack. invalid-argument for what is no folder or no dialect. */
 export function stackOfFolders(words: PlainWords): StackDescription {
   const dialect = dialectOf(words.dialect ?? 'overlay');
-  if (/[^\\:]::[^:]/.test(words.lower ?? '')) {
-    const why =
-      'layers of data alone (a::b) are read by the kernel only: mount -t overlay, or leave them out';
-    throw new StoreError('invalid-argument', 'cannot use --lower', why);
-  }
-  const lowers = splitFolders(words.lower ?? '').map((path) => ({
-    ...describe(path, dialect),
+  const { lowers: folders, data } = splitLayers('--lower', words.lower ?? '');
+  const describeLower = (path: string): LowerDescription => ({
+    ...describe(path.replaceAll('\\:', ':'), dialect),
     ...(words.lowerChanges === true ? { changes: true } : {}),
-  }));
+  });
+  const lowers = folders.map(describeLower);
+  const layers = { lowers, ...(data.length === 0 ? {} : { data: data.map(describeLower) }) };
   if (lowers.length === 0) {
     throw new StoreError('invalid-argument', 'cannot use --lower', 'it names no folder');
   }
@@ -38,10 +37,10 @@ export function stackOfFolders(words: PlainWords): StackDescription {
       `--upper and --work go together, and ${missing} is missing`,
     );
   }
-  if (words.upper === undefined || words.work === undefined) return { lowers };
+  if (words.upper === undefined || words.work === undefined) return layers;
   const marks = sys.mayUseTrustedXattrs() ? 'trusted' : 'user';
   const work = folder(words.work);
-  return { lowers, upper: { ...describe(words.upper, dialect), marks, work } };
+  return { ...layers, upper: { ...describe(words.upper, dialect), marks, work } };
 }
 
 function describe(path: string, dialect: Dialect): LowerDescription {
@@ -62,11 +61,4 @@ export function folder(path: string): string {
 function dialectOf(word: string): Dialect {
   if (word === 'overlay' || word === 'wh') return word;
   throw new StoreError('invalid-argument', `cannot use --dialect ${word}`, 'it is overlay or wh');
-}
-
-function splitFolders(text: string): readonly string[] {
-  return text
-    .split(/(?<!\\):/)
-    .filter((part) => part !== '')
-    .map((part) => part.replaceAll('\\:', ':'));
 }

@@ -10,7 +10,7 @@ import { parseWords, type Words } from './words.js';
 const USAGE = `usage: mica-overlayfs [-f] [-o OPTIONS] [SOURCE] DIR
 
 OPTIONS, separated by commas:
-  lowerdir=DIR:DIR    layers, topmost first; \\: is a colon in a name
+  lowerdir=DIR:DIR    layers, topmost first; \\: is a colon in a name; DIR::DIR is a layer and one of data alone
   upperdir=DIR        where changes go; without it the mount is read only
   workdir=DIR         an empty folder on the filesystem of upperdir
   ro                  nothing can be changed
@@ -91,11 +91,14 @@ async function stackOf(words: Words): Promise<StackDescription> {
   const dialect = words.dialect ?? 'wh';
   const told = words.userXattr ? ({ marks: 'user' } as const) : {};
   const describe = (path: string) => ({ path: folder(path), id: resolve(path), dialect, ...told }) as const;
-  const lowers = words.lowers.map(describe);
-  if (words.upper === undefined) return { lowers };
+  const layers = {
+    lowers: words.lowers.map(describe),
+    ...(words.data.length === 0 ? {} : { data: words.data.map(describe) }),
+  };
+  if (words.upper === undefined) return layers;
   if (words.work === undefined) throw new Error('cannot mount: upperdir needs a workdir');
   const marks = !words.userXattr && sys.mayUseTrustedXattrs() ? 'trusted' : 'user';
-  return { lowers, upper: { ...describe(words.upper), marks, work: folder(words.work) } };
+  return { ...layers, upper: { ...describe(words.upper), marks, work: folder(words.work) } };
 }
 
 /**

@@ -3,6 +3,7 @@
 
 import type { IdRules, OwnerRules } from '../../fs/index.js';
 import { StoreError } from '../errors.js';
+import { type LayerPaths, splitLayers, splitUnescaped } from '../mounts/layer-words.js';
 import { parseId, parseIdMap, parseSquash } from '../mounts/owner-words.js';
 
 export interface Words {
@@ -13,6 +14,8 @@ export interface Words {
   readonly debug: boolean;
   /** Topmost first. */
   readonly lowers: readonly string[];
+  /** Layers of data alone, topmost first. */
+  readonly data: readonly string[];
   readonly upper: string | undefined;
   readonly work: string | undefined;
   readonly readOnly: boolean;
@@ -52,6 +55,7 @@ const SILENT = new Set([
 
 interface Parsed {
   lowers: readonly string[];
+  data: readonly string[];
   upper: string | undefined;
   work: string | undefined;
   readOnly: boolean;
@@ -66,6 +70,7 @@ interface Parsed {
 export function parseWords(argv: readonly string[]): Words {
   const options: Parsed = {
     lowers: [],
+    data: [],
     upper: undefined,
     work: undefined,
     readOnly: false,
@@ -116,8 +121,7 @@ function takeOption(option: string, options: Parsed, ignored: string[]): void {
     case '':
       return;
     case 'lowerdir':
-      if (hasDataOnly(value)) throw wrong('lowerdir', DATA_ONLY);
-      options.lowers = splitPaths(value);
+      setLayers(options, splitLayers(name, value));
       return;
     case 'upperdir':
       options.upper = folder(name, value);
@@ -178,6 +182,11 @@ function addOwners(options: Parsed, { uids, gids }: Partial<OwnerRules>): void {
   };
 }
 
+function setLayers(options: Parsed, { lowers, data }: LayerPaths): void {
+  options.lowers = lowers.map(withoutEscapes);
+  options.data = data.map(withoutEscapes);
+}
+
 function folder(name: string, value: string): string {
   if (value === '') throw wrong(name, 'it names no folder');
   return withoutEscapes(value);
@@ -186,34 +195,6 @@ function folder(name: string, value: string): string {
 /** `a,b\,c` is two options: fstab's escape for a comma inside a path. */
 function splitOptions(text: string): string[] {
   return splitUnescaped(text, ',').map((part) => part.replaceAll('\\,', ','));
-}
-
-/** Said of `a::b`: read as an ordinary layer, b would show the names of its objects. */
-const DATA_ONLY =
-  'layers of data alone (a::b) are read by the kernel only: mount -t overlay, or leave the folder of data out';
-
-/** True if a list of paths names a layer that overlayfs takes data from and looks at no names of (`::`). */
-function hasDataOnly(text: string): boolean {
-  return splitUnescaped(text, ':').slice(1, -1).includes('');
-}
-
-/** `a:b\:c` is two paths, topmost first, as overlayfs has it. Empty ones are left out. */
-export function splitPaths(text: string): string[] {
-  return splitUnescaped(text, ':')
-    .filter((part) => part !== '')
-    .map(withoutEscapes);
-}
-
-function splitUnescaped(text: string, separator: string): string[] {
-  const parts = [''];
-  for (let at = 0; at < text.length; at++) {
-    const char = text[at] ?? '';
-    if (char === '\\' && at + 1 < text.length) {
-      parts.push(`${parts.pop() ?? ''}${char}${text[++at] ?? ''}`);
-    } else if (char === separator) parts.push('');
-    else parts.push(`${parts.pop() ?? ''}${char}`);
-  }
-  return parts;
 }
 
 function withoutEscapes(text: string): string {

@@ -17,8 +17,11 @@ export function checkMountPoint(target: string, stack: StackDescription, table: 
     const why = `there is ${taken.state === 'dead' ? 'a dead mount' : 'a mount'}${shows} already`;
     throw new StoreError('failed-precondition', what, why, { hint: `mica umount ${place}` });
   }
-  const { upper, lowers } = stack;
-  const folders = [...lowers.map((layer) => layer.path), ...(upper ? [upper.path, upper.work] : [])];
+  const { upper, lowers, data = [] } = stack;
+  const folders = [
+    ...[...lowers, ...data].map((layer) => layer.path),
+    ...(upper ? [upper.path, upper.work] : []),
+  ];
   for (const folder of folders) {
     if (isWithin(place, folder) || isWithin(folder, place)) {
       throw new StoreError('invalid-argument', what, `it overlaps the layer ${folder}`, {

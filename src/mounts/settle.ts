@@ -119,9 +119,12 @@ export async function withServer<T>(
 
 function settleHere(stack: StackDescription, upper: UpperDescription): void {
   try {
-    const { lowers, upper: layer } = openStack(stack);
-    if (layer === undefined) return;
-    const union = new Union({ lowers, upper: layer });
+    const open = openStack(stack);
+    if (open.upper === undefined) {
+      open.close();
+      return;
+    }
+    const union = new Union(open);
     try {
       union.settle();
     } finally {

@@ -22,6 +22,8 @@ export type Tree = Map<string, string>;
 /** Folders of a stack, by their names in the scratch folder; lowers topmost first. */
 export interface Folders {
   readonly lowers: readonly string[];
+  /** Layers of data alone. */
+  readonly data?: readonly string[];
   readonly upper?: string;
 }
 
@@ -113,8 +115,9 @@ export class Layers {
     return this.#use(scripts, [...umount, this.at('mnt')]);
   }
 
-  #options({ lowers, upper }: Folders, more: string): string {
-    const words = [`lowerdir=${lowers.map((name) => this.at(name)).join(':')}`];
+  #options({ lowers, data = [], upper }: Folders, more: string): string {
+    const layers = [lowers.map((name) => this.at(name)).join(':'), ...data.map((name) => this.at(name))];
+    const words = [`lowerdir=${layers.join('::')}`];
     if (upper !== undefined) words.push(`upperdir=${this.at(upper)}`, `workdir=${this.at(`${upper}.work`)}`);
     return [...words, ...(more === '' ? [] : [more])].join(',');
   }
@@ -146,12 +149,15 @@ export class Layers {
     }
   }
 
-  stack({ lowers, upper }: Folders, how: Ours): StackDescription {
+  stack({ lowers, data, upper }: Folders, how: Ours): StackDescription {
     const { dialect = 'overlay' } = how;
     const marks = how.marks ?? (this.#who === 'root' ? 'trusted' : 'user');
     const told = dialect === 'wh' ? {} : { marks };
     const describe = (name: string) => ({ path: this.at(name), id: name, dialect, ...told }) as const;
-    const stack = { lowers: lowers.map(describe) };
+    const stack = {
+      lowers: lowers.map(describe),
+      ...(data === undefined ? {} : { data: data.map(describe) }),
+    };
     if (upper === undefined) return stack;
     return { ...stack, upper: { ...describe(upper), marks, work: this.at(`${upper}.work`) } };
   }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseWords, splitPaths } from '../../../src/mount-program/words.js';
+import { parseWords } from '../../../src/mount-program/words.js';
 
 describe('the command line of fuse-overlayfs', () => {
   it('is taken as podman types it, with its empty option', () => {
@@ -55,7 +55,7 @@ describe('the command line of fuse-overlayfs', () => {
   });
 
   it('colons and commas that are escaped belong to a path', () => {
-    expect(splitPaths('/a\\:b:/c')).toEqual(['/a:b', '/c']);
+    expect(parseWords(['-o', 'lowerdir=/a\\:b:/c', '/m']).lowers).toEqual(['/a:b', '/c']);
     expect(parseWords(['-o', 'lowerdir=/a\\,b:/c,ro', '/m'])).toMatchObject({
       lowers: ['/a,b', '/c'],
       readOnly: true,
@@ -113,9 +113,13 @@ describe('the command line of fuse-overlayfs', () => {
     expect(() => parseWords(['-o', 'dialect=x', '/m'])).toThrow('a dialect is overlay or wh');
   });
 
-  it('a layer of data alone is refused, and stray colons are not', () => {
-    expect(() => parseWords(['-o', 'lowerdir=/a::/b', '/m'])).toThrow('mount -t overlay');
-    expect(parseWords(['-o', 'lowerdir=:/a:/b:', '/m']).lowers).toEqual(['/a', '/b']);
+  it('takes layers of data alone, and a later list of layers in place of an earlier one', () => {
+    const { lowers, data } = parseWords(['-o', 'lowerdir=/a:/b::/c\\:d::/e', '/m']);
+    expect({ lowers, data }).toEqual({ lowers: ['/a', '/b'], data: ['/c:d', '/e'] });
+    expect(parseWords(['-o', 'lowerdir=/a::/b,lowerdir=:/c:', '/m'])).toMatchObject({
+      lowers: ['/c'],
+      data: [],
+    });
   });
 
   it('-o at the end is refused', () => {
