@@ -10,6 +10,7 @@ import { FsError, fromText, type OwnerRules, sys } from '../../fs/index.js';
 import { StoreError } from '../errors.js';
 import type { Driver } from './mount.js';
 import { type MountPoint, mountAt, readMounts } from './mountinfo.js';
+import { overlayOn } from './overlay-on.js';
 import { bootId, isAlive, mountNamespace, type ProcessMark, processIn } from './process-life.js';
 
 export type MountState = 'live' | 'dead';
@@ -126,14 +127,12 @@ export class MountTable {
 
   /**
    * Where the kernel writes to the folder `fs`: a mount of ours without a server, or an overlay that anybody made
-   * of it in this mount namespace, and that says so by its absolute name.
+   * of it and that this mount namespace shows, by whatever name.
    */
   kernelMountOn(fs: string): string | undefined {
     const ours = this.writing(fs);
     if (ours !== undefined) return ours.driver === 'fuse' ? undefined : ours.target;
-    const mounts = readMounts() ?? [];
-    const word = `upperdir=${fs}`;
-    return mounts.find(({ type, superOptions }) => type === 'overlay' && superOptions.includes(word))?.target;
+    return overlayOn(fs, readMounts() ?? []);
   }
 
   /** The mount of ours that shows this very snapshot (not one on top of it). */

@@ -54,4 +54,30 @@ describeWith(['root', 'fuse', 'overlay'], 'mica settle UPPER', () => {
     expect(refused).toMatchObject({ code: 5 });
     expect(refused.err).toContain(`the kernel writes to it, mounted at ${at('mnt')}`);
   });
+
+  it('leaves an upper alone that the kernel writes to under a relative name, and no other of that name', () => {
+    for (const name of ['other/up', 'other/work', 'other/mnt', 'place']) scratch.folder(name);
+    const kernel = (cwd: string, upper: string, target: string) =>
+      execFileSync(
+        'mount',
+        [
+          '-t',
+          'overlay',
+          'overlay',
+          '-o',
+          `lowerdir=${at('low')},upperdir=${upper},workdir=work`,
+          at(target),
+        ],
+        { cwd: at(cwd) },
+      );
+    kernel('other', 'up', 'other/mnt');
+    const words = ['mount', '--lower', at('low'), '--upper', at('up'), '--work', at('work'), at('place')];
+    scratch.mica(...words);
+    scratch.mica('umount', at('place'));
+    kernel('.', './up', 'mnt');
+    execFileSync('timeout', ['60', 'sh', '-c', 'echo new > mnt/new; rm mnt/one'], { cwd: at('.') });
+    const refused = scratch.try(...words);
+    expect(refused).toMatchObject({ code: 5 });
+    expect(refused.err).toContain(`in use by the kernel, mounted at ${at('mnt')}`);
+  });
 });
