@@ -47,6 +47,7 @@ import {
   unescapeXattr,
 } from './marks.js';
 import { DEFAULT_ACL, ownerBits, type UpperRules } from './upper-rules.js';
+import { withoutWhiteoutFiles } from './whiteout-file.js';
 
 export class DirNode implements LayerNode {
   readonly fd: number;
@@ -195,7 +196,8 @@ export class UpperNode extends DirNode implements WritableNode {
   }
 
   setOpaque(on: boolean): void {
-    this.#setMark(OPAQUE, on ? YES : undefined);
+    if (on) withoutWhiteoutFiles(this.rules, this.fd, () => this.#setMark(OPAQUE, YES));
+    else this.#setMark(OPAQUE, undefined);
   }
 
   setRedirect(redirect: ByteString | undefined): void {

@@ -4,7 +4,7 @@
 
 import { attempt, EEXIST, EINVAL, EISDIR, ENOENT, ENOTDIR, ENOTEMPTY, FsError } from '../errno.js';
 import { Attr, RENAME_EXCHANGE, RENAME_WHITEOUT } from '../filesystem.js';
-import { isFolder, PERMISSION_BITS, S_IFCHR, S_IFMT } from '../mode.js';
+import { isFolder, PERMISSION_BITS } from '../mode.js';
 import { type ByteString, toBytes } from '../name.js';
 import {
   chmodFd,
@@ -32,6 +32,7 @@ import { holdsOnlyMarks } from './dir-list.js';
 import type { LayerRules } from './dir-marks.js';
 import { markName, OPAQUE, REDIRECT } from './marks.js';
 import type { UpperRules } from './upper-rules.js';
+import { expectWhiteoutFiles, whiteoutAt } from './whiteout-file.js';
 import type { WorkFolder } from './work-folder.js';
 
 const attr = new Attr();
@@ -75,8 +76,10 @@ export function moveName(
     clearFolder(rules, work, to, newName);
     failure = rename();
   }
-  if (failure === ENOTDIR && isWhiteout(to, newName)) {
+  const hidden = failure === ENOTDIR ? whiteoutAt(rules, to, newName) : undefined;
+  if (hidden !== undefined) {
     // A folder over a whiteout: they change places, and the whiteout is where one is wanted, or is removed.
+    if (leave && hidden === 'file') expectWhiteoutFiles(from, rules.marks);
     renameAt(from, name, to, newName, RENAME_EXCHANGE);
     // Where it stays it hides nothing.
     if (!leave) attempt(() => unlinkAt(from, name));
@@ -96,14 +99,21 @@ function moveInSteps(
   to: number,
   newName: ByteString,
 ): void {
-  if (isWhiteout(to, newName)) {
+  const hidden = whiteoutAt(rules, to, newName);
+  if (hidden !== undefined) {
+    if (hidden === 'file') expectWhiteoutFiles(from, rules.marks);
     renameAt(from, name, to, newName, RENAME_EXCHANGE);
     return;
   }
   if (!statAt(from, name, attr)) throw new FsError(ENOENT, 'rename');
   const move = isFolder(attr.mode) ? moveFolderInSteps : moveFileInSteps;
-  const whiteout = work.makeWhiteout();
+  const whiteout = work.makeWhiteout(rules.marks);
   try {
+    // A folder's new name has it for a moment.
+    if (work.whiteoutsAreFiles) {
+      expectWhiteoutFiles(from, rules.marks);
+      expectWhiteoutFiles(to, rules.marks);
+    }
     move(rules, work, whiteout, from, name, to, newName);
   } finally {
     // Also where it stands for what the new name was before.
@@ -200,10 +210,6 @@ function copyFolder(rules: UpperRules, from: number, to: number): void {
   if (attr.uid !== uid || attr.gid !== gid) chownFd(to, uid, gid);
   chmodFd(to, mode & PERMISSION_BITS);
   utimesFd(to, { sec: atimeSec, nsec: atimeNsec }, { sec: mtimeSec, nsec: mtimeNsec });
-}
-
-function isWhiteout(dir: number, name: ByteString): boolean {
-  return statAt(dir, name, attr) && (attr.mode & S_IFMT) === S_IFCHR && attr.rdev === 0;
 }
 
 /** Removes a folder that holds whiteouts at most: in one step out of sight, then bit by bit. */

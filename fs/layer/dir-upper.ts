@@ -42,6 +42,7 @@ import type {
 import { isMarkFile, mayHaveWhiteoutFile, WH_PREFIX } from './marks.js';
 import type { Numbering } from './real-ids.js';
 import { type UpperRules, upperRules } from './upper-rules.js';
+import { expectWhiteoutFiles } from './whiteout-file.js';
 import { type Holder, WorkFolder } from './work-folder.js';
 
 export interface UpperDirOptions {
@@ -177,8 +178,10 @@ export class UpperDir extends DirLayer implements WriteLayer {
   whiteout(dir: ByteString, name: ByteString): void {
     const to = this.folder(dir);
     this.#claim(to, name, true);
-    const temp = this.#work.makeWhiteout();
+    const { marks } = this.rules;
+    const temp = this.#work.makeWhiteout(marks);
     try {
+      if (this.#work.whiteoutsAreFiles) expectWhiteoutFiles(to, marks);
       putInPlace(this.rules, this.#work, temp, to, name);
     } finally {
       // Also where the name is a whiteout of the same inode already and rename(2) did nothing.

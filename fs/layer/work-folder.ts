@@ -2,7 +2,18 @@
 // is emptied at open, `index/` joins hard links, `work/incompat/` names what other readers cannot understand.
 // Whoever has the flock on the work folder is the upper's one writer; the kernel frees it when that process ends.
 
-import { attempt, EBUSY, EINVAL, EMLINK, ENOTEMPTY, EXDEV, FsError, isErrno } from '../errno.js';
+import {
+  attempt,
+  EBUSY,
+  EINVAL,
+  EMLINK,
+  ENOTEMPTY,
+  EOPNOTSUPP,
+  EPERM,
+  EXDEV,
+  FsError,
+  isErrno,
+} from '../errno.js';
 import { Attr } from '../filesystem.js';
 import { isFolder, PERMISSION_BITS, S_IFCHR } from '../mode.js';
 import { type ByteString, toText } from '../name.js';
@@ -34,6 +45,8 @@ import {
   unlinkAtIfAny,
   writeAt,
 } from '../sys/index.js';
+import type { MarkPrefix } from './layer.js';
+import { makeWhiteoutFile } from './whiteout-file.js';
 
 /** Who holds an upper, for the message that somebody else gets. */
 export interface Holder {
@@ -58,6 +71,7 @@ export class WorkFolder {
   #guarded: boolean;
   /** A whiteout of which others are hard links, as the kernel makes them. */
   #sharedWhiteout: ByteString | undefined;
+  #whiteoutsAreFiles = false;
 
   /**
    * Locks and empties the work folder at `path`. EBUSY, naming the holder, if it is still held after `waitMs`;
@@ -91,8 +105,13 @@ export class WorkFolder {
     return `#${(this.#names++).toString(16)}`;
   }
 
-  /** A whiteout in `work/` under a fresh name. */
-  makeWhiteout(): ByteString {
+  /** True once it turned out that this filesystem keeps the device 0:0 for itself: whiteouts are files then. */
+  get whiteoutsAreFiles(): boolean {
+    return this.#whiteoutsAreFiles;
+  }
+
+  /** A whiteout in `work/` under a fresh name; `marks` is the spelling of one that is a file. */
+  makeWhiteout(marks: MarkPrefix): ByteString {
     const name = this.freeName();
     if (this.#sharedWhiteout !== undefined) {
       try {
@@ -103,10 +122,23 @@ export class WorkFolder {
       }
     }
     const shared = this.freeName();
-    makeNodeAt(this.fd, shared, S_IFCHR, 0);
+    this.#makeWhiteoutAt(shared, marks);
     this.#sharedWhiteout = shared;
     linkAt(this.fd, shared, this.fd, name);
     return name;
+  }
+
+  #makeWhiteoutAt(name: ByteString, marks: MarkPrefix): void {
+    if (!this.#whiteoutsAreFiles) {
+      try {
+        makeNodeAt(this.fd, name, S_IFCHR, 0);
+        return;
+      } catch (error) {
+        if (!isErrno(error, EPERM) && !isErrno(error, EOPNOTSUPP)) throw error;
+        this.#whiteoutsAreFiles = true;
+      }
+    }
+    makeWhiteoutFile(this.fd, name, marks);
   }
 
   /** Removes what lies at a name of `work/`, if anything does; what cannot be removed now is when this is opened next. */

@@ -220,7 +220,7 @@ function marks(scratch: string): Check[] {
       check: 'marks as devices',
       ok: whiteout === '',
       why: whiteout || 'whiteouts are devices 0:0',
-      fix: whiteout === '' ? '' : 'none needed: whiteouts are files .wh.* here',
+      fix: whiteout === '' ? '' : 'none needed: whiteouts are marked files here (overlayfs since Linux 6.7)',
     },
   ];
 }
