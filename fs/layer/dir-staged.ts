@@ -9,7 +9,6 @@ import { UpperNode } from './dir-node.js';
 import { putInPlace } from './dir-replace.js';
 import type { IndexFolder } from './index-folder.js';
 import type { Staged, WritableNode } from './layer.js';
-import { NLINK, nlinkTotal } from './marks.js';
 import type { UpperRules } from './upper-rules.js';
 import type { WorkFolder } from './work-folder.js';
 
@@ -57,7 +56,7 @@ export class DirStaged extends UpperNode implements Staged {
     replace: boolean,
   ): WritableNode {
     const index = this.#places.index;
-    this.setMarkText(NLINK, nlinkTotal(names + 1));
+    index.announce(key, this, names + 1);
     index.add(key, this.fd, this.#temp);
     try {
       this.#publish(dir, name, replace);

@@ -280,6 +280,20 @@ export class UpperDir extends DirLayer implements WriteLayer {
     this.#index.remove(key);
   }
 
+  lostNames(key: string): number {
+    const lost = this.#index.notes.lost(key);
+    if (lost === undefined) return 0;
+    const { names, last } = lost;
+    if (last === undefined) return names;
+    const slash = last.lastIndexOf('/');
+    const to = this.folders.get(last.slice(0, Math.max(slash, 0)));
+    return to !== undefined && statAt(to, last.slice(slash + 1), this.#attr) ? names : names - 1;
+  }
+
+  setLostNames(key: string, names: number, last?: ByteString): void {
+    this.#index.notes.setLost(key, { names, last });
+  }
+
   get hasIndexed(): boolean {
     return this.#index.hasEntries;
   }

@@ -21,6 +21,7 @@ import {
 import { readOrigin } from './dir-marks.js';
 import { DirNode, UpperNode } from './dir-node.js';
 import { LayerEntry, type LayerNode } from './layer.js';
+import { LinkNotes } from './link-notes.js';
 import { bytesOfHex, hexName, NLINK, nlinkTotal, nlinkValue, parseNlink } from './marks.js';
 import type { UpperRules } from './upper-rules.js';
 import type { WorkFolder } from './work-folder.js';
@@ -30,7 +31,9 @@ export class IndexFolder {
   readonly #rules: UpperRules;
   /** Keys by file number; read from the folder on first use and kept since. */
   #keys: Map<number, string> | undefined;
-  /** Names still to be counted, by key. Some are known here alone: user.* cannot be stored on symlinks and devices. */
+  /** Of objects that cannot carry their own. */
+  readonly notes: LinkNotes;
+  /** Names still to be counted, by key. */
   readonly #names = new Map<string, number>();
   /** Keys for which a sum is stored, or may be. */
   readonly #sums = new Set<string>();
@@ -39,6 +42,7 @@ export class IndexFolder {
   constructor(work: WorkFolder, rules: UpperRules) {
     this.#work = work;
     this.#rules = rules;
+    this.notes = new LinkNotes(work);
   }
 
   /**
@@ -47,22 +51,24 @@ export class IndexFolder {
    */
   dropOrphans(): void {
     for (const [ino, key] of this.#loadedKeys()) {
-      if (this.#with(key, (node) => this.#isOrphan(node)) !== true) continue;
+      if (this.#with(key, (node) => this.#isOrphan(key, node)) !== true) continue;
       unlinkAtIfAny(this.#work.index(), key);
       this.#loadedKeys().delete(ino);
     }
+    const there = new Set(this.#loadedKeys().values());
+    this.notes.dropOrphans((key) => there.has(key));
   }
 
   get hasEntries(): boolean {
     return this.#loadedKeys().size > 0;
   }
 
-  #isOrphan(node: UpperNode): boolean {
+  #isOrphan(key: string, node: UpperNode): boolean {
     statFd(node.fd, this.#attr);
     const { mode, rdev, nlink } = this.#attr;
     if (isFolder(mode) || nlink > 1) return false;
-    const text = node.markText(NLINK);
-    // Where a count cannot be stored (user.* on symlinks and devices), nothing is known, and nothing is dropped.
+    const text = this.#text(key, node);
+    // Where a count is not stored, nothing is known, and of what may not have been able to carry it nothing is dropped.
     if (text === undefined) return isRegular(mode);
     const names = parseNlink(text, nlink);
     return names !== undefined && names <= 0 && !((mode & S_IFMT) === S_IFCHR && rdev === 0);
@@ -111,6 +117,11 @@ export class IndexFolder {
     keys.set(ino, key);
   }
 
+  /** Stores that an object has `names` names, however many links: before it gets one, or becomes an entry. */
+  announce(key: string, node: UpperNode, names: number): void {
+    this.#setText(key, node, nlinkTotal(names));
+  }
+
   /** The object of a key that was just added has `names` more names than links, which were stored as a sum before. */
   counted(key: string, names: number, node: UpperNode): void {
     this.#names.set(key, names);
@@ -154,7 +165,7 @@ export class IndexFolder {
     try {
       statFd(node.fd, this.#attr);
       this.#sums.add(key);
-      node.setMarkText(NLINK, nlinkTotal(this.#attr.nlink - 1 + names));
+      this.announce(key, node, this.#attr.nlink - 1 + names);
       link(node);
       this.counted(key, names - 1, node);
     } finally {
@@ -164,6 +175,7 @@ export class IndexFolder {
 
   remove(key: string): void {
     unlinkAtIfAny(this.#work.index(), key);
+    this.notes.drop(key);
     this.#names.delete(key);
     this.#sums.delete(key);
     for (const [ino, known] of this.#loadedKeys()) {
@@ -172,15 +184,31 @@ export class IndexFolder {
   }
 
   #read(key: string, node: UpperNode): number {
-    const text = node.markText(NLINK);
+    const text = this.#text(key, node);
     if (text === undefined) return 0;
     statFd(node.fd, this.#attr);
     if (text.startsWith('=')) this.#sums.add(key);
     return parseNlink(text, this.#attr.nlink) ?? 0;
   }
 
+  /** user.* attributes exist on files and folders only (xattr(7)). */
+  #carriesMarks(node: UpperNode): boolean {
+    if (this.#rules.marks === 'trusted') return true;
+    statFd(node.fd, this.#attr);
+    return isRegular(this.#attr.mode);
+  }
+
+  #text(key: string, node: UpperNode): string | undefined {
+    return this.#carriesMarks(node) ? node.markText(NLINK) : this.notes.names(key);
+  }
+
+  #setText(key: string, node: UpperNode, text: string): void {
+    if (this.#carriesMarks(node)) node.setMarkText(NLINK, text);
+    else this.notes.setNames(key, text);
+  }
+
   #store(key: string, names: number, node: UpperNode): void {
-    node.setMarkText(NLINK, nlinkValue(names));
+    this.#setText(key, node, nlinkValue(names));
     this.#sums.delete(key);
   }
 

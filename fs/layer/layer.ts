@@ -233,6 +233,10 @@ export interface WriteLayer extends ReadLayer {
   indexedKey(node: WritableNode): string | undefined;
   /** Drops an entry of the index. */
   unindex(key: string): void;
+  /** How many names of a lower object went that was not copied up, because this process may not read it. */
+  lostNames(key: string): number;
+  /** `last`: the last of them goes in a moment, and counts from when something lies at this path of the layer. */
+  setLostNames(key: string, names: number, last?: ByteString): void;
   /** The index has entries: there may be files that changed through names which this layer does not hold. */
   readonly hasIndexed: boolean;
 

@@ -53,6 +53,7 @@ export class MemLayer implements WriteLayer {
   readonly #numbers: { last: number };
   readonly #root: MemObject;
   readonly #index = new Map<string, { readonly object: MemObject; names: number }>();
+  readonly #lost = new Map<string, { readonly names: number; readonly last: ByteString | undefined }>();
   #used = 0;
   #guarded = false;
 
@@ -238,6 +239,17 @@ export class MemLayer implements WriteLayer {
     found.object.tidy();
   }
 
+  lostNames(key: string): number {
+    const lost = this.#lost.get(key);
+    if (lost === undefined) return 0;
+    const { names, last } = lost;
+    return last === undefined || this.#atPath(last) !== undefined ? names : names - 1;
+  }
+
+  setLostNames(key: string, names: number, last?: ByteString): void {
+    this.#lost.set(key, { names, last });
+  }
+
   get hasIndexed(): boolean {
     return this.#index.size > 0;
   }
@@ -284,6 +296,11 @@ export class MemLayer implements WriteLayer {
       if (object === undefined) return undefined;
     }
     return object;
+  }
+
+  #atPath(path: ByteString): MemObject | undefined {
+    const slash = path.lastIndexOf('/');
+    return this.#at(path.slice(0, Math.max(slash, 0)), path.slice(slash + 1));
   }
 
   #folder(dir: ByteString): MemObject {

@@ -1,5 +1,6 @@
 // The work folder of an upper, laid out as kernel overlayfs lays it out: `work/` holds what has no name yet and
-// is emptied at open, `index/` joins hard links, `work/incompat/` names what other readers cannot understand.
+// is emptied at open, `index/` joins hard links, `work/incompat/` names what other readers cannot understand; and
+// `links/`, which is ours, has notes on hard links.
 // Whoever has the flock on the work folder is the upper's one writer; the kernel frees it when that process ends.
 
 import {
@@ -67,6 +68,8 @@ export class WorkFolder {
   readonly fd: number;
   readonly #outer: number;
   #index: number | undefined;
+  #links: number | undefined;
+  #hadLinks: boolean | undefined;
   #names = 0;
   #guarded: boolean;
   /** A whiteout of which others are hard links, as the kernel makes them. */
@@ -156,6 +159,17 @@ export class WorkFolder {
     return this.#index !== undefined || statAt(this.#outer, 'index', new Attr());
   }
 
+  /** The descriptor of `links/` (link-notes.ts), which is made if it is missing. */
+  links(): number {
+    this.#links ??= openPrivateFolder(this.#outer, 'links');
+    return this.#links;
+  }
+
+  get hasLinks(): boolean {
+    this.#hadLinks ??= statAt(this.#outer, 'links', new Attr());
+    return this.#hadLinks || this.#links !== undefined;
+  }
+
   get guarded(): boolean {
     return this.#guarded;
   }
@@ -175,6 +189,7 @@ export class WorkFolder {
     if (this.#sharedWhiteout !== undefined) this.drop(this.#sharedWhiteout);
     attempt(() => unlinkAtIfAny(this.#outer, HOLDER_FILE));
     if (this.#index !== undefined) closeFd(this.#index);
+    if (this.#links !== undefined) closeFd(this.#links);
     closeFd(this.fd);
     closeFd(this.#outer);
   }

@@ -402,7 +402,11 @@ function joinIndex(stack: Stack, inode: Inode, found: Found): void {
   try {
     const key = upper.indexKey(source);
     const held = upper.indexed(key);
-    if (held === undefined) return;
+    if (held === undefined) {
+      const lost = upper.lostNames(key);
+      if (lost > 0) stack.lostNames.set(inode.ino, lost);
+      return;
+    }
     becomeIndexed(inode, key, numbered(stack, inode, held));
     inode.dataBelow = stack.scratch.metacopy ? belowIndexed(inode, found) : undefined;
     countName(stack, inode, key, found.entry.attr.nlink);

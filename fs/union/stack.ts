@@ -33,8 +33,8 @@ export class Stack {
   /** Others may change a lower: what was seen of it may not be so any more. */
   readonly lowersChange: boolean;
   /**
-   * How many names of a lower file went without a copy-up, because this process may not read the file; by st_ino.
-   * Nothing on disk tells it: after a remount the other names count them again.
+   * How many names of a lower file went without a copy-up, because this process may not read the file; by st_ino. The
+   * upper keeps it over a remount.
    */
   readonly lostNames = new Map<number, number>();
   /** Set by freeze(): the upper changes no more. */

@@ -4,7 +4,7 @@
 
 import { attempt, EACCES, EISDIR, ENOENT, ENOTDIR, ENOTEMPTY, FsError, isErrno } from '../errno.js';
 import { assertName, type ByteString, joinPath } from '../name.js';
-import { acquireUpper, assertLiveFolder, statLayer } from './access.js';
+import { acquireUpper, assertLiveFolder, statLayer, withNode } from './access.js';
 import { ensureUpper } from './copy-up.js';
 import { ensureUpperName } from './hardlink.js';
 import { type Inode, releaseHeld } from './inode.js';
@@ -67,6 +67,8 @@ export function losing(
 ): void {
   const wasHeld = inode.held !== undefined;
   const left = namesLeft(stack, inode, parent, name, where, nlink);
+  const lost = !inode.isFolder && !inode.upper && left > 0 ? nlink - left : 0;
+  if (lost > 0) noteLost(stack, inode, lost, joinPath(stack.table.path(parent), name));
   const inUse = inode.lookups > 0 || inode.opens > 0 || inode.pins > 1;
   if (inode.upper && inUse && inode.held === undefined) inode.held = acquireUpper(stack, inode);
   try {
@@ -76,7 +78,10 @@ export function losing(
     throw error;
   }
   if (inode.isFolder) lostSubfolder(parent);
-  else if (!inode.upper && left > 0) stack.lostNames.set(inode.ino, nlink - left);
+  else if (lost > 0) {
+    stack.lostNames.set(inode.ino, lost);
+    noteLost(stack, inode, lost);
+  }
   if (left > 0) return;
   stack.lostNames.delete(inode.ino);
   const { indexKey } = inode;
@@ -86,6 +91,16 @@ export function losing(
     attempt(() => stack.writable().unindex(indexKey));
   }
   stack.table.orphan(inode);
+}
+
+/** The upper remembers that names of a lower file went, the last of them at `last`, as far as its disk lets it. */
+function noteLost(stack: Stack, inode: Inode, names: number, last?: ByteString): void {
+  attempt(() =>
+    withNode(stack, inode, (source) => {
+      const upper = stack.writable();
+      upper.setLostNames(upper.indexKey(source), names, last);
+    }),
+  );
 }
 
 /** How many names the inode has when this one is gone. */

@@ -660,6 +660,44 @@ export function describeLayer(title: string, make: () => LayerUnderTest, options
       });
     });
 
+    it('remembers names that were lost below, and the last one from when something is in its place', () => {
+      put('', 'lower', '');
+      const key = layer.indexKey(hold('', 'lower'));
+      expect(layer.lostNames(key)).toBe(0);
+      layer.setLostNames(key, 1, 'd/name');
+      expect(layer.lostNames(key)).toBe(0);
+      layer.make('', 'd', folder());
+      expect(layer.lostNames(key)).toBe(0);
+      layer.whiteout('d', 'name');
+      expect(layer.lostNames(key)).toBe(1);
+      layer.setLostNames(key, 3);
+      layer.setLostNames(key, 4, 'top');
+      layer = test.reopen?.() ?? layer;
+      expect(layer.lostNames(key)).toBe(3);
+      put('', 'top', '');
+      expect(layer.lostNames(key)).toBe(4);
+      layer.rmdir('', 'd');
+      layer.setLostNames(key, 4);
+      layer = test.reopen?.() ?? layer;
+      expect(layer.lostNames(key)).toBe(4);
+    });
+
+    it('keeps how many names an indexed object has that can carry no xattr', () => {
+      put('', 'lower', '');
+      const key = layer.indexKey(hold('', 'lower'));
+      const symlink = { mode: S_IFLNK | 0o777, ...owner, target: 'there' };
+      layer.stage(symlink).publishIndexed(key, 3, '', 'up', false).release();
+      layer = test.reopen?.() ?? layer;
+      expect(layer.indexNames(key)).toBe(3);
+      layer.pinIndexNames(key);
+      layer.unlink('', 'up');
+      layer.linkIndexed(key, '', 'second');
+      layer = test.reopen?.() ?? layer;
+      expect(layer.indexNames(key)).toBe(2);
+      layer.unindex(key);
+      expect(look('', 'second')?.attr.nlink).toBe(1);
+    });
+
     describe('a file without data', () => {
       it('has its size, takes no space, and says where its data is', () => {
         put('', 'other', 'other');

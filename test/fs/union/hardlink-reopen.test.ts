@@ -1,11 +1,12 @@
 // Hard links of a lower over a reopening: what was written through one name belongs to all of them, also when the
 // name through which it was written is gone.
 
+import { spawnSync } from 'node:child_process';
 import { linkSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { Entry, O_RDWR, ROOT_NODE } from '../../../fs/filesystem.js';
+import { Attr, Entry, O_RDWR, ROOT_NODE, SYSTEM_CALLER } from '../../../fs/filesystem.js';
 import { openStack, type StackDescription } from '../../../fs/layer/open-stack.js';
 import { Union } from '../../../fs/union/union.js';
 
@@ -76,6 +77,40 @@ it('an entry of the index goes with the last name', () => {
   withUnion((union) => union.unlink(ROOT_NODE, 'two'));
   withUnion((union) => expect(read(union, 'two')).toBe('nothing'));
   expect(readdirSync(join(base, 'work/index'))).toEqual([]);
+});
+
+it('names of what can carry no xattr are counted before another of them is met, and no longer when they are gone', () => {
+  for (const path of ['p', 's'])
+    spawnSync(path === 'p' ? 'mkfifo' : 'ln', path === 'p' ? ['p'] : ['-s', 'x', 's'], {
+      cwd: join(base, 'lower'),
+    });
+  for (const path of ['p', 's'])
+    for (const n of [2, 3]) linkSync(join(base, 'lower', path), join(base, 'lower', path + n));
+  const linksOf = (union: Union, name: string) => {
+    const entry = new Entry();
+    return union.lookup(ROOT_NODE, name, entry) ? entry.attr.nlink : 0;
+  };
+  withUnion((union) => {
+    for (const path of ['p', 's']) {
+      const entry = new Entry();
+      union.lookup(ROOT_NODE, path, entry);
+      union.setattr(entry.node, { mtime: { sec: 1, nsec: 0 } }, SYSTEM_CALLER, new Attr());
+    }
+  });
+  withUnion((union) => expect([linksOf(union, 'p'), linksOf(union, 's')]).toEqual([3, 3]));
+  withUnion((union) => {
+    for (const path of ['p', 's']) union.unlink(ROOT_NODE, path);
+  });
+  withUnion((union) => expect([linksOf(union, 'p2'), linksOf(union, 's3')]).toEqual([2, 2]));
+  withUnion((union) => {
+    for (const path of ['p2', 's2']) union.unlink(ROOT_NODE, path);
+  });
+  withUnion((union) => {
+    expect([linksOf(union, 'p3'), linksOf(union, 's3')]).toEqual([1, 1]);
+    for (const path of ['p3', 's3']) union.unlink(ROOT_NODE, path);
+  });
+  withUnion(() => undefined);
+  expect([readdirSync(join(base, 'work/index')), readdirSync(join(base, 'work/links'))]).toEqual([[], []]);
 });
 
 it('an entry of the index that was only being made is dropped', () => {

@@ -57,6 +57,7 @@ test('a name of a lower file that the process may not read is removed all the sa
   paths.unlink('c');
   expect(['a', 'b', 'c', 'd'].filter((name) => paths.exists(name))).toEqual(['b', 'd']);
   expect(paths.stat('d').nlink).toBe(2);
+  expect(new Paths(new Union({ lowers: [lower], upper })).stat('b').nlink).toBe(2);
   unreadable = false;
   paths.chmod('b', 0o600);
   paths.writeAt('b', 0, 'y');
