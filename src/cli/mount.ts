@@ -51,7 +51,7 @@ export const declareMount: Declare = (command, act) => {
     .option('--read-only', 'a view: nothing can be changed')
     .option('--settle', 'make the upper plain at the unmount')
     .option('--foreground', 'return when the mount has ended')
-    .option('--lower <dir:dir>', 'plain folders, topmost first, without a store')
+    .option('--lower <dir:dir>', 'plain folders, topmost first, without a store; b of a::b has data alone')
     .option('--upper <dir>', 'where changes to plain folders go')
     .option('--work <dir>', 'an empty folder on the filesystem of --upper')
     .option('--dialect <name>', 'overlay|wh: how plain folders spell their marks')
