@@ -15,6 +15,8 @@ export const EXCEPTIONS = {
     'opening for writing changes no mtime: with metacopy overlayfs leaves that of the moment in which it fetched the data',
   'split-link':
     'a file of a lower layer is one file after it got a second name: overlayfs makes the new name a second inode where it cannot decode where the file came from (in a user namespace, and for kinds of files without xattrs under `user.`): another number, ESTALE from a rename between the names, permissions as they were before a chmod through the other',
+  'hidden-names':
+    'a file of a lower layer whose other names a layer between hides: overlayfs with its index and ours count those names, overlayfs without it counts the entry of the index',
   'd-ino':
     'overlayfs lists some entries of the upper with the number of the upper inode, which stat does not show',
   holes: 'the copy-up of overlayfs fills the holes of a file behind its first data',

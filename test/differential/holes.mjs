@@ -28,6 +28,7 @@ export function runsOf(path, size) {
       const start = sys.seekFd(fd, at, SEEK_DATA);
       if (start === undefined) break;
       at = sys.seekFd(fd, start, SEEK_HOLE) ?? size;
+      if (at <= start) throw new Error(`${path}: SEEK_HOLE from the data at ${start} leads to ${at}`);
       runs.push([start, at]);
     }
     return runs;

@@ -130,6 +130,18 @@ function isAlike(one, other) {
   return filled || isNoLarger(one, other);
 }
 
+/** Link counts without an index, of files that have names in a lower layer which another layer hides. */
+export function withoutHiddenNames(ours, theirs) {
+  const names = new Map();
+  for (const { ino } of ours.values()) names.set(ino, (names.get(ino) ?? 0) + 1);
+  for (const [path, { ino, nlink, folder }] of ours) {
+    const other = theirs.get(path);
+    if (folder || other === undefined || nlink === other.nlink || nlink === names.get(ino)) continue;
+    except('hidden-names');
+    other.nlink = nlink;
+  }
+}
+
 /** Names that are one file on one side must be one file on the other. */
 function unpaired(a, b) {
   const lines = [];

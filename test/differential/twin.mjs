@@ -9,7 +9,7 @@ import { Mismatch } from './compare.mjs';
 import { EXCEPTIONS, except, takeUsed } from './exceptions.mjs';
 import { execute, open, takeCounts } from './execute.mjs';
 import { choose } from './steer.mjs';
-import { differences, renumbered, treeOf } from './tree.mjs';
+import { differences, renumbered, treeOf, withoutHiddenNames } from './tree.mjs';
 import { closeAll, currentPlaces, enter, world } from './world.mjs';
 
 let trees;
@@ -77,7 +77,9 @@ const REQUESTS = {
   },
   /** The tree at `root`, a mount of the kernel, is what ours was. */
   settled({ root }) {
-    const lines = differences(trees[0], treeOf(root));
+    const theirs = treeOf(root);
+    withoutHiddenNames(trees[0], theirs);
+    const lines = differences(trees[0], theirs);
     if (lines.length > 0)
       throw new Mismatch(`settled, the tree differs without an index\n  ${lines.join('\n  ')}`);
     return {};
