@@ -63,11 +63,9 @@ export async function runTwins(options: RunOptions): Promise<void> {
       if (cells.length === 0) return;
       // A different part of them each time: one that is hard to reach must not keep the others waiting.
       const from = (round * TOUR_CELLS) % cells.length;
-      const tour = tourOf(
-        kernels,
-        [...cells.slice(from), ...cells.slice(0, from)].slice(0, TOUR_CELLS),
-        round,
-      );
+      const turned = [...cells.slice(from), ...cells.slice(0, from)];
+      // Making one place may move the other away, so a few cells are tried more than once.
+      const tour = tourOf(kernels, [...turned, ...turned, ...turned].slice(0, TOUR_CELLS), round);
       await check('tour', histories, seed, { numRuns: 1, examples: [[tour]] }, once);
       idle = coverage.missing(least).length < cells.length ? 0 : idle + 1;
     }
