@@ -20,7 +20,7 @@ import { except } from './exceptions.mjs';
 import { become } from './native.mjs';
 import { isSplit, joinNames } from './split.mjs';
 import { foldersTimes, placeTimes, putBack } from './times.mjs';
-import { addSlot, drop, nameOf, pathOn, placesChanged, world } from './world.mjs';
+import { addSlot, dropObject, nameOf, pathOn, placesChanged, world } from './world.mjs';
 
 /** By the number in a command: root, an ordinary user, and another who is in the first one's group. */
 export const USERS = [
@@ -128,7 +128,7 @@ function compare(op, one, two, n, answers, before) {
   if (known !== undefined) {
     except(known.name);
     // What the one side has done and the other has not must not be looked at again.
-    if (known.drop) drop(known.drop);
+    if (known.drop) dropObject(known.drop);
     return;
   }
   agree(`${log.at(-1)}: the answers differ`, answers[0], answers[1]);

@@ -78,7 +78,14 @@ export function addSlot(slot) {
   world.slots.push(slot);
 }
 
-export function drop(slot) {
+/** Drops every open file that is the same object on our side. */
+export function dropObject({ fds: [fd] }) {
+  const numberOf = (ours) => fs.fstatSync(ours, { bigint: true }).ino;
+  const number = numberOf(fd);
+  for (const slot of world.slots.filter(({ fds }) => numberOf(fds[0]) === number)) drop(slot);
+}
+
+function drop(slot) {
   world.slots = world.slots.filter((other) => other !== slot);
   for (const fd of slot.fds) fs.closeSync(fd);
 }
