@@ -4,6 +4,9 @@
 // nothing reaches the kernel, and `bury` closes what the dead union had open, without changing a file.
 
 import { createRequire } from 'node:module';
+import { EINVAL, EPERM } from '../../fs/errno.js';
+import { RENAME_WHITEOUT } from '../../fs/filesystem.js';
+import { S_IFCHR, S_IFMT } from '../../fs/mode.js';
 import { O_CREAT, O_TMPFILE } from '../../fs/sys/file.js';
 import { SYSCALLS, type SyscallNumber } from '../../fs/sys/libc.js';
 
@@ -55,10 +58,22 @@ const numbers = new Map<unknown, string>(
 
 let plan: ((call: Call) => Verdict) | undefined;
 let state: 'alive' | 'dead' | 'buried' = 'alive';
+let onOverlay = false;
 let calls: Call[] = [];
 let pendingErrno: number | undefined;
 const descriptors = new Set<number>();
 let realClose: Native | undefined;
+
+/** From now on no whiteout can be made but as a file: the disk is like an overlay, which keeps the device 0:0 for itself. */
+export function refuseWhiteoutDevices(): void {
+  onOverlay = true;
+}
+
+/** The errno of what an overlay refuses: mknod(2) of 0:0, RENAME_WHITEOUT. */
+function refusal(name: string, args: readonly unknown[]): number | undefined {
+  if (name === 'mknodat' && ((args[2] as number) & S_IFMT) === S_IFCHR && Number(args[3]) === 0) return EPERM;
+  return name === 'renameat2' && ((args[4] as number) & RENAME_WHITEOUT) !== 0 ? EINVAL : undefined;
+}
 
 /** From now on `judge` decides over each call; the counting begins anew. */
 export function arm(judge: (call: Call) => Verdict): void {
@@ -141,6 +156,8 @@ function wrap(declared: string, native: Native): Native {
         given[at] = Math.max(1, (given[at] as number) >> 1);
       }
     }
+    pendingErrno = onOverlay ? refusal(name, args) : undefined;
+    if (pendingErrno !== undefined) return -1;
     const result = native(...given) as number;
     if (result >= 0) {
       if (name === 'openat' || name === 'openat2' || (name === 'fcntl' && args[1] === F_DUPFD_CLOEXEC)) {

@@ -1,0 +1,80 @@
+// Whiteouts as marked files, on a disk that keeps the device 0:0 for itself.
+
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { Attr } from '../../../fs/filesystem.js';
+import { openUpperDir, type UpperDir } from '../../../fs/layer/dir-upper.js';
+import { LayerEntry } from '../../../fs/layer/layer.js';
+import { S_IFDIR } from '../../../fs/mode.js';
+import { fromText } from '../../../fs/name.js';
+import { refuseWhiteoutDevices } from '../../faults/libc.js';
+
+refuseWhiteoutDevices();
+
+let base: string;
+let layer: UpperDir;
+beforeEach(() => {
+  base = mkdtempSync(join(tmpdir(), 'mica-whiteout-file-'));
+  for (const name of ['upper', 'work']) mkdirSync(join(base, name));
+  layer = openUpperDir(fromText(join(base, 'upper')), fromText(join(base, 'work')), { marks: 'user' });
+  const owner = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 };
+  for (const name of ['d', 'to']) layer.make('', name, { mode: S_IFDIR | 0o755, ...owner });
+  layer.makeFile('d', 'f', { mode: 0o100644, ...owner }).close();
+});
+afterEach(() => {
+  layer.close();
+  rmSync(base, { recursive: true, force: true });
+});
+
+function names(dir: string): string[] {
+  const all: string[] = [];
+  layer.list(dir, (name, _type, _ino, whiteout) => all.push(whiteout ? `-${name}` : name));
+  return all.sort();
+}
+
+function isWhiteout(dir: string, name: string): boolean {
+  const out = new LayerEntry(new Attr());
+  return layer.lookup(dir, name, out) && out.whiteout;
+}
+
+/** The marks of overlayfs on what lies at a path of the upper. */
+function marks(path: string): string[] {
+  const dump = execFileSync('getfattr', ['-d', '-m', '^user.overlay', path], {
+    cwd: join(base, 'upper'),
+    encoding: 'utf8',
+  });
+  return dump.split('\n').filter((line) => line.startsWith('user.overlay'));
+}
+
+it('are told apart from files, and their folder says so to listings of uppers and of lowers', () => {
+  layer.whiteout('d', 'gone');
+  layer.whiteout('d', 'f');
+  expect(names('d')).toEqual(['-f', '-gone']);
+  expect(isWhiteout('d', 'gone')).toBe(true);
+  expect(marks('d')).toEqual(['user.overlay.impure="y"', 'user.overlay.opaque="x"']);
+  expect(marks('d/gone')).toEqual(['user.overlay.whiteout="y"']);
+});
+
+it('are left by a rename, also of a folder over one of them', () => {
+  layer.rename('d', 'f', 'to', 'f', true);
+  expect([names('d'), names('to')]).toEqual([['-f'], ['f']]);
+  layer.whiteout('', 'd2');
+  layer.rename('', 'd', '', 'd2', true);
+  expect(names('')).toEqual(['-d', 'd2', 'to']);
+  expect(names('d2')).toEqual(['-f']);
+});
+
+it('go when their folder becomes opaque, and with a folder that holds nothing else', () => {
+  layer.whiteout('d', 'gone');
+  const node = layer.hold('', 'd');
+  node.setOpaque(true);
+  node.release();
+  expect(names('d')).toEqual(['f']);
+  expect(readdirSync(join(base, 'upper/d'))).toEqual(['f']);
+  layer.whiteout('to', 'gone');
+  layer.rmdir('', 'to');
+  expect(names('')).toEqual(['d']);
+});
