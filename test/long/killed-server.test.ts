@@ -4,8 +4,8 @@
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
-import { afterEach, beforeEach, expect, it } from 'vitest';
-import { Scratch, Served } from '../mount/mounted.js';
+import { expect, it } from 'vitest';
+import { eachWithMount } from '../mount/mounted.js';
 import { describeWith } from '../requires.js';
 
 const KILLS = 40;
@@ -35,27 +35,17 @@ const WRITER = `
 `;
 
 describeWith(['root', 'fuse', 'overlay'], 'a server that is killed while it writes', () => {
-  let scratch: Scratch;
-  let served: Served | undefined;
-  beforeEach(() => {
-    scratch = new Scratch();
-  });
-  afterEach(async () => {
-    served?.process.kill('SIGKILL');
-    await served?.exit;
-    scratch.remove();
-  });
+  const at = eachWithMount();
 
   it('loses nothing that was acknowledged, and leaves an upper that mounts', async () => {
-    const mnt = scratch.at('mnt');
-    const options = { stack: scratch.stack(), mountPoint: mnt };
-    scratch.sh(`
+    const mnt = at.scratch.at('mnt');
+    at.scratch.sh(`
       echo lower > lower/lower
       for round in $(seq 0 ${KILLS - 1}); do for n in $(seq 0 29); do echo low > lower/low-$round-$n; done; done
     `);
     const acknowledged = new Map<string, number>();
     for (let round = 0; round < KILLS; round++) {
-      served = await new Served(options).live();
+      const served = await at.serve();
       const writer = spawn('timeout', ['60', process.execPath, '-e', WRITER, mnt, `${round}`], {
         stdio: ['ignore', 'pipe', 'inherit'],
       });
@@ -69,7 +59,7 @@ describeWith(['root', 'fuse', 'overlay'], 'a server that is killed while it writ
       }
       expect([round, seen >= 3 + round, await ended]).toEqual([round, true, 0]);
       await served.exit;
-      scratch.sh('umount -l mnt');
+      at.scratch.sh('umount -l mnt');
     }
     expect(acknowledged.size).toBeGreaterThan(KILLS * 3);
     const check = () => {
@@ -78,15 +68,15 @@ describeWith(['root', 'fuse', 'overlay'], 'a server that is killed while it writ
         expect([name, text.length, text.startsWith(`${name};`)]).toEqual([name, length, true]);
       }
     };
-    served = await new Served(options).live();
+    const served = await at.serve();
     check();
     expect(await served.ask({ op: 'settle' })).toEqual({ settled: true });
     expect(await served.stop()).toBe('unmounted');
-    scratch.sh('mount -t overlay overlay -o lowerdir=lower,upperdir=upper,workdir=work,index=off mnt');
+    at.scratch.sh('mount -t overlay overlay -o lowerdir=lower,upperdir=upper,workdir=work,index=off mnt');
     try {
       check();
     } finally {
-      scratch.sh('umount mnt');
+      at.scratch.sh('umount mnt');
     }
   });
 });

@@ -1,10 +1,9 @@
 // Files below a folder whose path is longer than any system call takes, in a lower layer: they are read, changed,
 // moved and removed there like others, and are found again after a remount.
 
-import { execFileSync } from 'node:child_process';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { describeWith } from '../requires.js';
-import { Scratch, Served } from './mounted.js';
+import { eachWithMount } from './mounted.js';
 
 /** 60 times 200 bytes: three times PATH_MAX. */
 const DOWN = `
@@ -52,24 +51,13 @@ for folder, folders, files in os.walk('.'):
 `;
 
 describeWith(['root', 'fuse', 'program:python3'], 'below a path that is too long for a path', () => {
-  let scratch: Scratch;
-  let served: Served | undefined;
-  beforeEach(() => {
-    scratch = new Scratch();
-  });
-  afterEach(async () => {
-    served?.process.kill('SIGKILL');
-    await served?.exit;
-    scratch.sh('! mountpoint -q mnt || umount -l mnt');
-    execFileSync('rm', ['-rf', scratch.path]);
-  });
+  const at = eachWithMount();
 
-  const python = (script: string) => scratch.sh(`python3 -c "${script}"`).split('\n');
+  const python = (script: string) => at.scratch.sh(`python3 -c "${script}"`).split('\n');
 
   it('all works as elsewhere', async () => {
     python(MAKE);
-    const options = { stack: scratch.stack(), mountPoint: scratch.at('mnt') };
-    served = await new Served(options).live();
+    let served = await at.serve();
     const said = python(CHANGE);
     const seen = python(LOOK);
     // A layer may have no room for so long a mark: then the folder does not move, and mv copies it.
@@ -92,12 +80,12 @@ describeWith(['root', 'fuse', 'program:python3'], 'below a path that is too long
       ].toSorted(),
     );
     expect(await served.stop()).toBe('unmounted');
-    served = await new Served(options).live();
+    served = await at.serve();
     expect(python(LOOK)).toEqual(seen);
     expect(await served.ask({ op: 'settle' })).toMatchObject({ settled: true });
     expect(python(LOOK)).toEqual(seen);
-    scratch.sh('rm -rf mnt/nnn*');
-    expect(scratch.sh('ls mnt')).toBe('');
+    at.scratch.sh('rm -rf mnt/nnn*');
+    expect(at.scratch.sh('ls mnt')).toBe('');
     expect(await served.stop()).toBe('unmounted');
   });
 });

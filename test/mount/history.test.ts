@@ -24,10 +24,10 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { describeWith } from '../requires.js';
 import { runs } from '../runs.js';
-import { Scratch, Served } from './mounted.js';
+import { eachWithMount } from './mounted.js';
 
 const NAMES = ['a', 'b', 'c', 'd'];
 const SEEDS = Array.from({ length: runs(4) }, (_, at) => at + 1);
@@ -141,24 +141,14 @@ function makeLower(root: string): void {
 }
 
 describeWith(['root', 'fuse'], 'a random history', () => {
-  let scratch: Scratch;
-  let served: Served | undefined;
-  beforeEach(() => {
-    scratch = new Scratch();
-  });
-  afterEach(async () => {
-    served?.process.kill('SIGKILL');
-    await served?.exit;
-    scratch.remove();
-  });
+  const at = eachWithMount();
 
   it.each(SEEDS)('with seed %i looks as on a plain folder', async (seed) => {
-    const plain = scratch.at('plain');
-    const mnt = scratch.at('mnt');
-    makeLower(scratch.at('lower'));
-    scratch.sh('cp -a lower plain');
-    const options = { stack: scratch.stack(), mountPoint: mnt };
-    served = await new Served(options).live();
+    const plain = at.scratch.at('plain');
+    const mnt = at.scratch.at('mnt');
+    makeLower(at.scratch.at('lower'));
+    at.scratch.sh('cp -a lower plain');
+    let served = await at.serve();
     const next = numbers(seed);
     const history: string[] = [];
     for (let step = 0; step < STEPS; step++) {
@@ -172,7 +162,7 @@ describeWith(['root', 'fuse'], 'a random history', () => {
     }
     expect(tree(mnt)).toEqual(tree(plain));
     expect(await served.stop()).toBe('unmounted');
-    served = await new Served(options).live();
+    served = await at.serve();
     expect(tree(mnt)).toEqual(tree(plain));
   });
 });

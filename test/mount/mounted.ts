@@ -2,11 +2,12 @@
 // not touch a mount that it serves.
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach } from 'vitest';
 import type { MountRequest, StackDescription } from '../../dist/fs/index.js';
 
 const PROGRAM = join(dirname(fileURLToPath(import.meta.url)), 'serve.mjs');
@@ -39,7 +40,8 @@ export class Scratch {
 
   remove(): void {
     spawnSync('umount', ['-q', '-l', this.at('mnt')], { stdio: 'ignore' });
-    rmSync(this.path, { recursive: true, force: true });
+    // Not by Node, to which a path may be too long.
+    spawnSync('rm', ['-rf', this.path], { stdio: 'ignore' });
   }
 }
 
@@ -90,4 +92,39 @@ export class Served {
     const line = await this.line();
     return (line as Record<string, unknown>)['ended'] ?? line;
   }
+}
+
+/** A scratch folder, and the server that mounts its layers, if one does. */
+class TestMount {
+  scratch!: Scratch;
+  #served: Served | undefined;
+
+  begin(): void {
+    this.scratch = new Scratch();
+  }
+
+  /** Mounts the layers, by a new server. */
+  serve(): Promise<Served> {
+    this.#served = new Served({ stack: this.scratch.stack(), mountPoint: this.scratch.at('mnt') });
+    return this.#served.live();
+  }
+
+  /** The server is killed, whatever it does. */
+  async end(): Promise<void> {
+    this.#served?.process.kill('SIGKILL');
+    await this.#served?.exit;
+    this.#served = undefined;
+    this.scratch.remove();
+  }
+}
+
+/** Each test of the suite that calls this has a scratch folder of its own, filled by `prepare`. */
+export function eachWithMount(prepare: (made: Scratch) => void = () => undefined): TestMount {
+  const at = new TestMount();
+  beforeEach(() => {
+    at.begin();
+    prepare(at.scratch);
+  });
+  afterEach(() => at.end());
+  return at;
 }

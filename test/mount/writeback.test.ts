@@ -8,7 +8,7 @@ import { mountSnapshot, unmountSnapshot } from '../../dist/src/mounts/mount-snap
 import { MountTable } from '../../dist/src/mounts/table.js';
 import { Store } from '../../dist/src/store.js';
 import { describeWith } from '../requires.js';
-import { Scratch, Served } from './mounted.js';
+import { eachWithMount, Scratch } from './mounted.js';
 
 const PIECE = 'some text of a line, and more of it\n';
 const PIECES = 3000;
@@ -25,25 +25,15 @@ sys.stdin.read()
 
 describeWith(['root', 'fuse', 'program:python3'], 'a write that has returned', () => {
   describe('without fsync', () => {
-    let scratch: Scratch;
-    let served: Served | undefined;
-    beforeEach(() => {
-      scratch = new Scratch();
-    });
-    afterEach(async () => {
-      served?.process.kill('SIGKILL');
-      await served?.exit;
-      scratch.remove();
-    });
+    const at = eachWithMount();
 
     it('survives the death of the server', async () => {
-      scratch.sh('echo lower > lower/lower');
-      const options = { stack: scratch.stack(), mountPoint: scratch.at('mnt') };
-      served = await new Served(options).live();
+      at.scratch.sh('echo lower > lower/lower');
+      let served = await at.serve();
       // The descriptors are open when the server dies.
-      fs.writeFileSync(scratch.at('writer.py'), WRITER);
+      fs.writeFileSync(at.scratch.at('writer.py'), WRITER);
       const { pid } = served.process;
-      scratch.sh(`
+      at.scratch.sh(`
         mkfifo wait; cd mnt
         (timeout 50 python3 ../writer.py < ../wait > ../said; :) &
         exec 9> ../wait
@@ -53,12 +43,12 @@ describeWith(['root', 'fuse', 'program:python3'], 'a write that has returned', (
         cd /; wait
       `);
       await served.exit;
-      scratch.sh('umount -l mnt');
+      at.scratch.sh('umount -l mnt');
       const all = PIECE.repeat(PIECES);
-      expect(fs.readFileSync(scratch.at('upper/new'), 'utf8')).toBe(all);
-      expect(fs.readFileSync(scratch.at('upper/lower'), 'utf8')).toBe(`lower\n${all}`);
-      served = await new Served(options).live();
-      expect(scratch.sh('cat mnt/lower | wc -c')).toBe(`${6 + all.length}`);
+      expect(fs.readFileSync(at.scratch.at('upper/new'), 'utf8')).toBe(all);
+      expect(fs.readFileSync(at.scratch.at('upper/lower'), 'utf8')).toBe(`lower\n${all}`);
+      served = await at.serve();
+      expect(at.scratch.sh('cat mnt/lower | wc -c')).toBe(`${6 + all.length}`);
       expect(await served.stop()).toBe('unmounted');
     });
   });
