@@ -1,6 +1,5 @@
 // Whiteouts as marked files, on a disk that keeps the device 0:0 for itself.
 
-import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,7 +8,8 @@ import { Attr } from '../../../fs/filesystem.js';
 import { openUpperDir, type UpperDir } from '../../../fs/layer/dir-upper.js';
 import { LayerEntry } from '../../../fs/layer/layer.js';
 import { S_IFDIR } from '../../../fs/mode.js';
-import { fromText } from '../../../fs/name.js';
+import { fromBytes, fromText } from '../../../fs/name.js';
+import { AT_FDCWD, getXattrAt, listXattrsAt } from '../../../fs/sys/index.js';
 import { refuseWhiteoutDevices } from '../../faults/libc.js';
 
 refuseWhiteoutDevices();
@@ -42,20 +42,20 @@ function isWhiteout(dir: string, name: string): boolean {
 
 /** The marks of overlayfs on what lies at a path of the upper. */
 function marks(path: string): string[] {
-  const dump = execFileSync('getfattr', ['-d', '-m', '^user.overlay', path], {
-    cwd: join(base, 'upper'),
-    encoding: 'utf8',
-  });
-  return dump.split('\n').filter((line) => line.startsWith('user.overlay'));
+  const place = fromText(join(base, 'upper', path));
+  const names = listXattrsAt(AT_FDCWD, place).filter((name) => name.startsWith('user.overlay.'));
+  return names.sort().map((name) => `${name}=${fromBytes(getXattrAt(AT_FDCWD, place, name) ?? NONE)}`);
 }
+
+const NONE = new Uint8Array(0);
 
 it('are told apart from files, and their folder says so to listings of uppers and of lowers', () => {
   layer.whiteout('d', 'gone');
   layer.whiteout('d', 'f');
   expect(names('d')).toEqual(['-f', '-gone']);
   expect(isWhiteout('d', 'gone')).toBe(true);
-  expect(marks('d')).toEqual(['user.overlay.impure="y"', 'user.overlay.opaque="x"']);
-  expect(marks('d/gone')).toEqual(['user.overlay.whiteout="y"']);
+  expect(marks('d')).toEqual(['user.overlay.impure=y', 'user.overlay.opaque=x']);
+  expect(marks('d/gone')).toEqual(['user.overlay.whiteout=y']);
 });
 
 it('are left by a rename, also of a folder over one of them', () => {
