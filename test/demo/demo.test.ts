@@ -118,6 +118,16 @@ describeWith(['fuse'], 'mica demo', () => {
     expectNothingLeft();
   });
 
+  it('with --teach takes its guesses from a pipe, however early they come', () => {
+    const ran = demo([smallImage(), '--teach'], 'none\n'.repeat(5));
+    expect({ ...ran, last: ran.stdout.trimEnd().split('\n').at(-1) }).toMatchObject({
+      status: 0,
+      last: expect.stringMatching(/^verified: /),
+    });
+    expect(ran.stderr.match(/You said: none\./g)).toHaveLength(5);
+    expectNothingLeft();
+  });
+
   it('says what it shows without a union, and exits with 6', () => {
     const ran = demo([smallImage(), '--driver', 'native']);
     expect(ran).toMatchObject({ status: 6 });

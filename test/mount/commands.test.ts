@@ -103,19 +103,3 @@ describeWith(['root', 'fuse', 'overlay'], 'commands on what is mounted', () => {
     expect(ok('commit', key, 'done')).toBe('done\n');
   });
 });
-
-describeWith(['root', 'fuse'], 'mica demo --teach', () => {
-  it('takes its guesses from a pipe, however early they come', () => {
-    const mica = new Mica();
-    try {
-      const { code, out, err } = mica.run(['demo', '--teach'], { input: 'none\n'.repeat(5) });
-      expect({ code, last: out.trimEnd().split('\n').at(-1) }).toMatchObject({
-        code: 0,
-        last: expect.stringMatching(/^verified: /),
-      });
-      expect(err.match(/You said: none\./g)).toHaveLength(5);
-    } finally {
-      mica.remove();
-    }
-  }, 90_000);
-});
