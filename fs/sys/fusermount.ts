@@ -3,7 +3,7 @@
 // message waits in the socket meanwhile.
 
 import { spawnSync } from 'node:child_process';
-import { EIO, ENOENT, EPERM, FsError } from '../errno.js';
+import { EBUSY, EIO, ENOENT, EPERM, FsError } from '../errno.js';
 import { type ByteString, toText } from '../name.js';
 import { addressOf, type CFunction, declare, errno, fail } from './libc.js';
 
@@ -67,7 +67,12 @@ export function unmountWithHelper(target: ByteString, lazy: boolean): void {
     'ignore',
   );
   if (result.status !== 0) {
-    throw new FsError(EPERM, `unmount ${toText(target)}: ${result.stderr.trim()}`);
+    const why = result.stderr.trim();
+    // Its only word of the errno is strerror(3)'s, in no language but this.
+    throw new FsError(
+      why.endsWith('Device or resource busy') ? EBUSY : EPERM,
+      `unmount ${toText(target)}: ${why}`,
+    );
   }
 }
 

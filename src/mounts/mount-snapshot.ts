@@ -4,7 +4,7 @@
 
 import { closeSync, openSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { prepareStack, type StackDescription, sys } from '../../fs/index.js';
+import { EBUSY, isErrno, prepareStack, type StackDescription, sys } from '../../fs/index.js';
 import { mountOverlay } from '../../native-fallback/index.js';
 import { StoreError } from '../errors.js';
 import { timeNow } from '../time.js';
@@ -13,6 +13,8 @@ import type { Driver } from './mount.js';
 import { unmountPlace } from './mount-all.js';
 import { mountFailure } from './mount-failure.js';
 import { checkMountPoint } from './mount-point.js';
+import { mountUsers, usersText } from './mount-users.js';
+import { mountAt, readMounts } from './mountinfo.js';
 import { bootId, markOf, mountNamespace } from './process-life.js';
 import { settleForKernel } from './settle.js';
 import { startHost } from './start.js';
@@ -201,9 +203,14 @@ function assertMayMount(target: string, driver: Driver): void {
 /**
  * Ends a mount of ours at `target` and waits until its server has let go of the upper. Returns what was noted.
  * not-found if there is none; failed-precondition while it is in use, unless `lazy`, which takes it out of sight
- * at once and waits for nothing.
+ * at once and waits for nothing. Both failures name who uses it. `waitMs`: how long the server may take.
  */
-export async function unmountSnapshot(target: string, state: string, lazy = false): Promise<MountRow> {
+export async function unmountSnapshot(
+  target: string,
+  state: string,
+  lazy = false,
+  waitMs?: number,
+): Promise<MountRow> {
   const table = new MountTable(state);
   const row = table.at(target) ?? table.at(placeOf(target));
   if (row === undefined) {
@@ -211,10 +218,26 @@ export async function unmountSnapshot(target: string, state: string, lazy = fals
       hint: 'mica mounts',
     });
   }
-  unmountPlace(row.target, lazy || row.state === 'dead');
+  const device = mountAt(row.target, readMounts() ?? [])?.device;
+  try {
+    unmountPlace(row.target, lazy || row.state === 'dead');
+  } catch (error) {
+    throw namingUsers(error, row.target, device);
+  }
   if (row.driver !== 'fuse' || row.state === 'dead') table.remove(row);
-  else if (!lazy) await table.serverGone(row);
+  else if (!lazy) await table.serverGone(row, device, waitMs);
   return row;
+}
+
+/** EBUSY with who it is; any other error as it is. */
+function namingUsers(error: unknown, target: string, device: string | undefined): unknown {
+  if (!(error instanceof StoreError) || !isErrno(error.cause, EBUSY) || device === undefined) return error;
+  const users = mountUsers(device).filter(({ elsewhere }) => !elsewhere);
+  if (users.length === 0) return error;
+  return new StoreError(error.kind, `cannot unmount ${target}`, `it is in use by ${usersText(users)}`, {
+    cause: error,
+    hint: `end it, or mica umount --lazy ${target}`,
+  });
 }
 
 /** A mount point without symlinks, found without looking at it: its server may have died. */

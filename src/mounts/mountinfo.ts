@@ -3,6 +3,8 @@
 import { readFileSync } from 'node:fs';
 
 export interface MountPoint {
+  /** Of this mount, as `mnt_id` of an open file names it. */
+  readonly id: string;
   readonly target: string;
   /** `fuse.mica`, `overlay`, `ext4`... */
   readonly type: string;
@@ -40,9 +42,10 @@ export function parseMountinfo(text: string): readonly MountPoint[] {
   for (const line of text.split('\n')) {
     const [left, right] = line.split(' - ');
     if (left === undefined || right === undefined) continue;
-    const [, , device = '', root = '', target = '', options = ''] = left.split(' ');
+    const [id = '', , device = '', root = '', target = '', options = ''] = left.split(' ');
     const [type = '', source = '', own = ''] = right.split(' ');
     mounts.push({
+      id,
       target: unescaped(target),
       type: unescaped(type),
       source: unescaped(source),

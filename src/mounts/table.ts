@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { FsError, fromText, type OwnerRules, sys } from '../../fs/index.js';
 import { StoreError } from '../errors.js';
 import type { Driver } from './mount.js';
+import { type MountUser, mountUsers, usersText } from './mount-users.js';
 import { type MountPoint, mountAt, readMounts } from './mountinfo.js';
 import { overlayOn } from './overlay-on.js';
 import { bootId, isAlive, mountNamespace, type ProcessMark, processIn } from './process-life.js';
@@ -140,16 +141,14 @@ export class MountTable {
     return this.list().find(({ snapshot }) => snapshot?.store === store && snapshot.id === id);
   }
 
-  /** Waits until the server of an unmounted row has ended; failed-precondition if it does not in 30 s. */
-  async serverGone(row: MountRow): Promise<void> {
-    const deadline = performance.now() + ENDING_MS;
+  /**
+   * Waits until the server of an unmounted row has ended; failed-precondition if it does not in `waitMs`. `device`:
+   * that of the mount, which tells who holds copies of it.
+   */
+  async serverGone(row: MountRow, device?: string, waitMs = ENDING_MS): Promise<void> {
+    const deadline = performance.now() + waitMs;
     while (isAlive(row.process)) {
-      if (performance.now() > deadline) {
-        const why = `its server (pid ${row.process.pid}) is still busy`;
-        throw new StoreError('failed-precondition', `cannot end the mount at ${row.target}`, why, {
-          hint: 'mica mounts',
-        });
-      }
+      if (performance.now() > deadline) throw stillBusy(row, device === undefined ? [] : mountUsers(device));
       await sleep(POLL_MS);
     }
     this.remove(row);
@@ -198,6 +197,18 @@ export class MountTable {
       });
     }
   }
+}
+
+function stillBusy({ target, process: { pid } }: MountRow, users: readonly MountUser[]): StoreError {
+  const what = `cannot end the mount at ${target}`;
+  const [first] = users;
+  if (first === undefined) {
+    const why = `its server (pid ${pid}) is still busy`;
+    return new StoreError('failed-precondition', what, why, { hint: 'mica mounts' });
+  }
+  const why = `it is in use by ${usersText(users)}, so its server (pid ${pid}) goes on`;
+  const hint = `end it, or nsenter -t ${first.pid} -m umount ${first.target}`;
+  return new StoreError('failed-precondition', what, why, { hint });
 }
 
 /** undefined: there is no such mount any more. */

@@ -124,6 +124,7 @@ describe('mountinfo', () => {
   it('is read with its escapes, fields of any number, and the topmost of a place last', () => {
     const mounts = parseMountinfo(text);
     expect(mounts[1]).toEqual({
+      id: '36',
       target: '/mnt/a b\\c',
       type: 'fuse.mica',
       source: 'mica',
