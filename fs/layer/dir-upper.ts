@@ -57,6 +57,8 @@ export interface UpperDirOptions {
   /** Of the user namespace in which the layer was made; absent: owners are as this process sees them. */
   readonly numbering?: Numbering;
   /** How long to wait for a holder that is ending. */
+  /** What is copied into it need not be whole after a power cut: who fills it syncs it at the end, or throws it away. */
+  readonly volatile?: boolean;
   readonly lockWaitMs?: number;
 }
 
@@ -82,12 +84,13 @@ export function openUpperDir(
     const marks = options.marks ?? (mayUseTrustedXattrs() ? 'trusted' : 'user');
     const dialect = options.dialect ?? 'overlay';
     const id = options.id ?? toText(upperPath);
-    return new UpperDir(
-      root,
-      id,
-      upperRules(root, marks, dialect, options.numbering, () => work.markStandIns()),
-      work,
-    );
+    try {
+      const rules = upperRules(root, marks, dialect, options.numbering, () => work.markStandIns());
+      return new UpperDir(root, id, rules, work, options.volatile ?? false);
+    } catch (error) {
+      work.close();
+      throw error;
+    }
   } catch (error) {
     closeFd(root);
     throw error;
@@ -97,14 +100,16 @@ export function openUpperDir(
 export class UpperDir extends DirLayer implements WriteLayer {
   declare protected readonly rules: UpperRules;
   readonly #work: WorkFolder;
+  readonly volatile: boolean;
   readonly #index: IndexFolder;
   readonly #places: StagePlaces;
   readonly #maker: ObjectMaker;
   readonly #attr = new Attr();
 
-  constructor(root: number, id: string, rules: UpperRules, work: WorkFolder) {
+  constructor(root: number, id: string, rules: UpperRules, work: WorkFolder, isVolatile: boolean) {
     super(root, id, rules);
     this.#work = work;
+    this.volatile = isVolatile;
     this.#index = new IndexFolder(work, rules);
     this.#index.dropOrphans();
     this.#places = {

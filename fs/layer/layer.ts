@@ -189,6 +189,8 @@ export interface WriteLayer extends ReadLayer {
   readonly privileged: boolean;
   hold(dir: ByteString, name: ByteString): WritableNode;
   /** As `list` on behalf of somebody who reads the folder, which its time of access tells. */
+  /** What is copied into it need not be whole after a power cut. */
+  readonly volatile: boolean;
   read(dir: ByteString, visit: LayerVisitor): void;
   /** Makes an object at a free name, complete with owner and mode; EEXIST if there is anything, also a whiteout. */
   make(dir: ByteString, name: ByteString, what: NewNode): void;

@@ -47,6 +47,7 @@ export class MemLayer implements WriteLayer {
   readonly device: string;
   readonly marks: MarkPrefix;
   readonly dialect: Dialect;
+  readonly volatile = true;
   readonly #capacity: number;
   readonly #now: Clock;
   readonly #counts: boolean;

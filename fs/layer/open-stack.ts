@@ -31,6 +31,8 @@ export interface UpperDescription extends LowerDescription {
   /** The work folder, on the filesystem of `path`. */
   readonly work: string;
   readonly marks: MarkPrefix;
+  /** See UpperDirOptions. */
+  readonly volatile?: boolean;
 }
 
 export interface StackDescription {
@@ -88,12 +90,13 @@ export function openStack(description: StackDescription, mountPoint?: string): O
     const data = description.data === undefined ? {} : { data: description.data.map(openLower) };
     const lowers = flattened(description, folders);
     if (description.upper === undefined) return { lowers, ...data, close };
-    const { path, work, id, dialect, marks, numbering } = description.upper;
+    const { path, work, id, dialect, marks, numbering, volatile: isVolatile = false } = description.upper;
     if (marks === 'trusted') assertReadsTrusted(path);
     const upper = openUpperDir(fromText(path), fromText(work), {
       id,
       dialect,
       marks,
+      volatile: isVolatile,
       ...(numbering === undefined ? {} : { numbering }),
       ...(mountPoint === undefined ? {} : { mountPoint }),
     });

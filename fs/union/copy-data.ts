@@ -1,7 +1,7 @@
 // Taking a file's data to another place: extents are shared where the filesystem can, and holes stay holes.
 
 import { SEEK_DATA, SEEK_HOLE } from '../filesystem.js';
-import type { LayerFile, WritableFile } from '../layer/layer.js';
+import type { LayerFile, WritableFile, WriteLayer } from '../layer/layer.js';
 
 /** What a copy-up cost, and what it did not (see event.ts). */
 export interface Amounts {
@@ -9,7 +9,10 @@ export interface Amounts {
   bytesSaved: number;
 }
 
-/** Makes `to`, which has no data yet, hold the first `size` bytes of `from`; `whole` if that is all of it. */
+/**
+ * Makes `to`, which has no data yet, hold the first `size` bytes of `from`; `whole` if that is all of it. How long it
+ * is then is the caller's affair, because it may end in a hole.
+ */
 export function copyData(
   from: LayerFile,
   to: WritableFile,
@@ -23,7 +26,14 @@ export function copyData(
   }
   amounts.bytesCopied = copyRanges(from, to, size);
   amounts.bytesSaved = size - amounts.bytesCopied;
-  to.truncate(size);
+}
+
+/**
+ * To be called before a copy gets its name, or its mark goes: after a power cut it must not be there empty (as
+ * ovl_copy_up_file of the kernel). Shared extents are the filesystem's own affair.
+ */
+export function syncCopy(upper: WriteLayer, copy: WritableFile, { bytesCopied }: Amounts): void {
+  if (bytesCopied > 0 && !upper.volatile) copy.sync(true);
 }
 
 /** Copies the data and leaves the holes; returns the bytes copied. */

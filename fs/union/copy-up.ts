@@ -9,7 +9,7 @@ import { Attr } from '../filesystem.js';
 import { LayerEntry, type LayerNode, type Staged, type WritableFile } from '../layer/layer.js';
 import { isSymlink, PERMISSION_BITS, S_IFREG } from '../mode.js';
 import { acquire, giveBack, withUpper } from './access.js';
-import { type Amounts, copyData } from './copy-data.js';
+import { type Amounts, copyData, syncCopy } from './copy-data.js';
 import { fetchData, leaveBelow, mayLeaveBelow, openSource } from './data-below.js';
 import { type DataBelow, type Inode, switchData } from './inode.js';
 import { becomeIndexed } from './lookup.js';
@@ -113,6 +113,9 @@ function copyDataOf(
   const from = openSource(stack, inode, source);
   try {
     copyData(from, to, size, whole, amounts);
+    to.truncate(size);
+    // A copy without a name is gone after a power cut anyway.
+    if (!inode.removed) syncCopy(stack.writable(), to, amounts);
   } finally {
     from.close();
   }

@@ -17,7 +17,7 @@ import {
 import { isFolder, PERMISSION_BITS, S_ISGID, S_ISUID } from '../mode.js';
 import { type ByteString, joinPath } from '../name.js';
 import { statLayer, withUpper } from './access.js';
-import { type Amounts, copyData } from './copy-data.js';
+import { type Amounts, copyData, syncCopy } from './copy-data.js';
 import { CutFile } from './cut-file.js';
 import { closeData, type DataBelow, type Inode, type LowerPlace, switchData } from './inode.js';
 import type { Stack } from './stack.js';
@@ -111,6 +111,7 @@ export function fetchData(stack: Stack, inode: Inode, limit = Number.POSITIVE_IN
   const file = copyIn(stack, inode, limit, amounts);
   const cut = limit < before.size;
   try {
+    if (!inode.removed) syncCopy(stack.writable(), file, amounts);
     ownData(stack, inode);
   } catch (error) {
     // The bytes below count again, all of them.

@@ -16,8 +16,10 @@ export async function applyTo(
   what: string,
 ): Promise<Digest> {
   const open = form === 'full' ? WholeTree : Union;
+  const { upper } = stack;
   return withUnion(
-    stack,
+    // One sync at the end is enough: what a power cut leaves of it before is thrown away.
+    upper === undefined ? stack : { ...stack, upper: { ...upper, volatile: true } },
     what,
     async (union) => {
       const { diffId } = await apply(layer, union);

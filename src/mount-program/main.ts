@@ -14,6 +14,7 @@ OPTIONS, separated by commas:
   upperdir=DIR        where changes go; without it the mount is read only
   workdir=DIR         an empty folder on the filesystem of upperdir
   ro                  nothing can be changed
+  volatile            do not wait for the disk when a file is copied up: after a power cut it may be empty
   userxattr           the marks are user.overlay.* xattrs, even for root
   writeback=0|1       the kernel collects writes, which are lost if the server is killed; default 0
   dialect=overlay|wh  how the layers spell their marks; default wh: files .wh.* count as well
@@ -98,7 +99,9 @@ async function stackOf(words: Words): Promise<StackDescription> {
   if (words.upper === undefined) return layers;
   if (words.work === undefined) throw new Error('cannot mount: upperdir needs a workdir');
   const marks = !words.userXattr && sys.mayUseTrustedXattrs() ? 'trusted' : 'user';
-  return { ...layers, upper: { ...describe(words.upper), marks, work: folder(words.work) } };
+  const { volatile: isVolatile } = words;
+  const upper = { ...describe(words.upper), marks, work: folder(words.work), volatile: isVolatile } as const;
+  return { ...layers, upper };
 }
 
 /**

@@ -23,6 +23,8 @@ export interface Words {
   readonly settle: boolean;
   /** The marks of the layers are spelled `user.overlay.`, as the kernel's option of this name has it. */
   readonly userXattr: boolean;
+  /** Nobody needs what is copied up to be whole after a power cut. */
+  readonly volatile: boolean;
   /** The kernel collects writes; only where it is asked for, unlike fuse-overlayfs. */
   readonly writeback: boolean;
   /** Which owners the mount shows; undefined if nothing was said about it. */
@@ -50,7 +52,6 @@ const SILENT = new Set([
   'allow_other',
   'redirect_dir=off',
   'index=off',
-  'volatile',
 ]);
 
 interface Parsed {
@@ -62,6 +63,7 @@ interface Parsed {
   dialect: 'overlay' | 'wh' | undefined;
   settle: boolean;
   userXattr: boolean;
+  volatile: boolean;
   writeback: boolean;
   owners: OwnerRules | undefined;
 }
@@ -77,6 +79,7 @@ export function parseWords(argv: readonly string[]): Words {
     dialect: undefined,
     settle: false,
     userXattr: false,
+    volatile: false,
     writeback: false,
     owners: undefined,
   };
@@ -137,6 +140,9 @@ function takeOption(option: string, options: Parsed, ignored: string[]): void {
       return;
     case 'userxattr':
       options.userXattr = true;
+      return;
+    case 'volatile':
+      options.volatile = true;
       return;
     case 'writeback':
       if (!['', '0', '1'].includes(value)) throw wrong(option, 'writeback is 0 or 1');

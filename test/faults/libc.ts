@@ -38,7 +38,7 @@ interface Koffi {
 
 const CHANGES = new Set(
   `mkdirat mknodat symlinkat linkat unlinkat renameat2 setxattr removexattr fchmodat fchownat utimensat ftruncate
-   fallocate pwrite copy_file_range`.split(/\s+/),
+   fallocate pwrite copy_file_range fsync fdatasync`.split(/\s+/),
 );
 const READS = new Set(
   'statx getxattr lgetxattr listxattr llistxattr getxattrat listxattrat getdents64 readlinkat pread lseek'.split(

@@ -67,12 +67,13 @@ export class Upper {
     this.path = path;
   }
 
-  open(): Opened {
+  open({ volatile: isVolatile = false } = {}): Opened {
     const { base, marks } = this.#places;
     const at = (name: string) => fromText(join(base, name));
     const lowers = ['top', 'low'].map((name) => openLowerDir(at(name), { id: name, marks: [marks] }));
     const upper = openUpperDir(fromText(join(this.path, 'fs')), fromText(join(this.path, 'work')), {
       marks,
+      volatile: isVolatile,
       lockWaitMs: 0,
     });
     const union = new Union({ lowers, upper });

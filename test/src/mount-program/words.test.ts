@@ -14,6 +14,7 @@ describe('the command line of fuse-overlayfs', () => {
       work: 'x/work',
       target: 'x/merged',
       source: undefined,
+      volatile: true,
       ignored: ['context="s0"'],
     });
   });
@@ -24,6 +25,7 @@ describe('the command line of fuse-overlayfs', () => {
       source: 'overlay',
       target: '/mnt',
       readOnly: true,
+      volatile: false,
       lowers: ['/a'],
       dialect: 'wh',
       ignored: [],
