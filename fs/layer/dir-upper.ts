@@ -23,8 +23,9 @@ import {
 import { DirFile } from './dir-file.js';
 import { DirLayer } from './dir-layer.js';
 import { ObjectMaker } from './dir-make.js';
+import { finishMove, moveName } from './dir-move.js';
 import { DirNode, UpperNode } from './dir-node.js';
-import { moveName, putInPlace, takeFolderOut } from './dir-replace.js';
+import { putInPlace, takeFolderOut } from './dir-replace.js';
 import type { StagePlaces } from './dir-staged.js';
 import { IndexFolder } from './index-folder.js';
 import type {
@@ -111,6 +112,7 @@ export class UpperDir extends DirLayer implements WriteLayer {
     this.#work = work;
     this.volatile = isVolatile;
     this.#index = new IndexFolder(work, rules);
+    finishMove(rules, work, (dir) => this.folders.get(dir));
     this.#index.dropOrphans();
     this.#places = {
       work,
@@ -140,11 +142,17 @@ export class UpperDir extends DirLayer implements WriteLayer {
   }
 
   override lookup(dir: ByteString, name: ByteString, out: LayerEntry): boolean {
+    this.#work.dropLeft();
     if (!super.lookup(dir, name, out)) return false;
     const { mode, nlink } = out.attr;
     const mayLackMark = out.origin === 0 && nlink > 1 && !out.whiteout && !isFolder(mode) && !isRegular(mode);
     if (mayLackMark) this.#index.fillOrigin(out);
     return true;
+  }
+
+  override stat(dir: ByteString, name: ByteString, out: LayerEntry): boolean {
+    this.#work.dropLeft();
+    return super.stat(dir, name, out);
   }
 
   override hold(dir: ByteString, name: ByteString): UpperNode {
@@ -220,7 +228,13 @@ export class UpperDir extends DirLayer implements WriteLayer {
     const from = this.folder(dir);
     const to = this.folder(newDir);
     this.#claim(to, newName, true);
-    moveName(this.rules, this.#work, from, name, to, newName, leaveWhiteout);
+    moveName(
+      this.rules,
+      this.#work,
+      { folder: from, dir, name },
+      { folder: to, dir: newDir, name: newName },
+      leaveWhiteout,
+    );
     this.#forget(joinPath(dir, name));
     this.#settle(to, newDir, newName, true);
   }

@@ -1,6 +1,6 @@
 // The work folder of an upper, laid out as kernel overlayfs lays it out: `work/` holds what has no name yet and
 // is emptied at open, `index/` joins hard links, `work/incompat/` names what other readers cannot understand; and
-// `links/`, which is ours, has notes on hard links.
+// `links/`, which is ours, has notes on hard links. What the next opener has to finish stands in a note in `work/`.
 // Whoever has the flock on the work folder is the upper's one writer; the kernel frees it when that process ends.
 
 import {
@@ -40,6 +40,7 @@ import {
   removeFolderErrno,
   renameAt,
   statAt,
+  statFd,
   truncateFd,
   tryLock,
   unlinkAt,
@@ -57,6 +58,8 @@ export interface Holder {
 
 const HOLDER_FILE = 'holder.json';
 const INCOMPAT = 'incompat';
+/** What a change of several steps has begun. */
+const NOTE = 'note';
 /** Our own entry in `work/incompat`: the upper is not plain. */
 const GUARD = 'mica';
 /** Owners or types stand in override_stat, which no settling changes. */
@@ -75,6 +78,8 @@ export class WorkFolder {
   /** A whiteout of which others are hard links, as the kernel makes them. */
   #sharedWhiteout: ByteString | undefined;
   #whiteoutsAreFiles = false;
+  /** Names in `work/` that should be gone, and that the disk did not take back. */
+  readonly #left = new Set<ByteString>();
 
   /**
    * Locks and empties the work folder at `path`. EBUSY, naming the holder, if it is still held after `waitMs`;
@@ -94,7 +99,7 @@ export class WorkFolder {
     }
     try {
       this.#guarded = this.#readIncompat();
-      emptyFolder(this.fd, INCOMPAT);
+      emptyFolder(this.fd, [INCOMPAT, NOTE]);
       if (this.hasIndex) this.#cleanIndex(this.index());
     } catch (error) {
       closeFd(this.fd);
@@ -144,9 +149,46 @@ export class WorkFolder {
     makeWhiteoutFile(this.fd, name, marks);
   }
 
-  /** Removes what lies at a name of `work/`, if anything does; what cannot be removed now is when this is opened next. */
+  /** Removes what lies at a name of `work/`, if anything does. What cannot be removed now is tried again (`dropLeft`). */
   drop(name: ByteString): void {
-    attempt(() => removeAny(this.fd, name, () => this.freeName()));
+    if (!attempt(() => removeAny(this.fd, name, () => this.freeName()))) this.#left.add(name);
+  }
+
+  /** To be called before links are counted: what lies in `work/` by mistake may be one more name of a file. */
+  dropLeft(): void {
+    if (this.#left.size === 0) return;
+    for (const name of this.#left) {
+      if (attempt(() => removeAny(this.fd, name, () => this.freeName()))) this.#left.delete(name);
+    }
+  }
+
+  /** Writes down what has begun, for the next opener, if the process dies before `dropNote`. */
+  writeNote(text: string): void {
+    const fd = openAt(this.fd, NOTE, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
+    try {
+      truncateFd(fd, 0);
+      writeAt(fd, 0, new TextEncoder().encode(text));
+    } finally {
+      closeFd(fd);
+    }
+  }
+
+  /** What a process that died wrote down, which may end anywhere; undefined if there is nothing. */
+  readNote(): string | undefined {
+    const fd = openAtIfAny(this.fd, NOTE, O_RDONLY | O_NOFOLLOW);
+    if (fd === undefined) return undefined;
+    try {
+      const attr = new Attr();
+      statFd(fd, attr);
+      const bytes = new Uint8Array(attr.size);
+      return new TextDecoder().decode(bytes.subarray(0, readAt(fd, 0, bytes)));
+    } finally {
+      closeFd(fd);
+    }
+  }
+
+  dropNote(): void {
+    this.drop(NOTE);
   }
 
   /** The descriptor of `index/`, which is made if it is missing. */
@@ -295,11 +337,11 @@ function openPrivateFolder(dir: number, name: ByteString): number {
   }
 }
 
-/** Empties a folder, but for the entry `except`. */
-function emptyFolder(fd: number, except: ByteString): void {
+/** Empties a folder, but for the entries `except`. */
+function emptyFolder(fd: number, except: readonly ByteString[]): void {
   const names: ByteString[] = [];
   listFolder(fd, (name) => {
-    if (name !== except) names.push(name);
+    if (!except.includes(name)) names.push(name);
     return undefined;
   });
   let fresh = 0;
