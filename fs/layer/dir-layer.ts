@@ -248,6 +248,7 @@ export class DirLayer implements ReadLayer {
     out.opaque = false;
     out.redirect = undefined;
     out.metacopy = false;
+    out.interrupted = false;
     out.origin = 0;
     out.originUuid = '';
     return true;

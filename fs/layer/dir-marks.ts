@@ -14,6 +14,7 @@ import {
   isReservedXattr,
   METACOPY,
   MICA_INO,
+  MICA_TIMES,
   markName,
   markOf,
   mayHaveWhiteoutFile,
@@ -24,6 +25,7 @@ import {
   originIno,
   originUuid,
   parseOverride,
+  parseTimes,
   REDIRECT,
   WH_OPAQUE,
   WH_PREFIX,
@@ -99,6 +101,7 @@ export function clearMarks(rules: LayerRules, out: LayerEntry): void {
   out.opaque = false;
   out.redirect = undefined;
   out.metacopy = false;
+  out.interrupted = false;
   out.origin = 0;
   out.originUuid = '';
   out.whiteout = (out.attr.mode & S_IFMT) === S_IFCHR && out.attr.rdev === 0;
@@ -140,6 +143,9 @@ function readMark(
       // Of whatever value: it may hold a digest of the data (fs-verity).
       out.metacopy = (out.attr.mode & S_IFMT) === S_IFREG;
       break;
+    case MICA_TIMES:
+      readKeptTimes(textOf(fd, name, stored), out);
+      break;
     case WHITEOUT:
       out.whiteout = !isDir && out.attr.size === 0;
       break;
@@ -151,6 +157,16 @@ function readMark(
       if (out.origin === 0) readOrigin(bytesOf(fd, name, stored) ?? NO_BYTES, out);
       break;
   }
+}
+
+function readKeptTimes(text: ByteString, out: LayerEntry): void {
+  const kept = parseTimes(text);
+  if (kept === undefined) return;
+  out.interrupted = true;
+  out.attr.atimeSec = kept.atime.sec;
+  out.attr.atimeNsec = kept.atime.nsec;
+  out.attr.mtimeSec = kept.mtime.sec;
+  out.attr.mtimeNsec = kept.mtime.nsec;
 }
 
 /** Fills the origin of an entry that has none from a kernel's origin mark. */

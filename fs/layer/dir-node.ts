@@ -34,6 +34,7 @@ import {
   isReservedXattr,
   METACOPY,
   MICA_INO,
+  MICA_TIMES,
   markName,
   markOf,
   OPAQUE,
@@ -44,6 +45,7 @@ import {
   overriddenXattr,
   overrideXattr,
   REDIRECT,
+  timesValue,
   unescapeXattr,
 } from './marks.js';
 import { DEFAULT_ACL, ownerBits, type UpperRules } from './upper-rules.js';
@@ -125,6 +127,13 @@ const NO_BYTES = new Uint8Array(0);
 
 export class UpperNode extends DirNode implements WritableNode {
   declare protected readonly rules: UpperRules;
+
+  override stat(out: LayerEntry): void {
+    super.stat(out);
+    if (!out.interrupted) return;
+    this.utimes(...timesOf(out.attr));
+    this.keepTimes(undefined);
+  }
 
   openWrite(): WritableFile {
     return new DirFile(reopen(this.fd, O_RDWR | O_NONBLOCK), this.rules);
@@ -208,6 +217,14 @@ export class UpperNode extends DirNode implements WritableNode {
     this.#setMark(METACOPY, on ? NO_BYTES : undefined);
   }
 
+  keepTimes(times: Attr | undefined): void {
+    if (times === undefined) this.#setMark(MICA_TIMES, undefined);
+    else {
+      const [atime, mtime] = timesOf(times);
+      this.#setMark(MICA_TIMES, toBytes(timesValue({ atime, mtime })));
+    }
+  }
+
   setOrigin(ino: number, source: LayerNode | undefined): void {
     this.#setHint(MICA_INO, toBytes(String(ino)));
     const origin = source?.origin?.();
@@ -280,4 +297,11 @@ export class UpperNode extends DirNode implements WritableNode {
       if (!isErrno(error, EPERM) && !isErrno(error, EOPNOTSUPP)) throw error;
     }
   }
+}
+
+function timesOf(attr: Attr): [atime: Timestamp, mtime: Timestamp] {
+  return [
+    { sec: attr.atimeSec, nsec: attr.atimeNsec },
+    { sec: attr.mtimeSec, nsec: attr.mtimeNsec },
+  ];
 }

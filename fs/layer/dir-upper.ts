@@ -57,9 +57,9 @@ export interface UpperDirOptions {
   readonly mountPoint?: string;
   /** Of the user namespace in which the layer was made; absent: owners are as this process sees them. */
   readonly numbering?: Numbering;
-  /** How long to wait for a holder that is ending. */
   /** What is copied into it need not be whole after a power cut: who fills it syncs it at the end, or throws it away. */
   readonly volatile?: boolean;
+  /** How long to wait for a holder that is ending. */
   readonly lockWaitMs?: number;
 }
 
@@ -100,8 +100,8 @@ export function openUpperDir(
 
 export class UpperDir extends DirLayer implements WriteLayer {
   declare protected readonly rules: UpperRules;
-  readonly #work: WorkFolder;
   readonly volatile: boolean;
+  readonly #work: WorkFolder;
   readonly #index: IndexFolder;
   readonly #places: StagePlaces;
   readonly #maker: ObjectMaker;
@@ -109,8 +109,8 @@ export class UpperDir extends DirLayer implements WriteLayer {
 
   constructor(root: number, id: string, rules: UpperRules, work: WorkFolder, isVolatile: boolean) {
     super(root, id, rules);
-    this.#work = work;
     this.volatile = isVolatile;
+    this.#work = work;
     this.#index = new IndexFolder(work, rules);
     finishMove(rules, work, (dir) => this.folders.get(dir));
     this.#index.dropOrphans();
@@ -144,6 +144,7 @@ export class UpperDir extends DirLayer implements WriteLayer {
   override lookup(dir: ByteString, name: ByteString, out: LayerEntry): boolean {
     this.#work.dropLeft();
     if (!super.lookup(dir, name, out)) return false;
+    if (out.interrupted) this.#readHeld(dir, name, out);
     const { mode, nlink } = out.attr;
     const mayLackMark = out.origin === 0 && nlink > 1 && !out.whiteout && !isFolder(mode) && !isRegular(mode);
     if (mayLackMark) this.#index.fillOrigin(out);
@@ -332,6 +333,16 @@ export class UpperDir extends DirLayer implements WriteLayer {
   override close(): void {
     this.#work.close();
     super.close();
+  }
+
+  /** Puts right what a process that died left unfinished (UpperNode.stat). */
+  #readHeld(dir: ByteString, name: ByteString, out: LayerEntry): void {
+    const node = this.hold(dir, name);
+    try {
+      node.stat(out);
+    } finally {
+      node.release();
+    }
   }
 
   #publishNew(staged: Staged, dir: ByteString, name: ByteString): void {

@@ -39,6 +39,8 @@ export class LayerEntry {
   redirect: ByteString | undefined = undefined;
   /** Regular files only. */
   metacopy = false;
+  /** Real uppers: a process died while data came into the file; `attr` has the times that it had before (`keepTimes`). */
+  interrupted = false;
   /** Uppers: the union's file number that was stored at copy-up; 0 if none was. */
   origin = 0;
   /** Not '' where `origin` is no number of the union but one of the filesystem with this UUID: overlayfs's own mark. */
@@ -112,6 +114,8 @@ export interface WritableNode extends LayerNode {
    * space, or its folder is marked impure, as overlayfs does: else readers need not look for it.
    */
   setMetacopy(on: boolean): void;
+  /** The times that whoever opens the layer after a crash finds, whatever was written into the object; undefined ends that. */
+  keepTimes(times: Attr | undefined): void;
   /** Remembers the union's file number, and where both are on disk also the kernel's own origin of `source`, unless there is one. */
   setOrigin(ino: number, source: LayerNode | undefined): void;
   /** Tells readers of the parent folder that it contains entries with an origin (the kernel's `impure`). */
@@ -185,12 +189,12 @@ export interface ReadLayer {
 export interface WriteLayer extends ReadLayer {
   /** Whoever else reads this upper follows its redirects: kernel overlayfs those under `trusted.`, fuse-overlayfs none. */
   readonly redirectsArePlain: boolean;
+  /** What is copied into it need not be whole after a power cut. */
+  readonly volatile: boolean;
   /** Its owner reads every file below, and writing into a file takes no set-id bits from it. */
   readonly privileged: boolean;
   hold(dir: ByteString, name: ByteString): WritableNode;
   /** As `list` on behalf of somebody who reads the folder, which its time of access tells. */
-  /** What is copied into it need not be whole after a power cut. */
-  readonly volatile: boolean;
   read(dir: ByteString, visit: LayerVisitor): void;
   /** Makes an object at a free name, complete with owner and mode; EEXIST if there is anything, also a whiteout. */
   make(dir: ByteString, name: ByteString, what: NewNode): void;

@@ -2,6 +2,7 @@
 // values of origin, nlink and override_stat. Sources: fs/overlayfs/overlayfs.h of Linux, containers/storage
 // (pkg/idtools, override_stat), fuse-overlayfs (.wh. files). What is hidden from users is decided here alone.
 
+import type { Timestamp } from '../filesystem.js';
 import { makeDev, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK } from '../mode.js';
 import { type ByteString, fromBytes } from '../name.js';
 import type { Dialect, MarkPrefix } from './layer.js';
@@ -17,6 +18,8 @@ export const WHITEOUT = 'whiteout';
 export const METACOPY = 'metacopy';
 /** Ours, in an index alone: the file is one of METACOPY in its layer, and this is its redirect; empty if it has none. */
 export const MICA_BELOW = 'mica.below';
+/** Ours: the times of a file into which data is coming. */
+export const MICA_TIMES = 'mica.times';
 /** Ours: the union's file number in decimal, where the kernel's origin (a file handle) cannot say it. */
 export const MICA_INO = 'mica.ino';
 
@@ -187,6 +190,30 @@ export function parseNlink(text: string, links: number): number | undefined {
   const match = /^U([+-])(\d+)$/.exec(text);
   if (match === null) return undefined;
   return (match[1] === '-' ? -Number(match[2]) : Number(match[2])) + 1;
+}
+
+// ---- times of a file into which data is coming ----
+
+interface Times {
+  readonly atime: Timestamp;
+  readonly mtime: Timestamp;
+}
+
+export function timesValue({ atime, mtime }: Times): string {
+  return `${atime.sec}.${atime.nsec} ${mtime.sec}.${mtime.nsec}`;
+}
+
+/** undefined for what `timesValue` did not write. */
+export function parseTimes(text: string): Times | undefined {
+  const match = /^(-?\d+)\.(\d+) (-?\d+)\.(\d+)$/.exec(text);
+  if (match === null) return undefined;
+  const [atimeSec, atimeNsec, mtimeSec, mtimeNsec] = match.slice(1).map(Number) as [
+    number,
+    number,
+    number,
+    number,
+  ];
+  return { atime: { sec: atimeSec, nsec: atimeNsec }, mtime: { sec: mtimeSec, nsec: mtimeNsec } };
 }
 
 // ---- override_stat ----

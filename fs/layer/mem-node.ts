@@ -204,6 +204,10 @@ export class MemNode implements WritableNode {
     this.object.metacopy = on;
   }
 
+  keepTimes(_times: Attr | undefined): void {
+    // Nobody opens memory after a crash.
+  }
+
   setOrigin(ino: number, _source: LayerNode | undefined): void {
     this.object.origin = ino;
   }

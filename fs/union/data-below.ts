@@ -151,10 +151,13 @@ function copyIn(stack: Stack, inode: Inode, limit: number, amounts: Amounts): Wr
     try {
       const to = node.openWrite();
       try {
-        if (from !== undefined) copyData(from, to, Math.min(size, limit), size <= limit, amounts);
+        if (from !== undefined) {
+          keepTimes(node, entry.attr);
+          copyData(from, to, Math.min(size, limit), size <= limit, amounts);
+          restore(node, entry.attr, capability);
+        }
         // From here on the file is as long as it is going to be, wherever its data is.
         if (limit < size) to.truncate(limit);
-        else restore(node, entry.attr, capability);
         return to;
       } catch (error) {
         takeBack(to, node, entry.attr, capability);
@@ -167,11 +170,21 @@ function copyIn(stack: Stack, inode: Inode, limit: number, amounts: Amounts): Wr
   });
 }
 
+/** Where there is no room for the mark the copy goes on: a crash in the midst of it leaves new times. */
+function keepTimes(node: WritableNode, attr: Attr): void {
+  try {
+    node.keepTimes(attr);
+  } catch (error) {
+    if (!(error instanceof FsError) || !NO_ROOM.has(error.errno)) throw error;
+  }
+}
+
 /** Writing into a file sets its times, and may take set-id bits and capabilities. */
 function restore(node: WritableNode, attr: Attr, capability: Uint8Array | undefined): void {
   if ((attr.mode & (S_ISUID | S_ISGID)) !== 0) node.chmod(attr.mode & PERMISSION_BITS);
   if (capability !== undefined) node.setxattr(CAPABILITY, capability, 0);
   node.utimes({ sec: attr.atimeSec, nsec: attr.atimeNsec }, { sec: attr.mtimeSec, nsec: attr.mtimeNsec });
+  node.keepTimes(undefined);
 }
 
 /** The file is again what it was before data was copied into it, as far as the disk lets it be: all bytes below count. */

@@ -11,8 +11,6 @@ export interface Operation {
   readonly name: string;
   readonly prepare?: (paths: Paths, union: Union) => void;
   readonly act: (paths: Paths, union: Union) => void;
-  /** Data is fetched into a file that has its name: a kill in the midst of it leaves the file whole, with a new mtime. */
-  readonly fetches?: true;
 }
 
 /** user::rwx user:1:r-x group::r-x mask::r-x other::---, as linux/posix_acl_xattr.h spells it. */
@@ -34,19 +32,16 @@ export const OPERATIONS: readonly Operation[] = [
   { name: 'make a lower file longer', act: (at) => at.setattr('f', { size: 5000 }) },
   {
     name: 'open a file for writing whose data lies below',
-    fetches: true,
     prepare: (at) => at.chmod('f', 0o640),
     act: (at) => at.fs.release(at.open('f', O_RDWR)),
   },
   {
     name: 'open a file with O_TRUNC whose data lies below',
-    fetches: true,
     prepare: (at) => at.chmod('f', 0o640),
     act: (at) => at.fs.release(at.open('f', O_RDWR | O_TRUNC)),
   },
   {
     name: 'truncate a file whose data lies below',
-    fetches: true,
     prepare: (at) => at.chmod('f', 0o640),
     act: (at) => at.setattr('f', { size: 3 }),
   },
@@ -57,7 +52,6 @@ export const OPERATIONS: readonly Operation[] = [
   },
   {
     name: 'settle files whose data lies below',
-    fetches: true,
     prepare: (at) => {
       at.chmod('f', 0o640);
       at.rename('g', 'd/sub/n');
@@ -254,7 +248,6 @@ export const OPERATIONS: readonly Operation[] = [
   },
   {
     name: 'settle links of which some are joined by the index',
-    fetches: true,
     prepare: (at) => {
       at.chmod('h1', 0o600);
       at.rename('d', 'moved');

@@ -93,7 +93,10 @@ function linesOf(root: string, at = ''): string[] {
       const line = `${path} ${stat.mode.toString(8)}`;
       if (stat.isDirectory()) return [line, ...linesOf(root, path)];
       if (!stat.isFile()) return [`${line} ${stat.nlink}`];
-      return [`${line} ${stat.nlink} ${readFileSync(join(root, path), 'latin1').replaceAll('\0', '')}`];
+      const mtime = Math.floor(stat.mtimeMs / 1000);
+      return [
+        `${line} ${stat.nlink} ${mtime} ${readFileSync(join(root, path), 'latin1').replaceAll('\0', '')}`,
+      ];
     });
 }
 
@@ -101,11 +104,13 @@ function linesOf(root: string, at = ''): string[] {
 function linesOfUnion(paths: Paths, at = ''): string[] {
   return paths.ls(at).flatMap((name) => {
     const path = at === '' ? name : `${at}/${name}`;
-    const { mode, nlink } = paths.stat(path);
+    const { mode, nlink, mtimeSec } = paths.stat(path);
     const line = `${path} ${mode.toString(8)}`;
     if (mode >>> 12 === 4) return [line, ...linesOfUnion(paths, path)];
     return [
-      mode >>> 12 === 8 ? `${line} ${nlink} ${paths.read(path).replaceAll('\0', '')}` : `${line} ${nlink}`,
+      mode >>> 12 === 8
+        ? `${line} ${nlink} ${mtimeSec} ${paths.read(path).replaceAll('\0', '')}`
+        : `${line} ${nlink}`,
     ];
   });
 }
@@ -123,6 +128,8 @@ describeWith(['root', 'overlay'], 'a process that is killed while it settles', (
       const operation = {
         name: 'settle',
         prepare: (at: Paths) => {
+          at.chmod('f', 0o640);
+          at.rename('g', 'd/sub/n');
           at.writeAt('h1', 0, 'L');
           at.unlink('d/sub/x');
           at.rename('d', 'moved');
