@@ -154,6 +154,7 @@ export const SET_ID: readonly Case[] = [
   {
     name: 'a set-group-ID bit that nobody executes stays for who is in the group, also by a further group, and for root',
     privilege: 'becoming several users needs CAP_SETUID, and a mount for all of them allow_other',
+    feature: 'fuse-killpriv-v2',
     lower: `
       for call in write cut open; do for by in owner member further other root; do
       echo -n text > $call-$by; chown 1000:50 $call-$by; chmod 6666 $call-$by; done; done
@@ -320,6 +321,7 @@ export const SET_ID: readonly Case[] = [
   {
     name: 'setting an ACL takes the set-group-ID bit from who is not in the group',
     privilege: 'becoming several users needs CAP_SETUID, and a mount for all of them allow_other',
+    feature: 'fuse-setxattr-ext',
     lower: 'for f in other member further root; do echo x > $f; chown 1000:50 $f; chmod 2755 $f; done',
     calls: `
       as 1000 1000
