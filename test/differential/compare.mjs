@@ -132,6 +132,8 @@ export function exceptionFor(op, one, two, n, [ours, theirs]) {
   if (op === 'tmpfile' && gone(one) && ours.errno === 'ENOENT') return { name: 'tmpfile-in-removed' };
   if (seeks && ours.value && theirs.value && `${ours.value}` !== `${theirs.value}`)
     return exceptionForSeek(one, offsetOf(n), ours.value, theirs.value);
+  if (op === 'fd-map-read' && ours.value && theirs.value && isStale(one.slot, ours.value[0], theirs.value[0]))
+    return { name: 'stale-mapping' };
   if (ours.value && theirs.errno === 'ESTALE' && two && isOneFile(one, two)) return { name: 'split-link' };
   // Where ours goes on to fail for a reason of its own, these can have come from nowhere else.
   const cannotChange = ours.errno === undefined ? /^E(EXIST|NOENT|IO|NOTDIR)$/ : /^E(EXIST|NOENT|IO)$/;
@@ -150,6 +152,14 @@ function exceptionForSeek(one, at, ours, theirs) {
   if (fewer || world.swapped) return { name: 'holes' };
   const [mine, other] = paths.map((path) => fs.statSync(path));
   return isNoLarger(mine, other) ? { name: 'unwritten' } : undefined;
+}
+
+/** On the kernel's side a mapping does not show what read(2) of the same descriptor does, and ours does. */
+function isStale({ fds }, ours, theirs) {
+  if (ours === theirs || ours === undefined) return false;
+  const bytes = Buffer.alloc(ours.length);
+  fs.readSync(fds.at(-1), bytes, 0, bytes.length, 0);
+  return bytes.toString('latin1') === ours;
 }
 
 /** On our side: names of one file, between which a rename does nothing. */

@@ -24,6 +24,8 @@ export const EXCEPTIONS = {
     'a range that is allocated and was never written is data for ext4 once its pages are in memory, and a hole before: both are true, and ours takes no more space',
   'copy-between':
     'copy_file_range works between the files of one filesystem: overlayfs says EXDEV where they lie in layers on two',
+  'stale-mapping':
+    'a descriptor of a lower file, opened for reading before its copy-up, reads the new data, but overlayfs goes on mapping the old one (documented as non-standard behaviour)',
   'tick-times':
     'on tmpfs a union shows times as coarse as a tick: what changed twice within one looks unchanged',
   'seek-in-folder':
