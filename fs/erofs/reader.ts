@@ -31,10 +31,16 @@ import {
 
 const WORD = 2 ** 32;
 const PATH_MAX = 4095;
+const NAME_MAX = 255;
+const DOT = 0x2e;
+const SLASH = 0x2f;
 const MAX_BLOCKS = WORD;
 
 /** Receives one entry of a folder: its name, d_type and nid. */
 export type EntryVisitor = (name: ByteString, type: number, nid: number) => void;
+
+/** Receives one entry of a folder: nid, d_type and position; answers whether it wants more. */
+export type PositionVisitor = (nid: number, type: number, position: number) => boolean;
 
 /** Receives one xattr; the bytes are good until the visitor returns. */
 export type XattrVisitor = (name: ByteString, value: Uint8Array) => void;
@@ -52,6 +58,9 @@ export class ImageReader {
   #data = 0;
   #tail = 0;
   #tailAt = 0;
+  /** Where the name of the entry lies that `lookup` found or `entries` visits, and its bytes. */
+  nameAt = 0;
+  nameLength = 0;
 
   /**
    * `bytes` begin at a multiple of 4 in their buffer; `length` are those of the image, and the side table follows.
@@ -124,6 +133,51 @@ export class ImageReader {
     for (let i = 0; i < blocks; i++) at.push(this.#blockAt(i), this.#sizeOf(i));
     // The visitor may open other folders.
     for (let i = 0; i < at.length; i += 2) this.#listBlock(at[i]!, at[i + 1]!, visit);
+  }
+
+  /**
+   * Visits the entries but '.' and '..' from position `from` on until the visitor answers false; nothing is allocated for
+   * an entry, whose name lies at `nameAt`. The visitor may ask for anything. EIO for what is no folder.
+   */
+  entries(dir: number, from: number, visit: PositionVisitor): void {
+    if (!this.#openFolder(dir)) throw damaged();
+    const [full, data, tail, tailAt] = [this.#full, this.#data, this.#tail, this.#tailAt];
+    const blocks = full + (tail > 0 ? 1 : 0);
+    let position = 0;
+    for (let block = 0; block < blocks; block++) {
+      const base = block < full ? data + block * BLOCK : tailAt;
+      const size = block < full ? BLOCK : tail;
+      const count = this.#countAt(base, size);
+      if (count === 0) throw damaged();
+      for (let i = Math.max(0, from - position); i < count; i++) {
+        const start = base + this.#halves[base / 2 + i * 6 + 4]!;
+        const length = this.#nameEnd(base, size, count, i) - start;
+        if (this.#isDots(start, length)) continue;
+        const type = DIRENT_TYPES[this.#bytes[base + i * DIRENT + 10]!];
+        const nid = this.#nidAt(base, i);
+        if (type === undefined || !this.#isInode(nid) || !this.#isName(start, length)) throw damaged();
+        this.nameAt = start;
+        this.nameLength = length;
+        if (!visit(nid, type, position + i)) return;
+      }
+      position += count;
+    }
+  }
+
+  /** The bytes of a name, see `nameAt`. */
+  text(at: number, length: number): ByteString {
+    return this.#bytes.toString('latin1', at, at + length);
+  }
+
+  /** The place of an inode among all, from 0 on. EIO for what is none. */
+  ordinal(nid: number): number {
+    const ordinal = this.#isInode(nid) ? this.#words[nid * 8 + 5]! : WORD;
+    if (ordinal >= this.inodes) throw damaged();
+    return ordinal;
+  }
+
+  nlink(nid: number): number {
+    return this.#isInode(nid) ? this.#words[nid * 8 + 11]! : 0;
   }
 
   /** Fills all attributes; atime, which is not kept, is the time of the last change of the data. EIO if damaged. */
@@ -297,7 +351,11 @@ export class ImageReader {
     while (low <= high) {
       const middle = (low + high) >>> 1;
       const order = this.#compare(base, size, count, middle, name);
-      if (order === 0) return this.#nidAt(base, middle);
+      if (order === 0) {
+        this.nameAt = base + this.#halves[base / 2 + middle * 6 + 4]!;
+        this.nameLength = name.length;
+        return this.#nidAt(base, middle);
+      }
       if (order < 0) high = middle - 1;
       else low = middle + 1;
     }
@@ -328,6 +386,18 @@ export class ImageReader {
       if (difference !== 0) return difference;
     }
     return name.length - length;
+  }
+
+  #isDots(start: number, length: number): boolean {
+    const bytes = this.#bytes;
+    return bytes[start] === DOT && (length === 1 || (length === 2 && bytes[start + 1] === DOT));
+  }
+
+  /** One component of a path. */
+  #isName(start: number, length: number): boolean {
+    if (length < 1 || length > NAME_MAX) return false;
+    for (let at = start; at < start + length; at++) if (this.#bytes[at] === SLASH) return false;
+    return true;
   }
 
   #listBlock(base: number, size: number, visit: EntryVisitor): void {

@@ -9,7 +9,15 @@ import { EINVAL, ENOENT, ENOTDIR, ESTALE, FsError, isErrno } from '../errno.js';
 import { Attr, type StatFs } from '../filesystem.js';
 import { isFolder, isRegular, S_IFMT } from '../mode.js';
 import { type ByteString, basename, dirname, fromBytes, joinPath } from '../name.js';
-import type { LayerEntry, LayerFile, LayerNode, LayerVisitor, MarkPrefix, ReadLayer } from './layer.js';
+import type {
+  IndexedTree,
+  LayerEntry,
+  LayerFile,
+  LayerNode,
+  LayerVisitor,
+  MarkPrefix,
+  ReadLayer,
+} from './layer.js';
 import {
   escapeXattr,
   isReservedXattr,
@@ -39,6 +47,7 @@ export class ErofsLayer implements ReadLayer {
   readonly device: string;
   readonly uuid?: ByteString;
   readonly layers: readonly ReadLayer[];
+  readonly tree?: IndexedTree;
   readonly #index: { release(): void };
   readonly #image: ImageReader;
   readonly #prefixes: readonly MarkPrefix[];
@@ -65,6 +74,7 @@ export class ErofsLayer implements ReadLayer {
     this.#prefixes = [marks];
     this.#flattened = flattened;
     this.#lastFolder = index.image.root;
+    if (flattened) this.tree = new FlattenedTree(index.image, (dir, name) => this.#find(dir, name));
   }
 
   lookup(dir: ByteString, name: ByteString, out: LayerEntry): boolean {
@@ -164,6 +174,69 @@ export class ErofsLayer implements ReadLayer {
       else if (mark === MICA_BELOW && value.length > 0) out.redirect = fromBytes(value);
       else if (mark === MICA_INO) out.origin = Number(fromBytes(value));
     });
+  }
+}
+
+/** The image of a flattened chain as the union reads it without paths. */
+class FlattenedTree implements IndexedTree {
+  readonly root: number;
+  readonly objects: number;
+  readonly find: IndexedTree['find'];
+  readonly #image: ImageReader;
+
+  constructor(image: ImageReader, find: IndexedTree['find']) {
+    this.root = image.root;
+    this.objects = image.inodes;
+    this.find = find;
+    this.#image = image;
+  }
+
+  get nameAt(): number {
+    return this.#image.nameAt;
+  }
+
+  get nameLength(): number {
+    return this.#image.nameLength;
+  }
+
+  ordinal(nid: number): number {
+    return this.#image.ordinal(nid);
+  }
+
+  lookup(folder: number, name: ByteString): number {
+    return this.#image.lookup(folder, name);
+  }
+
+  entries(
+    folder: number,
+    from: number,
+    visit: (nid: number, type: number, position: number) => boolean,
+  ): void {
+    this.#image.entries(folder, from, visit);
+  }
+
+  text(at: number, length: number): ByteString {
+    return this.#image.text(at, length);
+  }
+
+  isComplete(nid: number): boolean {
+    return this.#image.layer(nid) !== NO_LAYER || !isRegular(this.#image.mode(nid));
+  }
+
+  mode(nid: number): number {
+    return this.#image.mode(nid);
+  }
+
+  nlink(nid: number): number {
+    return this.#image.nlink(nid);
+  }
+
+  ino(nid: number): number {
+    return this.#image.ino(nid);
+  }
+
+  stat(nid: number, out: Attr): void {
+    this.#image.stat(nid, out);
   }
 }
 

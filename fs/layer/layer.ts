@@ -157,6 +157,44 @@ export interface Staged extends WritableNode {
   discard(): void;
 }
 
+/**
+ * The objects of a layer that lie in an index, each with a number (its nid) that leads to it without a path; 0 is
+ * none. Nothing of it changes, and nothing is allocated for an answer.
+ */
+export interface IndexedTree {
+  readonly root: number;
+  /** How many there are. */
+  readonly objects: number;
+  /** 0 to `objects` - 1, for tables beside the index. */
+  ordinal(nid: number): number;
+  /** The object at a path, which need not be there. */
+  find(dir: ByteString, name: ByteString): number;
+  /** The object of a name in a folder; `nameAt` and `nameLength` say where the name lies. */
+  lookup(folder: number, name: ByteString): number;
+  /**
+   * Visits the entries of a folder but '.' and '..', from number `from` on, in an order that is always the same, until
+   * the visitor answers false. The name of each lies at `nameAt` until anything else is asked.
+   */
+  entries(
+    folder: number,
+    from: number,
+    visit: (nid: number, type: number, position: number) => boolean,
+  ): void;
+  /** Of the entry that was looked up or visited last. */
+  readonly nameAt: number;
+  /** Bytes. */
+  readonly nameLength: number;
+  text(at: number, length: number): ByteString;
+  /** True if all of the object is in the layer: attributes, and for a file its data. */
+  isComplete(nid: number): boolean;
+  /** st_mode; 0 for what is no object. */
+  mode(nid: number): number;
+  nlink(nid: number): number;
+  /** As LayerEntry.attr.ino. */
+  ino(nid: number): number;
+  stat(nid: number, out: Attr): void;
+}
+
 export interface ReadLayer {
   /** How events and `explain` name this layer. */
   readonly id: string;
@@ -168,6 +206,8 @@ export interface ReadLayer {
   readonly changes?: boolean;
   /** The layers, topmost first, whose union this one shows by itself (a flattened chain). Absent for all others. */
   readonly layers?: readonly ReadLayer[];
+  /** Set where every object of the layer is in one index and none has a mark. */
+  readonly tree?: IndexedTree;
   /** Fills `out` with what is at (dir, name) and returns true; false if there is nothing, not even a whiteout. `dir` must be a folder of this layer, else false. */
   lookup(dir: ByteString, name: ByteString, out: LayerEntry): boolean;
   /** As `lookup` of an object that is known to be there, for its attributes alone: the marks but `whiteout` may be left out. */

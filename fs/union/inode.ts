@@ -6,8 +6,9 @@
 import { ESTALE, FsError } from '../errno.js';
 import { type NodeId, ROOT_NODE } from '../filesystem.js';
 import type { LayerFile, ReadLayer, Staged, WritableFile, WritableNode } from '../layer/layer.js';
-import { S_IFDIR } from '../mode.js';
+import { isFolder, S_IFDIR, S_IFMT } from '../mode.js';
 import { type ByteString, joinPath } from '../name.js';
+import { FIRST_OTHER_NODE, type IndexedNodes } from './indexed-nodes.js';
 import type { LowerNames } from './lower-names.js';
 
 /** A lower folder that is part of a merged one: which lower (0 is the topmost) and the folder's path in it. */
@@ -48,7 +49,9 @@ export class Inode {
   readonly ino: number;
   /** The type bits of st_mode. */
   readonly type: number;
-  /** Counted by the operations that fill an Entry, given back by forget. */
+  /** Where the lower object lies in the tree index, if the lowers are one and have it whole; else 0. */
+  nid = 0;
+  /** Counted by the operations that fill an Entry, given back by forget; of a node in the index IndexedNodes has the count. */
   lookups = 0;
   /** Handles. */
   opens = 0;
@@ -116,16 +119,29 @@ export class InodeTable {
   readonly #byIno = new Map<number, Inode>();
   /** By upperIno: copied-up files that are not regular, which under `user.` cannot carry the number they had. */
   readonly #copies = new Map<number, Inode>();
-  #lastNode = ROOT_NODE;
+  readonly #indexed: IndexedNodes | undefined;
+  #lastNode: NodeId;
   #pathEpoch = 0;
+
+  /** `indexed`: the nodes that need no inode in the table. */
+  constructor(indexed?: IndexedNodes) {
+    this.#indexed = indexed;
+    this.#lastNode = indexed === undefined ? ROOT_NODE : FIRST_OTHER_NODE;
+  }
 
   addRoot(ino: number): Inode {
     return this.#add(new Inode(ROOT_NODE, ino, S_IFDIR));
   }
 
-  /** Node ids count up and are never used again, so their generation stays 0. */
-  add(ino: number, type: number, parent: Inode, name: ByteString): Inode {
-    const inode = this.#add(new Inode(++this.#lastNode, ino, type));
+  /**
+   * An inode for the object at `nid` of the index, or with 0 for one that is not in it: then its node id is one that
+   * was never used, so that the generation stays 0.
+   */
+  add(ino: number, type: number, parent: Inode, name: ByteString, nid = 0): Inode {
+    const indexed = nid === 0 ? 0 : (this.#indexed?.nodeOf(nid) ?? 0);
+    const own = indexed !== 0 && !this.#byNode.has(indexed);
+    const inode = this.#add(new Inode(own ? indexed : ++this.#lastNode, ino, type));
+    if (own) inode.nid = nid;
     this.place(inode, parent, name);
     return inode;
   }
@@ -144,13 +160,65 @@ export class InodeTable {
     return inode;
   }
 
+  /** The inode of a node; one in the index gets one until `tidy`. */
   find(node: NodeId): Inode | undefined {
-    return this.#byNode.get(node);
+    const known = this.#byNode.get(node);
+    if (known !== undefined || this.#indexed === undefined) return known;
+    return this.#revive(node, this.#indexed);
+  }
+
+  #revive(node: NodeId, indexed: IndexedNodes): Inode | undefined {
+    const nid = indexed.nidOf(node);
+    if (nid === 0 || node === ROOT_NODE || !indexed.isKept(nid)) return undefined;
+    const name = indexed.nameOf(nid);
+    const parent = this.get(indexed.parentOf(nid));
+    const inode = this.#add(new Inode(node, indexed.number(nid), indexed.tree.mode(nid) & S_IFMT));
+    inode.nid = nid;
+    this.place(inode, parent, name);
+    indexed.letGo(nid);
+    if (inode.isFolder) {
+      inode.lowerPath = joinPath(parent.lowerPath, name);
+      inode.folders = [{ depth: 0, path: inode.lowerPath }];
+      if (indexed.tree.nlink(nid) === 2) inode.subfolders = 0;
+    } else inode.lower = { layer: indexed.layer, dir: parent.lowerPath, name };
+    return inode;
+  }
+
+  /** The place of a folder in the index, if that is all that there is to the folder; else 0. */
+  folderInIndex(node: NodeId): number {
+    if (this.#indexed === undefined) return 0;
+    const inode = this.#byNode.get(node);
+    const nid = inode === undefined ? this.#indexed.nidOf(node) : inode.nid;
+    if (nid === 0 || inode?.upper === true || inode?.removed === true) return 0;
+    if (inode === undefined && !this.#indexed.isKept(nid)) return 0;
+    return isFolder(this.#indexed.tree.mode(nid)) ? nid : 0;
+  }
+
+  /** True if there is an inode for the node. */
+  has(node: NodeId): boolean {
+    return this.#byNode.has(node);
+  }
+
+  /** How many lookups of it are not given back. */
+  lookupsOf(inode: Inode): number {
+    return this.#inIndex(inode)?.lookups(inode.nid) ?? inode.lookups;
+  }
+
+  /** Counts a lookup. */
+  count(inode: Inode): void {
+    const indexed = this.#inIndex(inode);
+    if (indexed === undefined) inode.lookups++;
+    else indexed.count(inode.nid);
+  }
+
+  /** The root is not counted. */
+  #inIndex({ nid, node }: Inode): IndexedNodes | undefined {
+    return nid !== 0 && node !== ROOT_NODE ? this.#indexed : undefined;
   }
 
   /** ESTALE for a node that is not known. */
   get(node: NodeId): Inode {
-    const inode = this.#byNode.get(node);
+    const inode = this.find(node);
     if (inode === undefined) throw new FsError(ESTALE, `node ${node}`);
     return inode;
   }
@@ -221,10 +289,13 @@ export class InodeTable {
   }
 
   forget(node: NodeId, count: number): void {
+    if (node === ROOT_NODE) return;
     const inode = this.#byNode.get(node);
-    if (inode === undefined || node === ROOT_NODE) return;
-    inode.lookups = Math.max(0, inode.lookups - count);
-    this.tidy(inode);
+    const nid = inode?.nid ?? this.#indexed?.nidOf(node) ?? 0;
+    if (this.#indexed !== undefined && nid !== 0) this.#indexed.forget(nid, count);
+    else if (inode !== undefined) inode.lookups = Math.max(0, inode.lookups - count);
+    if (inode !== undefined) this.tidy(inode);
+    else if (nid !== 0) this.#tidyKept(nid);
   }
 
   unpin(inode: Inode): void {
@@ -234,13 +305,31 @@ export class InodeTable {
 
   /** Drops the inode if nothing refers to it; its parent may follow. */
   tidy(inode: Inode): void {
-    if (inode.lookups > 0 || inode.opens > 0 || inode.pins > 0 || inode.node === ROOT_NODE) return;
+    if (inode.opens > 0 || inode.pins > 0 || inode.node === ROOT_NODE) return;
+    const indexed = this.#inIndex(inode);
+    const isReferred = indexed === undefined ? inode.lookups > 0 : indexed.isReferred(inode.nid);
+    if (isReferred && indexed?.keep(inode) !== true) return;
     if (!this.#byNode.delete(inode.node)) return;
     this.#dropNumbers(inode);
     letGoOfObjects(inode);
     const { parent } = inode;
     inode.parent = undefined;
     if (parent !== undefined) this.unpin(parent);
+  }
+
+  /** As `tidy`, for a node without an inode. */
+  #tidyKept(nid: number): void {
+    const indexed = this.#indexed!;
+    for (let at = nid; at !== 0 && indexed.isKept(at) && !indexed.isReferred(at); ) {
+      const parent = indexed.parentOf(at);
+      indexed.letGo(at);
+      const inode = this.#byNode.get(parent);
+      if (inode !== undefined) {
+        this.tidy(inode);
+        return;
+      }
+      at = indexed.nidOf(parent);
+    }
   }
 
   clear(): void {

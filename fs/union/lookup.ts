@@ -265,11 +265,23 @@ function subfoldersOf({ nlink }: Attr): number {
   return nlink < 2 ? Number.POSITIVE_INFINITY : nlink - 2;
 }
 
+/** Where the index has what was found; 0 if it is not the index that has it. */
+function nidOf({ indexed }: Stack, { where, dir, name }: Found): number {
+  return where === LOWER && indexed !== undefined ? indexed.tree.find(dir, name) : 0;
+}
+
+/** An object of the index that is shown under the number which an upper object claims, and had no inode so far. */
+function holderOf({ indexed, table }: Stack, { where, entry }: Found, ino: number): Inode | undefined {
+  if (indexed === undefined || where !== UPPER || entry.origin === 0) return undefined;
+  const nid = indexed.holderOf(ino);
+  return nid === 0 ? undefined : table.find(indexed.nodeOf(nid));
+}
+
 /** The inode of what was found; EROFS and the like are not its affair. `found.exists` must hold. */
 export function intern(stack: Stack, parent: Inode, name: ByteString, found: Found): Inode {
   const { table } = stack;
   let ino = numberOf(stack, found);
-  let known = table.byIno(ino);
+  let known = table.byIno(ino) ?? holderOf(stack, found, ino);
   if (known !== undefined && !isSame(stack, known, parent, name, found) && stack.lowersChange) {
     known = orphanIfGone(stack, known);
   }
@@ -285,7 +297,7 @@ export function intern(stack: Stack, parent: Inode, name: ByteString, found: Fou
     }
     return known;
   }
-  const inode = table.add(ino, found.entry.attr.mode & S_IFMT, parent, name);
+  const inode = table.add(ino, found.entry.attr.mode & S_IFMT, parent, name, nidOf(stack, found));
   inode.upper = found.where === UPPER;
   if (inode.upper) inode.upperIno = found.entry.attr.ino;
   if (inode.isFolder) {
@@ -332,6 +344,7 @@ export function makeRoot(stack: Stack): Inode {
   const ino = hasLower ? stack.lowerNumber(0, scratch.attr.ino) : stack.upperNumber(upperIno);
   const root = stack.table.addRoot(ino);
   root.folders = hasLower ? cutBelowOpaque(stack, folders) : [];
+  root.nid = hasLower ? (stack.indexed?.tree.root ?? 0) : 0;
   root.upper = stack.upper !== undefined;
   root.upperIno = upperIno;
   return root;

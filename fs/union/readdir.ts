@@ -4,19 +4,21 @@
 import { EINVAL, FsError } from '../errno.js';
 import type { DirVisitor, Entry } from '../filesystem.js';
 import { direntType, S_IFDIR } from '../mode.js';
+import type { ByteString } from '../name.js';
 import { present, stat } from './access.js';
+import { DOTS, listInIndex, listPlusInIndex } from './index-walk.js';
 import type { Inode } from './inode.js';
 import { type Listing, readListing } from './listing.js';
 import { child } from './lookup.js';
 import type { Stack } from './stack.js';
 
-const DOTS = 2;
 const DT_DIR = direntType(S_IFDIR);
 
 /** An open folder: see Filesystem.readdir. */
 export class OpenFolder {
   readonly inode: Inode;
-  #listing: Listing | undefined;
+  /** What a reading from the beginning found; `index` where that is the folder in the index, which never changes. */
+  #listing: Listing | 'index' | undefined;
 
   constructor(inode: Inode) {
     this.inode = inode;
@@ -25,7 +27,12 @@ export class OpenFolder {
   read(stack: Stack, from: number, visit: DirVisitor): void {
     const listing = this.#listingAt(stack, from);
     if (!this.#dots(from, visit)) return;
-    for (let at = Math.max(from, DOTS); at < listing.names.length + DOTS; at++) {
+    const first = Math.max(from, DOTS);
+    if (listing === 'index') {
+      listInIndex(stack, this.inode, first, visit);
+      return;
+    }
+    for (let at = first; at < listing.names.length + DOTS; at++) {
       const name = listing.names[at - DOTS]!;
       let ino = listing.inos[at - DOTS]!;
       if (ino === 0) {
@@ -42,23 +49,36 @@ export class OpenFolder {
     const listing = this.#listingAt(stack, from);
     out.node = 0;
     if (!this.#dots(from, visit)) return;
-    for (let at = Math.max(from, DOTS); at < listing.names.length + DOTS; at++) {
-      const name = listing.names[at - DOTS]!;
-      const inode = child(stack, this.inode, name);
-      if (inode === undefined) continue;
-      fillEntry(stack, inode, out);
-      // Counted before the visit, so that nothing in it can drop the inode.
-      inode.lookups++;
-      if (!visit(name, inode.ino, direntType(inode.type), at + 1)) {
-        stack.table.forget(inode.node, 1);
-        return;
-      }
+    const first = Math.max(from, DOTS);
+    if (listing === 'index') {
+      listPlusInIndex(stack, this.inode, first, out, visit, (name, next) =>
+        this.#handOut(stack, name, next, out, visit),
+      );
+      return;
+    }
+    for (let at = first; at < listing.names.length + DOTS; at++) {
+      if (!this.#handOut(stack, listing.names[at - DOTS]!, at + 1, out, visit)) return;
     }
   }
 
-  #listingAt(stack: Stack, from: number): Listing {
+  /** Looks an entry up and visits it, if it is still there; false if it did not fit. */
+  #handOut(stack: Stack, name: ByteString, next: number, out: Entry, visit: DirVisitor): boolean {
+    const inode = child(stack, this.inode, name);
+    if (inode === undefined) return true;
+    fillEntry(stack, inode, out);
+    // Counted before the visit, so that nothing in it can drop the inode.
+    stack.table.count(inode);
+    const taken = visit(name, inode.ino, direntType(inode.type), next);
+    if (!taken) stack.table.forget(inode.node, 1);
+    return taken;
+  }
+
+  #listingAt(stack: Stack, from: number): Listing | 'index' {
     if (!Number.isSafeInteger(from) || from < 0) throw new FsError(EINVAL, 'readdir');
-    if (from === 0 || this.#listing === undefined) this.#listing = readListing(stack, this.inode);
+    if (from === 0 || this.#listing === undefined) {
+      const inIndex = stack.table.folderInIndex(this.inode.node) !== 0;
+      this.#listing = inIndex ? 'index' : readListing(stack, this.inode);
+    }
     return this.#listing;
   }
 

@@ -9,6 +9,7 @@ import { Attr } from '../filesystem.js';
 import { LayerEntry, type ReadLayer, type WriteLayer } from '../layer/layer.js';
 import type { ByteString } from '../name.js';
 import type { EventKind, EventStream } from './event.js';
+import { IndexedNodes } from './indexed-nodes.js';
 import { type Inode, InodeTable } from './inode.js';
 import { Found } from './lookup.js';
 import { NameShelf } from './lower-names.js';
@@ -22,7 +23,9 @@ export class Stack {
   /** Layers of data alone (overlayfs's `::`), topmost first: nothing is looked up in them but where a redirect points. */
   readonly data: readonly ReadLayer[];
   readonly events: EventStream | undefined;
-  readonly table = new InodeTable();
+  /** The nodes of the lower, where that is one index. */
+  readonly indexed: IndexedNodes | undefined;
+  readonly table: InodeTable;
   readonly lowerNames = new NameShelf();
   /** The result of the last `resolve` of a step; a second one for steps that need two. */
   readonly found = new Found();
@@ -69,6 +72,12 @@ export class Stack {
       .toReversed();
     this.#upperBase = upper === undefined ? 0 : baseOf(upper.device);
     this.#duplicateBase = bases.size * SPACE;
+    const only = lowers.length === 1 ? lowers[0] : undefined;
+    if (only?.tree !== undefined) {
+      const numberOf = (ino: number) => this.lowerNumber(0, ino);
+      this.indexed = new IndexedNodes(only, only.tree, numberOf, upper !== undefined);
+    }
+    this.table = new InodeTable(this.indexed);
   }
 
   get readOnly(): boolean {

@@ -27,6 +27,7 @@ import { create, createFile, createNameless } from './create.js';
 import type { EventStream } from './event.js';
 import { type Explanation, explain } from './explain.js';
 import { link } from './hardlink.js';
+import { lookupInIndex, statInIndex } from './index-walk.js';
 import type { Inode } from './inode.js';
 import { child, makeRoot } from './lookup.js';
 import {
@@ -143,6 +144,8 @@ export class Union implements Filesystem {
   }
 
   lookup(parent: NodeId, name: ByteString, out: Entry): boolean {
+    const known = lookupInIndex(this.#stack, parent, name, out);
+    if (known !== undefined) return known;
     const folder = this.#get(parent);
     if (!folder.isFolder) throw new FsError(ENOTDIR, 'lookup');
     const inode = child(this.#stack, folder, name);
@@ -156,6 +159,7 @@ export class Union implements Filesystem {
   }
 
   getattr(node: NodeId, out: Attr): void {
+    if (statInIndex(this.#stack, node, out)) return;
     stat(this.#stack, this.#get(node), out);
   }
 
@@ -379,7 +383,7 @@ export class Union implements Filesystem {
   /** Fills `out` for what `child` has just found, and counts it. */
   #count(inode: Inode, out: Entry): void {
     fillEntry(this.#stack, inode, out);
-    inode.lookups++;
+    this.#stack.table.count(inode);
   }
 
   /** As #count, where what `child` saw may have changed since. */
@@ -387,7 +391,7 @@ export class Union implements Filesystem {
     out.node = inode.node;
     out.generation = 0;
     stat(this.#stack, inode, out.attr);
-    inode.lookups++;
+    this.#stack.table.count(inode);
   }
 
   #handle(open: OpenFile | OpenFolder): Handle {

@@ -69,7 +69,7 @@ export function losing(
   const left = namesLeft(stack, inode, parent, name, where, nlink);
   const lost = !inode.isFolder && !inode.upper && left > 0 ? nlink - left : 0;
   if (lost > 0) noteLost(stack, inode, lost, joinPath(stack.table.path(parent), name));
-  const inUse = inode.lookups > 0 || inode.opens > 0 || inode.pins > 1;
+  const inUse = stack.table.lookupsOf(inode) > 0 || inode.opens > 0 || inode.pins > 1;
   if (inode.upper && inUse && inode.held === undefined) inode.held = acquireUpper(stack, inode);
   try {
     act();

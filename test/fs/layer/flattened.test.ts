@@ -3,38 +3,22 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { mergeImages } from '../../../fs/erofs/merge.js';
-import { ImageReader } from '../../../fs/erofs/reader.js';
 import { writeImage } from '../../../fs/erofs/writer.js';
 import { EIO, ESTALE, isErrno } from '../../../fs/errno.js';
 import type { Attr } from '../../../fs/filesystem.js';
-import { ErofsLayer } from '../../../fs/layer/erofs-layer.js';
 import type { ReadLayer } from '../../../fs/layer/layer.js';
 import { MemLayer } from '../../../fs/layer/mem-layer.js';
-import { scanLayer } from '../../../fs/layer/scan-layer.js';
 import { isFolder, isRegular, isSymlink } from '../../../fs/mode.js';
 import { fromBytes } from '../../../fs/name.js';
 import { Union } from '../../../fs/union/union.js';
 import { walk } from '../../../fs/union/walk.js';
 import { type Description, fillLayer } from '../union/stacks.js';
+import { flattened, imageOf } from './flatten.js';
 
 function layersOf(descriptions: readonly Description[]): MemLayer[] {
   const common = { device: 'disk', numbers: { last: 0 } };
   return descriptions.map((description, i) =>
     fillLayer(new MemLayer({ id: `layer${i}`, ...common }), description),
-  );
-}
-
-function imageOf(layer: ReadLayer): ImageReader {
-  const { bytes, length } = writeImage(scanLayer(layer, { marks: 'trusted', dataPath: `/${layer.id}/fs` }));
-  return new ImageReader(bytes, length);
-}
-
-function flattened(layers: readonly ReadLayer[]): ErofsLayer {
-  const { bytes, length } = writeImage(mergeImages(layers.map(imageOf), 'trusted.overlay.'));
-  const image = new ImageReader(bytes, length);
-  return new ErofsLayer(
-    { image, release: () => image.close() },
-    { id: 'chain', marks: 'trusted', layers, flattened: true },
   );
 }
 

@@ -1,6 +1,7 @@
 // Random operations on a union of three random lower layers and on the model, which must always agree: in the
 // outcome of each operation, in which mtimes it changes, in the tree (with the link counts), in the tree after a remount (with the same file numbers), and in the
-// tree after settling. Half of the runs keep every node that was ever looked up, as a kernel with memory to spare.
+// tree after settling. Half of the runs keep every node that was ever looked up, as a kernel
+// with memory to spare, and half have the lowers as one tree index.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -64,6 +65,7 @@ function check(
   marks: MarkPrefix,
   cached: boolean,
   counts: boolean,
+  indexed: boolean,
 ): void {
   const model = lowestModel();
   const mtimes = new Mtimes();
@@ -71,6 +73,7 @@ function check(
   let stack: Rig = rig([LOWEST], {
     marks,
     countsSubfolders: counts,
+    indexed,
     now: () => ({ sec: ++seconds, nsec: 0 }),
   });
   history.forEach((steps, i) => {
@@ -100,8 +103,8 @@ function check(
 for (const marks of ['trusted', 'user'] as const) {
   test(`a union agrees with a plain filesystem after any operations (marks ${marks})`, () => {
     fc.assert(
-      fc.property(layers, fc.boolean(), fc.boolean(), (history, cached, counts) =>
-        check(history, marks, cached, counts),
+      fc.property(layers, fc.boolean(), fc.boolean(), fc.boolean(), (history, cached, counts, indexed) =>
+        check(history, marks, cached, counts, indexed),
       ),
       { numRuns: RUNS },
     );

@@ -9,6 +9,7 @@ import { basename, dirname } from '../../../fs/name.js';
 import { EventStream, type UnionEvent } from '../../../fs/union/event.js';
 import { Union } from '../../../fs/union/union.js';
 import { bytes, Paths } from '../../suites/paths.js';
+import { flattened } from '../layer/flatten.js';
 
 /**
  * Path to content: a string is a file, `null` a whiteout, `{}` a folder, with marks where it has some; `=path` a hard
@@ -68,21 +69,27 @@ export interface Rig {
   committed(marks?: MarkPrefix): Rig;
 }
 
-export function rig(descriptions: readonly Description[], options: MemLayerOptions = {}): Rig {
-  const { now, countsSubfolders = true } = options;
+export interface RigOptions extends MemLayerOptions {
+  /** The union gets one tree index in place of the lowers, as that of a store's snapshot. */
+  readonly indexed?: boolean;
+}
+
+export function rig(descriptions: readonly Description[], options: RigOptions = {}): Rig {
+  const { now, countsSubfolders = true, indexed = false } = options;
   const common = { device: 'disk', numbers: { last: 0 }, countsSubfolders, ...(now && { now }) };
   const lowers = descriptions.map((description, i) =>
     fillLayer(new MemLayer({ id: `lower${i}`, ...common }), description),
   );
-  return over(lowers, new MemLayer({ id: 'upper', ...common, ...options }), common);
+  return over(lowers, new MemLayer({ id: 'upper', ...common, ...options }), { ...common, indexed });
 }
 
 /** `common`: what layers that are added later share with those that are there. */
-export function over(lowers: readonly MemLayer[], upper: MemLayer, common: MemLayerOptions): Rig {
+export function over(lowers: readonly MemLayer[], upper: MemLayer, common: RigOptions): Rig {
   const stream = new EventStream();
   const events: UnionEvent[] = [];
   stream.listen((event) => events.push(event));
-  const union = new Union({ lowers, upper, events: stream });
+  const shown = common.indexed === true ? [flattened(lowers)] : lowers;
+  const union = new Union({ lowers: shown, upper, events: stream });
   return {
     lowers,
     upper,
