@@ -136,7 +136,8 @@ export function exceptionFor(op, one, two, n, [ours, theirs]) {
     return { name: 'stale-mapping' };
   if (ours.value && theirs.errno === 'ESTALE' && two && isOneFile(one, two)) return { name: 'split-link' };
   // Where ours goes on to fail for a reason of its own, these can have come from nowhere else.
-  const cannotChange = ours.errno === undefined ? /^E(EXIST|NOENT|IO|NOTDIR)$/ : /^E(EXIST|NOENT|IO)$/;
+  const cannotChange =
+    ours.errno === undefined ? /^E(EXIST|NOENT|IO|NOTDIR|NOTEMPTY)$/ : /^E(EXIST|NOENT|IO)$/;
   if (ours.errno !== theirs.errno && cannotChange.test(theirs.errno)) {
     const place = gone(one) && one.name === undefined ? one : two;
     if (gone(place) && place.name === undefined) return { name: 'unlinked-lower-change', drop: place.slot };

@@ -8,7 +8,7 @@ export const EXCEPTIONS = {
   'tmpfile-in-removed':
     'O_TMPFILE in a removed folder: EPERM, ENOTDIR or EIO from overlayfs, ENOENT as every other creation from us',
   'unlinked-lower-change':
-    'overlayfs cannot change the attributes of an unlinked file or folder that was never copied up (EEXIST, ENOENT, EIO, ENOTDIR)',
+    'overlayfs cannot change the attributes of an unlinked file or folder that was never copied up (EEXIST, ENOENT, EIO, ENOTDIR, ENOTEMPTY)',
   'failed-times':
     'an operation that fails changes no times: overlayfs sometimes has moved things before it finds out',
   'fetched-times':

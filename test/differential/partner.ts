@@ -48,15 +48,20 @@ export class Partner {
   }
 }
 
-/** Two programs in one user namespace, in which every id means what it means outside, and one mount namespace. */
-export async function inNamespace(first: string, second: string): Promise<[Partner, Partner]> {
-  const words = ['unshare', '--user', '--mount', '--propagation', 'private'];
+/**
+ * Two programs in a mount namespace of their own: what others copy of theirs keeps no mount of ours busy. With `user`
+ * also in one user namespace, in which every id means what it means outside.
+ */
+export async function inNamespace(first: string, second: string, user: boolean): Promise<[Partner, Partner]> {
+  const kinds = user ? ['--user', '--mount'] : ['--mount'];
+  const words = ['unshare', ...kinds, '--propagation', 'private'];
   const one = new Partner(first, [...words, 'sh', '-c', 'echo; read go; exec "$@"', 'sh']);
   await one.line();
   const { pid } = one.process;
   // unshare(1) would ask newuidmap(1) for this many ids, which gives only what /etc/subuid has.
-  for (const map of ['uid_map', 'gid_map']) writeFileSync(`/proc/${pid}/${map}`, '0 0 4294967295\n');
+  if (user)
+    for (const map of ['uid_map', 'gid_map']) writeFileSync(`/proc/${pid}/${map}`, '0 0 4294967295\n');
   one.process.stdin?.write('\n');
-  const two = new Partner(second, ['nsenter', `--target=${pid}`, '--user', '--mount', '--']);
+  const two = new Partner(second, ['nsenter', `--target=${pid}`, ...kinds, '--']);
   return [one, two];
 }

@@ -8,7 +8,7 @@ import { leaveExt4, mountExt4 } from '../ext4.js';
 import { Scratch } from '../mount/mounted.js';
 import { GROUNDS, type Ground, type History, type Kernel } from './commands.js';
 import type { Report } from './coverage.js';
-import { inNamespace, Partner } from './partner.js';
+import { inNamespace, type Partner } from './partner.js';
 
 const LOWEST = readFileSync(new URL('./lowest.sh', import.meta.url), 'utf8');
 /** In a user namespace the kernel has no index, and so splits the hard links of a lower layer. */
@@ -50,12 +50,9 @@ export class Stage {
     for (const ground of GROUNDS) mkdirSync(scratch.at(`lower-${ground}`));
     mountExt4(scratch.at('lower-ext4'), GROUND_BYTES);
     scratch.sh('rmdir lower-ext4/lost+found; mount -t tmpfs -o mode=755 tmpfs lower-tmpfs');
-    if (where === 'first namespace') {
-      const [caller, server] = [new Partner(program('./twin.mjs')), new Partner(program('./server.mjs'))];
-      return new Stage(scratch, caller, server, true);
-    }
-    const [caller, server] = await inNamespace(program('./twin.mjs'), program('./server.mjs'));
-    return new Stage(scratch, caller, server, false);
+    const user = where === 'user namespace';
+    const [caller, server] = await inNamespace(program('./twin.mjs'), program('./server.mjs'), user);
+    return new Stage(scratch, caller, server, !user);
   }
 
   async report(): Promise<Report> {
