@@ -20,7 +20,7 @@ import { openUpperDir, type UpperDir } from '../../fs/layer/dir-upper.js';
 import type { MarkPrefix } from '../../fs/layer/layer.js';
 import { kindOf } from '../../fs/mode.js';
 import { fromText } from '../../fs/name.js';
-import { AT_FDCWD, closeFd, O_RDONLY, openAt, setXattr } from '../../fs/sys/index.js';
+import { AT_FDCWD, closeFd, listXattrsAt, O_RDONLY, openAt, setXattr } from '../../fs/sys/index.js';
 import { Union } from '../../fs/union/union.js';
 import { Paths } from '../suites/paths.js';
 import type { Operation } from './operations.js';
@@ -85,7 +85,14 @@ export class Upper {
     const left = readdirSync(join(this.path, 'work/work'), { withFileTypes: true });
     return left
       .filter((entry) => !entry.isCharacterDevice() && entry.name !== 'incompat')
-      .map(({ name }) => name);
+      .map(({ name }) => name)
+      .filter((name) => !this.#isWhiteoutFile(name));
+  }
+
+  /** The whiteout of which others are hard links stays as long as the upper is open, also as a marked file. */
+  #isWhiteoutFile(name: string): boolean {
+    const path = fromText(join(this.path, 'work/work', name));
+    return listXattrsAt(AT_FDCWD, path).some((xattr) => xattr.endsWith('.overlay.whiteout'));
   }
 
   remove(): void {
