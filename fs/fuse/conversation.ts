@@ -27,6 +27,8 @@ export interface Caching {
   readonly briefly?: boolean;
   /** The kernel collects writes and hands them over later; it then knows sizes and times better than anybody. Not with `briefly`. */
   readonly writeback?: boolean;
+  /** The attributes of most files are at hand in memory: listings always bring them along. */
+  readonly freeAttributes?: boolean;
 }
 
 export class Conversation {

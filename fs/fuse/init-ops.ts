@@ -49,7 +49,7 @@ const WANTED =
 /** Asked for unless switched off. */
 const OPTIONAL: Partial<Record<KernelFeature, number>> = {
   'fuse-max-pages': FUSE_MAX_PAGES,
-  // A listing brings the attributes along, at first and as long as they are looked at.
+  // A listing brings the attributes along; at first and as long as they are looked at, where each takes system calls.
   'fuse-readdirplus': FUSE_DO_READDIRPLUS | FUSE_READDIRPLUS_AUTO,
   'fuse-parallel-dirops': FUSE_PARALLEL_DIROPS,
   'fuse-cache-symlinks': FUSE_CACHE_SYMLINKS,
@@ -106,13 +106,15 @@ export function init(talk: Conversation): Outcome {
   return fuse_init_out.size;
 }
 
-function wanted({ briefly, writeback }: Caching): number {
+function wanted({ briefly, writeback, freeAttributes }: Caching): number {
   let flags = WANTED;
   for (const [name, bits] of Object.entries(OPTIONAL)) {
     if (hasFeature(name as keyof typeof OPTIONAL)) flags |= bits;
   }
   // Data is dropped when an attribute says that it changed; targets of symlinks would be kept all the same.
   if (briefly === true) flags = (flags | FUSE_AUTO_INVAL_DATA) & ~FUSE_CACHE_SYMLINKS;
+  // The kernel would go on without attributes before anybody had the time to look at those of a large folder.
+  if (freeAttributes === true) flags &= ~FUSE_READDIRPLUS_AUTO;
   if (writeback === true) flags |= FUSE_WRITEBACK_CACHE;
   return flags;
 }

@@ -5,7 +5,7 @@
 
 import type { ImageReader } from '../erofs/reader.js';
 import { NO_LAYER } from '../erofs/tree.js';
-import { EINVAL, ENOENT, ENOTDIR, ESTALE, FsError, isErrno } from '../errno.js';
+import { EINVAL, ELOOP, ENOENT, ENOTDIR, ESTALE, FsError, isErrno } from '../errno.js';
 import { Attr, type StatFs } from '../filesystem.js';
 import { isFolder, isRegular, S_IFMT } from '../mode.js';
 import { type ByteString, basename, dirname, fromBytes, joinPath } from '../name.js';
@@ -100,6 +100,12 @@ export class ErofsLayer implements ReadLayer {
     return new ErofsNode(this, this.#image, nid, name === '.' ? dir : joinPath(dir, name), this.#prefixes);
   }
 
+  open(dir: ByteString, name: ByteString): LayerFile {
+    const nid = this.#find(dir, name);
+    if (nid === 0) throw new FsError(ENOENT, 'open');
+    return this.openData(nid, joinPath(dir, name));
+  }
+
   statfs(): StatFs {
     return this.layers[0]!.statfs();
   }
@@ -125,6 +131,48 @@ export class ErofsLayer implements ReadLayer {
       if (!isErrno(error, ENOENT)) throw error;
       throw new FsError(ESTALE, `layer ${layer.id}`, { cause: error });
     }
+  }
+
+  /** The data of a file in its layer's folder; ESTALE if that is not what the index says. */
+  openData(nid: number, path: ByteString): LayerFile {
+    const layer = this.layers[this.#image.layer(nid)];
+    const place = this.#image.path(nid) ?? path;
+    if (layer === undefined) throw new FsError(ESTALE, 'layer of an index');
+    let file: LayerFile;
+    try {
+      file = openByName(layer, dirname(place), basename(place));
+    } catch (error) {
+      if (!isErrno(error, ENOENT) && !isErrno(error, ELOOP)) throw error;
+      throw new FsError(ESTALE, `layer ${layer.id}`, { cause: error });
+    }
+    try {
+      this.#image.stat(nid, indexed);
+      file.stat(actual);
+      if (this.#isIndexed(nid)) return new IndexedFile(file, indexed.size);
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+    file.close();
+    throw new FsError(ESTALE, 'a file that is not as its index says');
+  }
+
+  /** `indexed` and `actual` are of the same file. */
+  #isIndexed(nid: number): boolean {
+    return (
+      ((indexed.mode ^ actual.mode) & S_IFMT) === 0 &&
+      indexed.size === actual.size &&
+      ((indexed.mtimeSec === actual.mtimeSec && indexed.mtimeNsec === actual.mtimeNsec) || this.#isBelow(nid))
+    );
+  }
+
+  /** The data is another object's than the attributes, times among them. */
+  #isBelow(nid: number): boolean {
+    let below = false;
+    this.#image.xattrs(nid, (name) => {
+      below ||= markOf(this.#prefixes, name) === MICA_BELOW;
+    });
+    return below;
   }
 
   #find(dir: ByteString, name: ByteString): number {
@@ -174,6 +222,16 @@ export class ErofsLayer implements ReadLayer {
       else if (mark === MICA_BELOW && value.length > 0) out.redirect = fromBytes(value);
       else if (mark === MICA_INO) out.origin = Number(fromBytes(value));
     });
+  }
+}
+
+function openByName(layer: ReadLayer, dir: ByteString, name: ByteString): LayerFile {
+  if (layer.open !== undefined) return layer.open(dir, name);
+  const node = layer.hold(dir, name);
+  try {
+    return node.open();
+  } finally {
+    node.release();
   }
 }
 
@@ -290,15 +348,7 @@ class ErofsNode implements LayerNode {
   }
 
   open(): LayerFile {
-    const source = this.#layer.source(this.#nid, this.#path);
-    try {
-      const file = source.open();
-      if (this.#isIndexed(file)) return file;
-      file.close();
-    } finally {
-      source.release();
-    }
-    throw new FsError(ESTALE, 'a file that is not as its index says');
+    return this.#layer.openData(this.#nid, this.#path);
   }
 
   origin(): Uint8Array | undefined {
@@ -313,24 +363,37 @@ class ErofsNode implements LayerNode {
   release(): void {
     // There is nothing to give back.
   }
+}
 
-  #isIndexed(file: LayerFile): boolean {
-    this.#image.stat(this.#nid, indexed);
-    file.stat(actual);
-    return (
-      ((indexed.mode ^ actual.mode) & S_IFMT) === 0 &&
-      indexed.size === actual.size &&
-      ((indexed.mtimeSec === actual.mtimeSec && indexed.mtimeNsec === actual.mtimeNsec) || this.#isBelow())
-    );
+/** The data of a file of the image, which has the size that the image says. */
+class IndexedFile implements LayerFile {
+  readonly fd: number | undefined;
+  readonly #file: LayerFile;
+  readonly #size: number;
+
+  constructor(file: LayerFile, size: number) {
+    this.fd = file.fd;
+    this.#file = file;
+    this.#size = size;
   }
 
-  /** The data is another object's than the attributes, times among them. */
-  #isBelow(): boolean {
-    let below = false;
-    this.#image.xattrs(this.#nid, (name) => {
-      below ||= markOf(this.#prefixes, name) === MICA_BELOW;
-    });
-    return below;
+  /** The end is known: nothing is asked for beyond it. */
+  read(offset: number, into: Uint8Array): number {
+    const left = this.#size - offset;
+    if (left <= 0) return 0;
+    return this.#file.read(offset, left < into.length ? into.subarray(0, left) : into);
+  }
+
+  stat(out: Attr): void {
+    this.#file.stat(out);
+  }
+
+  seek(offset: number, whence: number): number | undefined {
+    return this.#file.seek(offset, whence);
+  }
+
+  close(): void {
+    this.#file.close();
   }
 }
 

@@ -61,7 +61,11 @@ function begin(): void {
       return;
     }
     try {
-      run(served, message.device, message.wake, { briefly, writeback: start.writeback === true && !briefly });
+      run(served, message.device, message.wake, {
+        briefly,
+        writeback: start.writeback === true && !briefly,
+        freeAttributes: served.union.indexed,
+      });
     } catch (error) {
       tell({ type: 'failed', error: toPlainError(error) });
     }

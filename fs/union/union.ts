@@ -76,6 +76,11 @@ export class Union implements Filesystem {
     return this.#stack.readOnly;
   }
 
+  /** True if what lies below the upper is one tree index: names and attributes take no system call there. */
+  get indexed(): boolean {
+    return this.#stack.indexed !== undefined;
+  }
+
   /** From now on nothing changes the upper any more: every change fails with EROFS. */
   freeze(): void {
     this.#stack.upper?.sync();
