@@ -139,8 +139,8 @@ export function exceptionFor(op, one, two, n, [ours, theirs]) {
   const cannotChange =
     ours.errno === undefined ? /^E(EXIST|NOENT|IO|NOTDIR|NOTEMPTY)$/ : /^E(EXIST|NOENT|IO)$/;
   if (ours.errno !== theirs.errno && cannotChange.test(theirs.errno)) {
-    const place = gone(one) && one.name === undefined ? one : two;
-    if (gone(place) && place.name === undefined) return { name: 'unlinked-lower-change', drop: place.slot };
+    const changed = [one, two].filter((place) => gone(place) && place.name === undefined);
+    if (changed.length > 0) return { name: 'unlinked-lower-change', drop: changed.map(({ slot }) => slot) };
   }
   return undefined;
 }

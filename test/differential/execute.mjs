@@ -128,7 +128,7 @@ function compare(op, one, two, n, answers, before) {
   if (known !== undefined) {
     except(known.name);
     // What the one side has done and the other has not must not be looked at again.
-    if (known.drop) dropObject(known.drop);
+    for (const slot of known.drop ?? []) if (world.slots.includes(slot)) dropObject(slot);
     return;
   }
   agree(`${log.at(-1)}: the answers differ`, answers[0], answers[1]);
