@@ -19,6 +19,12 @@ export const ROOT_NODE: NodeId = 1;
 /** An open file or folder, chosen by the filesystem; valid until `release` or `releasedir`. */
 export type Handle = number;
 
+/** See `Filesystem.backing`. */
+export interface Backing {
+  readonly fd: number;
+  close(): void;
+}
+
 /** Attributes of a file. Made once and filled many times; times are split because ns do not fit a number. */
 export class Attr {
   /** st_ino: the same for a file across copy-up, rename and a remount of the same layers. */
@@ -172,6 +178,12 @@ export interface Filesystem {
   tmpfile(parent: NodeId, mode: number, flags: number, caller: Caller, out: Entry): Handle;
   /** Opens a regular file. O_TRUNC truncates. A handle opened before a copy-up reads what is written after it. */
   open(node: NodeId, flags: number): Handle;
+  /**
+   * The object in which all data of a regular file lies, and stays as long as the filesystem is there, open, if there
+   * is one and it has `atLeast` bytes: who may, reads and writes it past this filesystem. Never one whose place a
+   * copy-up may take. To be closed before the next operation.
+   */
+  backing(node: NodeId, atLeast: number): Backing | undefined;
   /** Reads up to `into.length` bytes at `offset`; fewer only at the end of the file. Returns the count. */
   read(handle: Handle, offset: number, into: Uint8Array): number;
   /** Writes all of `data` at `offset` (at the end, for O_APPEND handles) or fails; returns the count. */

@@ -3,7 +3,7 @@
 
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { release, tmpdir } from 'node:os';
 import { describe, it } from 'vitest';
 import { isOnExt4 } from './ext4.js';
 
@@ -45,6 +45,7 @@ const NEEDS = {
     return known || spawnSync('modprobe', ['overlay']).status === 0 ? undefined : 'no overlay in this kernel';
   },
   /** The reference for archives; what macOS calls tar is another. */
+  passthrough: passthroughMissing,
   'gnu tar': () =>
     spawnSync('tar', ['--version'], { encoding: 'utf8' }).stdout?.includes('GNU') === true
       ? undefined
@@ -52,6 +53,14 @@ const NEEDS = {
 } as const;
 
 export type Need = keyof typeof NEEDS | `program:${string}`;
+
+/** FUSE passthrough, of Linux 6.9, for who is root on the machine itself; the run may do without. */
+function passthroughMissing(): string | undefined {
+  const off = (process.env['MICA_WITHOUT'] ?? '').split(',');
+  if (off.includes('all') || off.includes('fuse-passthrough')) return 'switched off (MICA_WITHOUT)';
+  const [major = 0, minor = 0] = release().split('.').map(Number.parseFloat);
+  return major > 6 || (major === 6 && minor >= 9) ? undefined : 'Linux before 6.9';
+}
 
 function lacks(need: Need): string | undefined {
   if (need.startsWith('program:')) {

@@ -90,6 +90,9 @@ export const FUSE_HANDLE_KILLPRIV_V2 = 1 << 28;
 export const FUSE_SETXATTR_EXT = 1 << 29;
 export const FUSE_INIT_EXT = 1 << 30;
 
+// INIT flags, second word.
+export const FUSE_PASSTHROUGH = 1 << 5;
+
 export const FATTR_MODE = 1 << 0;
 export const FATTR_UID = 1 << 1;
 export const FATTR_GID = 1 << 2;
@@ -101,8 +104,10 @@ export const FATTR_ATIME_NOW = 1 << 7;
 export const FATTR_MTIME_NOW = 1 << 8;
 export const FATTR_KILL_SUIDGID = 1 << 11;
 
+export const FOPEN_DIRECT_IO = 1 << 0;
 export const FOPEN_KEEP_CACHE = 1 << 1;
 export const FOPEN_CACHE_DIR = 1 << 3;
+export const FOPEN_PASSTHROUGH = 1 << 7;
 /** In open_flags of OPEN and CREATE requests. */
 export const FUSE_OPEN_KILL_SUIDGID = 1 << 0;
 /** The write is one of pages that were changed in memory. */
@@ -124,7 +129,14 @@ export const fuse_in_header = {
 
 export const fuse_out_header = { size: 16, len: 0, error: 4, unique: 8 } as const;
 
-export const fuse_init_in = { size: 16, major: 0, minor: 4, max_readahead: 8, flags: 12 } as const;
+export const fuse_init_in = {
+  size: 16,
+  major: 0,
+  minor: 4,
+  max_readahead: 8,
+  flags: 12,
+  flags2: 16,
+} as const;
 
 export const fuse_init_out = {
   size: 64,
@@ -138,6 +150,8 @@ export const fuse_init_out = {
   time_gran: 24,
   /** u16 max_pages, and u16 map_alignment above it. */
   max_pages: 28,
+  flags2: 32,
+  max_stack_depth: 36,
 } as const;
 
 export const fuse_attr = {
@@ -203,7 +217,7 @@ export const fuse_rename_in = { size: 8, newdir: 0 } as const;
 export const fuse_rename2_in = { size: 16, newdir: 0, flags: 8 } as const;
 export const fuse_link_in = { size: 8, oldnodeid: 0 } as const;
 export const fuse_open_in = { size: 8, flags: 0, open_flags: 4 } as const;
-export const fuse_release_in = { size: 24, fh: 0 } as const;
+export const fuse_release_in = { size: 24, fh: 0, flags: 8 } as const;
 export const fuse_fsync_in = { size: 16, fh: 0, fsync_flags: 8 } as const;
 export const fuse_setxattr_in = { size: 16, compat_size: 8, bytes: 0, flags: 4, setxattr_flags: 8 } as const;
 export const fuse_getxattr_in = { size: 8, bytes: 0 } as const;

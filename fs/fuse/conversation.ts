@@ -2,9 +2,11 @@
 // what was agreed on at INIT.
 
 import { type DirVisitor, Entry, type Filesystem, type Handle, type NodeId } from '../filesystem.js';
+import type { PassthroughDevice } from '../sys/index.js';
 import { fuse_setxattr_in } from './abi.js';
 import { ImplicitHandles } from './implicit-handles.js';
-import { BRIEFLY, FOR_EVER, Reply } from './reply.js';
+import { Passthrough } from './passthrough.js';
+import { BRIEFLY, FOR_EVER, NONE, Reply } from './reply.js';
 import { Request } from './request.js';
 
 /** Data bytes of the largest WRITE, and of the largest READ (256 pages). */
@@ -29,6 +31,8 @@ export interface Caching {
   readonly writeback?: boolean;
   /** The attributes of most files are at hand in memory: listings always bring them along. */
   readonly freeAttributes?: boolean;
+  /** Files may pass by the server; not with `briefly` and `writeback`. */
+  readonly passthrough?: PassthroughDevice;
 }
 
 export class Conversation {
@@ -46,14 +50,19 @@ export class Conversation {
   minor = 0;
   /** Bytes of fuse_setxattr_in: longer where SETXATTR_EXT was agreed on. */
   setxattrBytes: number = fuse_setxattr_in.compat_size;
-  /** OPEN and OPENDIR are answered ENOSYS: the kernel opens without asking, and sends file handle 0. */
-  opensUnasked = false;
+  /**
+   * File handles are 0, and a node stands for what is open of it. OPENDIR is answered ENOSYS, and OPEN too unless there is
+   * `passthrough`: the kernel opens without asking.
+   */
+  nodesAreHandles = false;
   /**
    * An open with O_TRUNC clears set-id bits and capabilities of its own accord: the kernel leaves the truncation to
    * us, and says only where HANDLE_KILLPRIV_V2 was agreed on whether they go.
    */
   truncatingOpensClear = false;
   readonly implicit: ImplicitHandles;
+  /** Set while the kernel asks for opens because it may read and write some files by itself. */
+  passthrough: Passthrough | undefined;
 
   constructor(filesystem: Filesystem, caching: Caching) {
     this.filesystem = filesystem;
@@ -63,18 +72,36 @@ export class Conversation {
     this.implicit = new ImplicitHandles(filesystem);
   }
 
-  /** The handle that a request reads from: fh at `at`, or the node's own where opens are not asked for. */
+  /** From now on files may pass by the server. */
+  beginPassthrough(device: PassthroughDevice): void {
+    this.passthrough = new Passthrough(device, this.filesystem, (node) => this.implicit.drop(node));
+    this.reply.changing = this.passthrough.written;
+  }
+
+  /** No file does, and the kernel opens without asking. */
+  endPassthrough(): void {
+    this.passthrough = undefined;
+    this.reply.changing = NONE;
+  }
+
+  /** The kernel is to keep no attributes of a node. To be called before the reply is made, in whose place the message is. */
+  dropAttributes(node: NodeId): void {
+    this.caching.passthrough?.tell(this.reply.bytes, this.reply.attrInvalidation(node));
+  }
+
+  /** The handle that a request reads from: fh at `at`, or the node's own. */
   reader(at: number): Handle {
-    return this.opensUnasked ? this.implicit.reader(this.request.node) : this.request.u64(at);
+    return this.nodesAreHandles ? this.implicit.reader(this.request.node) : this.request.u64(at);
   }
 
   writer(at: number): Handle {
-    return this.opensUnasked ? this.implicit.writer(this.request.node) : this.request.u64(at);
+    return this.nodesAreHandles ? this.implicit.writer(this.request.node) : this.request.u64(at);
   }
 
   /** Gives lookups back. */
   forget(node: NodeId, count: number): void {
-    if (this.opensUnasked) this.implicit.drop(node);
+    if (this.nodesAreHandles) this.implicit.drop(node);
+    this.passthrough?.forget(node);
     this.filesystem.forget(node, count);
   }
 }

@@ -6,7 +6,7 @@
 //    killed), `undelivered` takes it back.
 
 import { EINVAL, EIO, ENOSYS, FsError } from '../errno.js';
-import type { Filesystem } from '../filesystem.js';
+import type { Filesystem, NodeId } from '../filesystem.js';
 import * as abi from './abi.js';
 import { type Caching, Conversation, NO_REPLY, type Outcome } from './conversation.js';
 import { OPERATIONS, type Operation, operationOf } from './operations.js';
@@ -50,6 +50,11 @@ export class Dispatcher {
   /** True once INIT was answered. */
   get initialized(): boolean {
     return this.#talk.minor !== 0;
+  }
+
+  /** The nodes that somebody can write to without a request. */
+  writers(): NodeId[] {
+    return this.#talk.passthrough?.writers() ?? [];
   }
 
   /** How often each operation was asked for. */
@@ -127,10 +132,11 @@ export class Dispatcher {
     switch (this.#lastOpcode) {
       case abi.FUSE_CREATE:
       case abi.FUSE_TMPFILE:
-        // Where opens are not asked for, the handle is the node's, and goes with it.
-        if (!talk.opensUnasked) {
-          filesystem.release(reply.readU64(abi.fuse_entry_out.size + abi.fuse_open_out.fh));
-        }
+        // Where nodes stand for what is open, the handle goes with its node.
+        if (talk.nodesAreHandles) {
+          const node = reply.readU64(abi.fuse_entry_out.nodeid);
+          talk.passthrough?.release(node, talk.request.u32(abi.fuse_create_in.flags));
+        } else filesystem.release(reply.readU64(abi.fuse_entry_out.size + abi.fuse_open_out.fh));
         this.#forgetEntry();
         break;
       case abi.FUSE_LOOKUP:
@@ -144,7 +150,9 @@ export class Dispatcher {
         reply.eachListedNode(body, (node) => talk.forget(node, 1));
         break;
       case abi.FUSE_OPEN:
-        filesystem.release(reply.readU64(abi.fuse_open_out.fh));
+        if (talk.nodesAreHandles) {
+          talk.passthrough?.release(talk.request.node, talk.request.u32(abi.fuse_open_in.flags));
+        } else filesystem.release(reply.readU64(abi.fuse_open_out.fh));
         break;
       case abi.FUSE_OPENDIR:
         filesystem.releasedir(reply.readU64(abi.fuse_open_out.fh));

@@ -1,9 +1,11 @@
 // Requests on regular files and their data.
 
 import { EINVAL, ENOSYS, FsError } from '../errno.js';
-import { O_ACCMODE, O_EXCL, O_RDWR, O_TRUNC } from '../filesystem.js';
+import { O_ACCMODE, O_APPEND, O_EXCL, O_RDWR, O_TRUNC } from '../filesystem.js';
 import {
+  FOPEN_DIRECT_IO,
   FOPEN_KEEP_CACHE,
+  FOPEN_PASSTHROUGH,
   FUSE_FSYNC_FDATASYNC,
   FUSE_OPEN_KILL_SUIDGID,
   FUSE_WRITE_CACHE,
@@ -32,7 +34,7 @@ import type { Reply } from './reply.js';
 const OPEN_FLAGS = O_ACCMODE | O_EXCL | O_TRUNC;
 
 export function open(talk: Conversation): Outcome {
-  if (talk.opensUnasked) return -ENOSYS;
+  if (talk.nodesAreHandles) return openNode(talk);
   const { filesystem, request, reply, entry } = talk;
   const node = request.node;
   const flags = request.u32(fuse_open_in.flags) & OPEN_FLAGS;
@@ -51,11 +53,35 @@ export function open(talk: Conversation): Outcome {
   return fuse_open_out.size;
 }
 
+/** Nothing is opened: the first request that needs it does. O_TRUNC comes as SETATTR. */
+function openNode(talk: Conversation): Outcome {
+  const { request, reply, passthrough } = talk;
+  if (passthrough === undefined) return -ENOSYS;
+  if (passthrough.givesUp()) {
+    talk.endPassthrough();
+    return -ENOSYS;
+  }
+  const { node } = request;
+  const flags = request.u32(fuse_open_in.flags);
+  const changed = passthrough.written.has(node);
+  const id = passthrough.open(node, flags);
+  // Before the reply, because after it the file may change at once.
+  if (!changed && passthrough.written.has(node)) talk.dropAttributes(node);
+  openOut(reply, 0, 0, openFlags(id, flags), id);
+  return fuse_open_out.size;
+}
+
+/** Of a file with a backing id or without one; `flags` are those of open(2). See passthrough.ts for O_APPEND. */
+function openFlags(id: number, flags: number): number {
+  if (id === 0) return FOPEN_KEEP_CACHE;
+  return (flags & O_APPEND) === 0 ? FOPEN_PASSTHROUGH : FOPEN_PASSTHROUGH | FOPEN_DIRECT_IO;
+}
+
 /** fuse_open_out. */
-export function openOut(reply: Reply, at: number, handle: number, flags: number): void {
+export function openOut(reply: Reply, at: number, handle: number, flags: number, backing = 0): void {
   reply.u64(at + fuse_open_out.fh, handle);
   reply.u32(at + fuse_open_out.open_flags, flags);
-  reply.u32(at + fuse_open_out.backing_id, 0);
+  reply.u32(at + fuse_open_out.backing_id, backing);
 }
 
 export function create(talk: Conversation): Outcome {
@@ -65,13 +91,13 @@ export function create(talk: Conversation): Outcome {
   const flags = createFlags(talk);
   const caller = request.caller(request.u32(fuse_create_in.umask));
   const handle = filesystem.create(request.node, name, mode, flags, caller, entry);
-  return createOut(talk, handle);
+  return createOut(talk, handle, request.u32(fuse_create_in.flags));
 }
 
 /** A handle that stands for all later opens of the node is good for both ways. */
-function createFlags({ request, opensUnasked }: Conversation): number {
+function createFlags({ request, nodesAreHandles }: Conversation): number {
   const flags = request.u32(fuse_create_in.flags) & OPEN_FLAGS;
-  return opensUnasked ? (flags & ~O_ACCMODE) | O_RDWR : flags;
+  return nodesAreHandles ? (flags & ~O_ACCMODE) | O_RDWR : flags;
 }
 
 /** Laid out as CREATE; the name is always '/', and there is none. */
@@ -81,15 +107,31 @@ export function tmpfile(talk: Conversation): Outcome {
   const flags = createFlags(talk);
   const caller = request.caller(request.u32(fuse_create_in.umask));
   const handle = filesystem.tmpfile(request.node, mode, flags, caller, entry);
-  return createOut(talk, handle);
+  return createOut(talk, handle, request.u32(fuse_create_in.flags));
 }
 
-/** fuse_entry_out and fuse_open_out of a file that was just made; the kernel releases it only if it asks for opens. */
-function createOut({ reply, entry, implicit, opensUnasked }: Conversation, handle: number): Outcome {
-  if (opensUnasked) implicit.adopt(entry.node, handle);
+/** fuse_entry_out and fuse_open_out of a file that was just made; `flags` are those of open(2). */
+function createOut(talk: Conversation, handle: number, flags: number): Outcome {
+  const { reply, entry, nodesAreHandles } = talk;
+  const id = nodesAreHandles ? giveToNode(talk, handle, flags) : 0;
   reply.entry(0, entry);
-  openOut(reply, fuse_entry_out.size, opensUnasked ? 0 : handle, FOPEN_KEEP_CACHE);
+  openOut(reply, fuse_entry_out.size, nodesAreHandles ? 0 : handle, openFlags(id, flags), id);
   return fuse_entry_out.size + fuse_open_out.size;
+}
+
+/** The handle of a file that was just made is the node's, unless the file passes by us: then nobody needs it. */
+function giveToNode(talk: Conversation, handle: number, flags: number): number {
+  const { filesystem, entry, implicit, passthrough } = talk;
+  try {
+    const id = passthrough?.open(entry.node, flags) ?? 0;
+    if (id === 0) implicit.adopt(entry.node, handle);
+    else filesystem.release(handle);
+    return id;
+  } catch (error) {
+    filesystem.release(handle);
+    talk.forget(entry.node, 1);
+    throw error;
+  }
 }
 
 export function read(talk: Conversation): Outcome {
@@ -128,8 +170,9 @@ export function flush(): Outcome {
   return -ENOSYS;
 }
 
-export function release({ filesystem, request, opensUnasked }: Conversation): Outcome {
-  if (!opensUnasked) filesystem.release(request.u64(fuse_release_in.fh));
+export function release({ filesystem, request, nodesAreHandles, passthrough }: Conversation): Outcome {
+  if (!nodesAreHandles) filesystem.release(request.u64(fuse_release_in.fh));
+  else passthrough?.release(request.node, request.u32(fuse_release_in.flags));
   return 0;
 }
 
@@ -176,10 +219,10 @@ export function copyFileRange64(talk: Conversation): Outcome {
 }
 
 function copy(talk: Conversation): number {
-  const { filesystem, request, implicit, opensUnasked } = talk;
+  const { filesystem, request, implicit, nodesAreHandles } = talk;
   if (request.u32(fuse_copy_file_range_in.flags) !== 0) throw new FsError(EINVAL, 'copy_file_range flags');
   // The target first: where it is the same file, opening it for writing replaces the handle for reading.
-  const to = opensUnasked
+  const to = nodesAreHandles
     ? implicit.writer(request.u64(fuse_copy_file_range_in.nodeid_out))
     : request.u64(fuse_copy_file_range_in.fh_out);
   return filesystem.copyFileRange(

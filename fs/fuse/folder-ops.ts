@@ -17,7 +17,7 @@ import type { Reply } from './reply.js';
 
 /** The kernel keeps the listing and drops it when a request of its own changes the folder; not where others do. */
 export function opendir(talk: Conversation): Outcome {
-  if (talk.opensUnasked) return -ENOSYS;
+  if (talk.nodesAreHandles) return -ENOSYS;
   const { filesystem, request, reply } = talk;
   const flags = talk.caching.briefly === true ? 0 : FOPEN_KEEP_CACHE | FOPEN_CACHE_DIR;
   openOut(reply, 0, filesystem.opendir(request.node), flags);
@@ -50,20 +50,20 @@ function listingOut({ listed, full }: Reply): Outcome {
   return listed === 0 && full ? -EINVAL : listed;
 }
 
-function placeOf({ request, implicit, opensUnasked }: Conversation): Place {
+function placeOf({ request, implicit, nodesAreHandles }: Conversation): Place {
   const cookie = request.position64(fuse_read_in.offset);
-  if (opensUnasked) return implicit.listing(request.node, cookie);
+  if (nodesAreHandles) return implicit.listing(request.node, cookie);
   return { handle: request.u64(fuse_read_in.fh), from: cookie, base: 0 };
 }
 
-export function releasedir({ filesystem, request, opensUnasked }: Conversation): Outcome {
-  if (!opensUnasked) filesystem.releasedir(request.u64(fuse_release_in.fh));
+export function releasedir({ filesystem, request, nodesAreHandles }: Conversation): Outcome {
+  if (!nodesAreHandles) filesystem.releasedir(request.u64(fuse_release_in.fh));
   return 0;
 }
 
-export function fsyncdir({ filesystem, request, implicit, opensUnasked }: Conversation): Outcome {
+export function fsyncdir({ filesystem, request, implicit, nodesAreHandles }: Conversation): Outcome {
   const dataOnly = (request.u32(fuse_fsync_in.fsync_flags) & FUSE_FSYNC_FDATASYNC) !== 0;
-  const handle = opensUnasked ? implicit.listing(request.node, 0).handle : request.u64(fuse_fsync_in.fh);
+  const handle = nodesAreHandles ? implicit.listing(request.node, 0).handle : request.u64(fuse_fsync_in.fh);
   filesystem.fsyncdir(handle, dataOnly);
   return 0;
 }

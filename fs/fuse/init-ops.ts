@@ -22,6 +22,7 @@ import {
   FUSE_NO_OPENDIR_SUPPORT,
   FUSE_OLDEST_MINOR,
   FUSE_PARALLEL_DIROPS,
+  FUSE_PASSTHROUGH,
   FUSE_POSIX_ACL,
   FUSE_READDIRPLUS_AUTO,
   FUSE_SETXATTR_EXT,
@@ -84,12 +85,12 @@ export function init(talk: Conversation): Outcome {
 
   const offered = request.u32(fuse_init_in.flags);
   // Opening without asking keeps listings, which must not be where others change them.
-  talk.opensUnasked =
+  talk.nodesAreHandles =
     (offered & ZERO_MESSAGE_OPENS) === ZERO_MESSAGE_OPENS &&
     hasFeature('fuse-no-open') &&
     talk.caching.briefly !== true;
   // O_TRUNC of an open that is not asked for comes as SETATTR, which is one request as well.
-  const agreed = offered & wanted(talk.caching) & ~(talk.opensUnasked ? FUSE_ATOMIC_O_TRUNC : 0);
+  const agreed = offered & wanted(talk.caching) & ~(talk.nodesAreHandles ? FUSE_ATOMIC_O_TRUNC : 0);
   talk.truncatingOpensClear =
     (agreed & FUSE_ATOMIC_O_TRUNC) !== 0 && (agreed & FUSE_HANDLE_KILLPRIV_V2) === 0;
   talk.minor = Math.min(minor, FUSE_KERNEL_MINOR_VERSION);
@@ -103,7 +104,25 @@ export function init(talk: Conversation): Outcome {
   reply.u32(fuse_init_out.max_write, MAX_WRITE);
   reply.u32(fuse_init_out.time_gran, 1);
   reply.u32(fuse_init_out.max_pages, MAX_PAGES);
+  if (passes(talk, agreed)) {
+    reply.u32(fuse_init_out.flags2, FUSE_PASSTHROUGH);
+    reply.u32(fuse_init_out.max_stack_depth, STACK_DEPTH);
+  }
   return fuse_init_out.size;
+}
+
+/** Files may lie on a filesystem that stacks on none, and one may stack on the mount (FILESYSTEM_MAX_STACK_DEPTH is 2). */
+const STACK_DEPTH = 1;
+
+/** Begins passthrough where it is wished, and the kernel has it: nothing but a try tells whether it also allows it. */
+function passes(talk: Conversation, agreed: number): boolean {
+  const { request, caching } = talk;
+  const device = caching.passthrough;
+  if (device === undefined || !talk.nodesAreHandles || !hasFeature('fuse-passthrough')) return false;
+  if ((agreed & FUSE_INIT_EXT) === 0 || (request.u32(fuse_init_in.flags2) & FUSE_PASSTHROUGH) === 0)
+    return false;
+  talk.beginPassthrough(device);
+  return true;
 }
 
 function wanted({ briefly, writeback, freeAttributes }: Caching): number {

@@ -48,26 +48,31 @@ export function batchForget(talk: Conversation): Outcome {
   return NO_REPLY;
 }
 
-export function getattr({ filesystem, request, reply, entry }: Conversation): Outcome {
-  filesystem.getattr(request.node, entry.attr);
-  reply.attrOut(entry.attr);
+export function getattr({ filesystem, request, reply, entry, passthrough }: Conversation): Outcome {
+  const { node } = request;
+  // Asked before the attributes are read: they hold if nobody could change them any more by then.
+  passthrough?.mayChange(node);
+  filesystem.getattr(node, entry.attr);
+  reply.attrOut(node, entry.attr);
   return fuse_attr_out.size;
 }
 
-export function statx({ filesystem, request, reply, entry }: Conversation): Outcome {
-  filesystem.getattr(request.node, entry.attr);
-  reply.statx(entry.attr);
+export function statx({ filesystem, request, reply, entry, passthrough }: Conversation): Outcome {
+  const { node } = request;
+  passthrough?.mayChange(node);
+  filesystem.getattr(node, entry.attr);
+  reply.statx(node, entry.attr);
   return fuse_statx_out.size;
 }
 
 export function setattr(talk: Conversation): Outcome {
-  const { filesystem, request, reply, entry, opensUnasked } = talk;
+  const { filesystem, request, reply, entry, nodesAreHandles } = talk;
   const valid = request.u32(fuse_setattr_in.valid);
-  const named = (valid & FATTR_FH) !== 0 && !opensUnasked;
+  const named = (valid & FATTR_FH) !== 0 && !nodesAreHandles;
   const handle = named ? request.u64(fuse_setattr_in.fh) : undefined;
   const change = changeOf(request, valid);
   filesystem.setattr(request.node, change, request.caller(0), entry.attr, handle);
-  reply.attrOut(entry.attr);
+  reply.attrOut(request.node, entry.attr);
   return fuse_attr_out.size;
 }
 

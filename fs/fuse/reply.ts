@@ -30,11 +30,18 @@ const TWO_32 = 4294967296;
  */
 export const FOR_EVER: Timestamp = { sec: 0x7fffffff, nsec: 0 };
 /** Where lowers change: what is older than half a second is asked for again. */
+/** What may have changed when it arrives. */
+const NOT_AT_ALL: Timestamp = { sec: 0, nsec: 0 };
 export const BRIEFLY: Timestamp = { sec: 0, nsec: 500_000_000 };
+
+/** See `Reply.changing`. */
+export const NONE: ReadonlySet<NodeId> = new Set();
 
 export class Reply {
   /** What write(2) takes. */
   readonly bytes: Uint8Array;
+  /** Nodes whose attributes may change without a request: the kernel is to keep none of them. */
+  changing: ReadonlySet<NodeId> = NONE;
   /** Bytes that the body may have. */
   readonly capacity: number;
   readonly #buffer: Buffer;
@@ -76,6 +83,13 @@ export class Reply {
     // What answers no request has none.
     this.#words[fuse_out_header.unique >> 2] = 0;
     this.#words[(fuse_out_header.unique >> 2) + 1] = 0;
+    return length;
+  }
+
+  /** As `invalidation`, of attributes alone. */
+  attrInvalidation(node: NodeId): number {
+    const length = this.invalidation(node);
+    this.u64(fuse_notify_inval_inode_out.off, -1);
     return length;
   }
 
@@ -136,21 +150,28 @@ export class Reply {
   }
 
   /** fuse_attr_out. */
-  attrOut(attr: Attr): void {
+  attrOut(node: NodeId, attr: Attr): void {
+    const valid = this.#validOf(node);
     this.zero(0, fuse_attr_out.attr);
-    this.u64(fuse_attr_out.attr_valid, this.#valid.sec);
-    this.u32(fuse_attr_out.attr_valid_nsec, this.#valid.nsec);
+    this.u64(fuse_attr_out.attr_valid, valid.sec);
+    this.u32(fuse_attr_out.attr_valid_nsec, valid.nsec);
     this.attr(fuse_attr_out.attr, attr);
+  }
+
+  /** How long attributes of a node hold. */
+  #validOf(node: NodeId): Timestamp {
+    return this.changing.size > 0 && this.changing.has(node) ? NOT_AT_ALL : this.#valid;
   }
 
   /** fuse_entry_out. */
   entry(at: number, entry: Entry): void {
+    const valid = this.#validOf(entry.node);
     this.u64(at + fuse_entry_out.nodeid, entry.node);
     this.u64(at + fuse_entry_out.generation, entry.generation);
     this.u64(at + fuse_entry_out.entry_valid, this.#valid.sec);
-    this.u64(at + fuse_entry_out.attr_valid, this.#valid.sec);
+    this.u64(at + fuse_entry_out.attr_valid, valid.sec);
     this.u32(at + fuse_entry_out.entry_valid_nsec, this.#valid.nsec);
-    this.u32(at + fuse_entry_out.attr_valid_nsec, this.#valid.nsec);
+    this.u32(at + fuse_entry_out.attr_valid_nsec, valid.nsec);
     this.attr(at + fuse_entry_out.attr, entry.attr);
   }
 
@@ -162,10 +183,11 @@ export class Reply {
   }
 
   /** fuse_statx_out with all that an Attr holds. */
-  statx(attr: Attr): void {
+  statx(node: NodeId, attr: Attr): void {
+    const valid = this.#validOf(node);
     this.zero(0, fuse_statx_out.size);
-    this.u64(fuse_statx_out.attr_valid, this.#valid.sec);
-    this.u32(fuse_statx_out.attr_valid_nsec, this.#valid.nsec);
+    this.u64(fuse_statx_out.attr_valid, valid.sec);
+    this.u32(fuse_statx_out.attr_valid_nsec, valid.nsec);
     const born = attr.btimeSec !== 0 || attr.btimeNsec !== 0;
     this.u32(fuse_statx_out.mask, born ? STATX_BASIC_STATS | STATX_BTIME : STATX_BASIC_STATS);
     this.u32(fuse_statx_out.blksize, attr.blksize);

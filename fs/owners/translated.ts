@@ -6,6 +6,7 @@
 import {
   type Attr,
   type AttrChange,
+  type Backing,
   type Caller,
   type DirVisitor,
   type Entry,
@@ -153,6 +154,10 @@ class TranslatedFilesystem implements Filesystem {
 
   open(node: NodeId, flags: number): Handle {
     return this.#inner.open(node, flags);
+  }
+
+  backing(node: NodeId, atLeast: number): Backing | undefined {
+    return this.#inner.backing(node, atLeast);
   }
 
   read(handle: Handle, offset: number, into: Uint8Array): number {

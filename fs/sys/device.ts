@@ -137,15 +137,20 @@ export function cloneFuseDevice(fd: number, session: number): void {
   if (libc().ioctl(fd, FUSE_DEV_IOC_CLONE, argument) < 0) fail('FUSE_DEV_IOC_CLONE');
 }
 
+// struct fuse_backing_map { int32_t fd; uint32_t flags; uint64_t padding; }
+const backingWords = new Int32Array(4);
+const backingBytes = new Uint8Array(backingWords.buffer);
+
 /** Registers an open file for passthrough: the backing id, or the negative errno (EPERM without CAP_SYS_ADMIN). */
 export function openBacking(device: number, fd: number): number {
-  const map = new Uint8Array(Int32Array.of(fd, 0, 0, 0).buffer);
-  const id = libc().ioctl(device, FUSE_DEV_IOC_BACKING_OPEN, map);
+  backingWords[0] = fd;
+  const id = libc().ioctl(device, FUSE_DEV_IOC_BACKING_OPEN, backingBytes);
   return id < 0 ? -errno() : id;
 }
 
 /** Gives a backing id back. */
 export function closeBacking(device: number, id: number): void {
-  const argument = new Uint8Array(Uint32Array.of(id).buffer);
-  if (libc().ioctl(device, FUSE_DEV_IOC_BACKING_CLOSE, argument) < 0) fail('FUSE_DEV_IOC_BACKING_CLOSE');
+  // The argument is a pointer to the id alone, where the descriptor stood.
+  backingWords[0] = id;
+  if (libc().ioctl(device, FUSE_DEV_IOC_BACKING_CLOSE, backingBytes) < 0) fail('FUSE_DEV_IOC_BACKING_CLOSE');
 }

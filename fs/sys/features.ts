@@ -70,6 +70,11 @@ const TABLE = {
   'fuse-setxattr-ext': negotiated('5.13', 'ACLs that clear the set-group-id bit', 'a request of its own'),
   'fuse-tmpfile': negotiated('6.1', 'O_TMPFILE through the mount', 'EOPNOTSUPP, as on many filesystems'),
   'fuse-statx': negotiated('6.6', 'birth times through the mount', 'GETATTR'),
+  'fuse-passthrough': negotiated(
+    '6.9',
+    'files read and written without the server (as root)',
+    'READ and WRITE through the server',
+  ),
   'fuse-copy-range': negotiated('4.20', 'copies inside the mount made by the server', 'reads and writes'),
   'fuse-copy-range-64': negotiated('6.18', 'copies of more than 4 GiB in one request', 'several requests'),
 } as const satisfies Record<string, FeatureRow>;

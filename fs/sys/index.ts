@@ -10,5 +10,6 @@ export * from './fusermount.js';
 export { AT_FDCWD, PATH_MAX } from './libc.js';
 export * from './map.js';
 export * from './mount.js';
+export * from './passthrough.js';
 export * from './process.js';
 export * from './xattr.js';

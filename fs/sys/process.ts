@@ -102,6 +102,11 @@ export function mayUseTrustedXattrs(): boolean {
   return inFirstUserNamespace() && hasCapability(CAP_SYS_ADMIN);
 }
 
+/** True if the kernel lets this process register files for FUSE passthrough (fuse_backing_open of the kernel). */
+export function mayPassThrough(): boolean {
+  return inFirstUserNamespace() && hasCapability(CAP_SYS_ADMIN);
+}
+
 /** How many files this process may have open (RLIMIT_NOFILE, the soft limit). */
 export function openFilesLimit(): number {
   const limits = new BigUint64Array(2);

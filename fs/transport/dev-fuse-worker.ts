@@ -5,6 +5,7 @@ import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_thread
 import type { Caching } from '../fuse/conversation.js';
 import { Dispatcher } from '../fuse/dispatch.js';
 import { serve, serveWaiting } from '../fuse/session.js';
+import { mayPassThrough, passthroughDevice } from '../sys/index.js';
 import { type FromServer, type ServerStart, type ToServer, toPlainError } from './messages.js';
 import { ServedUnion } from './served-union.js';
 
@@ -26,8 +27,9 @@ function run(served: ServedUnion, device: number, wake: number, caching: Caching
   );
   const answer = (id: number, request: object) => {
     try {
-      // Whoever settles, freezes or flushes has made the kernel hand over what it had collected.
-      if (caching.writeback === true) serveWaiting(device, dispatcher);
+      // Whoever settles, freezes or flushes has made the kernel hand over what it had collected; and what was closed
+      // before somebody asks is not to stand against a freeze.
+      if (caching.writeback === true || caching.passthrough !== undefined) serveWaiting(device, dispatcher);
       tell({ type: 'reply', id, reply: served.control(request, dispatcher) });
       dispatcher.serveFrom(served.filesystem);
     } catch (error) {
@@ -49,10 +51,21 @@ function run(served: ServedUnion, device: number, wake: number, caching: Caching
   tell({ type: 'ended', how });
 }
 
+/** The kernel has either of writeback and passthrough (process_init_reply), and neither goes with lowers that change. */
+function cachingOf(
+  { stack, writeback, passthrough }: ServerStart,
+  freeAttributes: boolean,
+  device: number,
+): Caching {
+  if (stack.lowers.some(({ changes }) => changes === true)) return { briefly: true, freeAttributes };
+  if (writeback === true) return { writeback, freeAttributes };
+  if (passthrough === false || !mayPassThrough()) return { freeAttributes };
+  return { passthrough: passthroughDevice(device), freeAttributes };
+}
+
 function begin(): void {
   const start = workerData as ServerStart;
   const served = new ServedUnion(start);
-  const briefly = start.stack.lowers.some(({ changes }) => changes === true);
   tell({ type: 'opened', readOnly: served.union.readOnly });
   port.once('message', (message: ToServer) => {
     if (message.type !== 'serve') {
@@ -61,11 +74,7 @@ function begin(): void {
       return;
     }
     try {
-      run(served, message.device, message.wake, {
-        briefly,
-        writeback: start.writeback === true && !briefly,
-        freeAttributes: served.union.indexed,
-      });
+      run(served, message.device, message.wake, cachingOf(start, served.union.indexed, message.device));
     } catch (error) {
       tell({ type: 'failed', error: toPlainError(error) });
     }

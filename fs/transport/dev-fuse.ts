@@ -40,7 +40,7 @@ class Server {
   readonly ended: Promise<MountEnd>;
 
   constructor(request: MountRequest) {
-    const { stack, mountPoint, owners, writeback } = request;
+    const { stack, mountPoint, owners, writeback, passthrough } = request;
     const transport = deviceTransport.name;
     const start: ServerStart = {
       stack,
@@ -48,6 +48,7 @@ class Server {
       transport,
       ...(owners && { owners }),
       ...(writeback && { writeback }),
+      ...(passthrough === false && { passthrough }),
     };
     this.#onFault = request.onFault;
     this.#worker = new Worker(new URL('./dev-fuse-worker.js', import.meta.url), {

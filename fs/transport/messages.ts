@@ -12,6 +12,7 @@ export interface ServerStart {
   readonly transport: string;
   readonly owners?: OwnerRules;
   readonly writeback?: boolean;
+  readonly passthrough?: boolean;
 }
 
 export type ToServer =

@@ -2,10 +2,10 @@
 // a control request runs between two file requests, so that its answer never shows half an operation.
 
 import { Buffer } from 'node:buffer';
-import { EINVAL, FsError } from '../errno.js';
-import type { Filesystem } from '../filesystem.js';
+import { EBUSY, EINVAL, FsError } from '../errno.js';
+import type { Filesystem, NodeId } from '../filesystem.js';
 import { openStack } from '../layer/open-stack.js';
-import { type ByteString, fromBytes } from '../name.js';
+import { type ByteString, fromBytes, toText } from '../name.js';
 import { IdMap, type OwnerRules } from '../owners/id-map.js';
 import { withOwners } from '../owners/translated.js';
 import { namespaceIds } from '../sys/index.js';
@@ -20,6 +20,8 @@ const EVENTS_KEPT = 4096;
 interface Counting {
   readonly requests: number;
   counts(): Record<string, number>;
+  /** Nodes that somebody can write to without a request; absent where nobody can. */
+  writers?(): readonly NodeId[];
 }
 
 export class ServedUnion {
@@ -72,6 +74,7 @@ export class ServedUnion {
           ...(this.#start.owners && { owners: this.#start.owners }),
           requests: counting.requests,
           counts: counting.counts(),
+          written: this.#written(counting),
           lastSeq: this.#events.lastSeq,
         };
       case 'events':
@@ -87,6 +90,7 @@ export class ServedUnion {
         this.union.sync();
         return {};
       case 'freeze':
+        if (this.#written(counting).length > 0) throw new FsError(EBUSY, 'files open for writing');
         // In the same step, so that nothing can come between a plain upper and its end.
         if (!this.union.readOnly) this.union.settle();
         this.union.freeze();
@@ -95,6 +99,11 @@ export class ServedUnion {
       default:
         throw new FsError(EINVAL, `control request ${String(op)}`);
     }
+  }
+
+  /** Paths of the files that somebody can write to without asking, which nobody can take back. */
+  #written(counting: Counting): string[] {
+    return (counting.writers?.() ?? []).map((node) => toText(this.union.pathOf(node) ?? ''));
   }
 
   #eventsSince(request: object): object {

@@ -3,6 +3,7 @@
 
 import { EBADF, EFBIG, EINVAL, EISDIR, ENXIO, EOPNOTSUPP, ESTALE, FsError } from '../errno.js';
 import {
+  type Backing,
   FALLOC_KEEP_SIZE,
   FALLOC_PUNCH_HOLE,
   FALLOC_ZERO_RANGE,
@@ -16,7 +17,7 @@ import {
 } from '../filesystem.js';
 import type { LayerFile, WritableFile } from '../layer/layer.js';
 import { S_IFDIR, S_IFREG } from '../mode.js';
-import { assertOffset, isStill, withNode, withUpper } from './access.js';
+import { assertOffset, isStill, statLayer, withNode, withUpper } from './access.js';
 import { ensureData } from './copy-up.js';
 import { openBelow } from './data-below.js';
 import { closeData, type Inode } from './inode.js';
@@ -133,6 +134,21 @@ export function copyRange(
   const overlap = Math.abs(fromOffset - toOffset) < count;
   if (from.inode === to.inode && overlap) throw new FsError(EINVAL, 'copy');
   return count === 0 ? 0 : writer.copyFrom(source, fromOffset, toOffset, count);
+}
+
+/** See Filesystem.backing: an upper file with its own data, or, without an upper, any file with its own data. */
+export function backingOf(stack: Stack, inode: Inode, atLeast: number): Backing | undefined {
+  if (inode.type !== S_IFREG || inode.dataBelow !== undefined) return undefined;
+  if (!inode.upper && (stack.upper !== undefined || stack.lowersChange)) return undefined;
+  if (atLeast > 0 && statLayer(stack, inode).attr.size < atLeast) return undefined;
+  const known = inode.writer ?? inode.reader;
+  const file = known ?? openReader(stack, inode);
+  const close = () => {
+    if (file !== known) file.close();
+  };
+  if (file.fd !== undefined) return { fd: file.fd, close };
+  close();
+  return undefined;
 }
 
 /** Data of the upper reaches the disk; what lies below is on it. A file that is not open for writing is opened for it. */

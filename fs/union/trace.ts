@@ -30,6 +30,7 @@ const SUBJECTS: Readonly<Record<Operation, Subject>> = {
   create: 'name',
   tmpfile: 'node',
   open: 'node',
+  backing: 'node',
   read: 'handle',
   write: 'handle',
   writeMapped: 'handle',
@@ -53,7 +54,10 @@ const SUBJECTS: Readonly<Record<Operation, Subject>> = {
   destroy: 'none',
 };
 
-/** The same filesystem, with `request` events. Forgets are not told: they are not asked for by anybody. */
+/** Not asked for by anybody. */
+const UNTOLD: ReadonlySet<Operation> = new Set(['forget', 'backing', 'destroy']);
+
+/** The same filesystem, with `request` events. */
 export function traced(union: Union, events: EventStream): Filesystem {
   const watched: Partial<Record<Operation, unknown>> = {};
   for (const operation of Object.keys(SUBJECTS) as Operation[]) {
@@ -65,7 +69,7 @@ export function traced(union: Union, events: EventStream): Filesystem {
 
 function watch(union: Union, events: EventStream, operation: Operation): unknown {
   const act = union[operation].bind(union) as (...args: unknown[]) => unknown;
-  if (operation === 'forget' || operation === 'destroy') return act;
+  if (UNTOLD.has(operation)) return act;
   return (...args: unknown[]): unknown => {
     if (!events.requests) return act(...args);
     const path = pathOf(union, SUBJECTS[operation], args);

@@ -7,6 +7,7 @@ import { EBADF, EINVAL, ENOENT, ENOTDIR, FsError } from '../errno.js';
 import {
   type Attr,
   type AttrChange,
+  type Backing,
   type Caller,
   type DirVisitor,
   type Entry,
@@ -32,6 +33,7 @@ import type { Inode } from './inode.js';
 import { child, makeRoot } from './lookup.js';
 import {
   allocateFile,
+  backingOf,
   closeFile,
   copyRange,
   OpenFile,
@@ -253,6 +255,10 @@ export class Union implements Filesystem {
 
   open(node: NodeId, flags: number): Handle {
     return this.#handle(openFile(this.#stack, this.#get(node), flags));
+  }
+
+  backing(node: NodeId, atLeast: number): Backing | undefined {
+    return backingOf(this.#stack, this.#get(node), atLeast);
   }
 
   read(handle: Handle, offset: number, into: Uint8Array): number {

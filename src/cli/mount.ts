@@ -27,6 +27,7 @@ interface Words {
   readonly squash?: string;
   readonly lowerChanges?: boolean;
   readonly writeback?: boolean;
+  readonly passthrough: boolean;
 }
 
 /** Options of later versions; `word` is commander's name for each. */
@@ -57,6 +58,7 @@ export const declareMount: Declare = (command, act) => {
     .option('--dialect <name>', 'overlay|wh: how plain folders spell their marks')
     .option('--lower-changes', 'others change the plain folders: show that within a second')
     .option('--writeback', 'faster small writes, which are lost if the server is killed before fsync')
+    .option('--no-passthrough', 'as root: read and write all files through the server')
     .option('--uid-map <map>', 'show the users of the layers as others: LAYERS:SHOWN:COUNT,...')
     .option('--gid-map <map>', 'the same for groups')
     .option('--squash <which>', 'unmapped|all|none: which owners are shown as you; default unmapped');
@@ -86,11 +88,12 @@ function wrong(why: string): StoreError {
 /** What a FUSE server alone can do. */
 function fuseOf(words: Words): { readonly fuse: FuseOptions } | undefined {
   const owners = ownersOf(words);
-  if (owners === undefined && words.writeback !== true) return undefined;
+  if (owners === undefined && words.writeback !== true && words.passthrough) return undefined;
   return {
     fuse: {
       ...(owners === undefined ? {} : { owners }),
       ...(words.writeback === true ? { writeback: true } : {}),
+      ...(words.passthrough ? {} : { passthrough: false }),
     },
   };
 }

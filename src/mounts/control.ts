@@ -30,6 +30,8 @@ export interface MountStatus {
   readonly stack: StackDescription;
   /** Counters since the mount began. */
   readonly requests: number;
+  /** Files that somebody can write to without the server (passthrough): they stand against a freeze. */
+  readonly written?: readonly string[];
   readonly lastSeq: number;
 }
 

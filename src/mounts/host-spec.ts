@@ -27,6 +27,7 @@ export interface FuseOptions {
   readonly suid?: boolean;
   readonly exec?: boolean;
   readonly writeback?: boolean;
+  readonly passthrough?: boolean;
   readonly fsname?: string;
   readonly subtype?: string;
 }

@@ -4,8 +4,10 @@
 import { closeSync, existsSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import {
+  EBUSY,
   hasOverrides,
   ID_COUNT,
+  isErrno,
   openStack,
   type StackDescription,
   saysTheSame,
@@ -45,6 +47,24 @@ export async function prepareToRead(mount: ListedMount): Promise<void> {
 /** Settles the upper of a mount whose server lives. Returns false if it was plain already. */
 export async function settleServed(mount: ListedMount): Promise<boolean> {
   return (await withServer(mount, (server) => server.ask({ op: 'settle' }))).settled;
+}
+
+/**
+ * From now on the upper of a mount whose server lives changes no more. failed-precondition, as `what`, where a file is
+ * open whose writer the server cannot stop (passthrough).
+ */
+export async function freezeServed(mount: ListedMount, what: string): Promise<void> {
+  await withServer(mount, async (server) => {
+    try {
+      await server.ask({ op: 'freeze' });
+    } catch (error) {
+      if (!isErrno(error, EBUSY)) throw error;
+      const { written = [] } = await server.ask({ op: 'status' });
+      const why = `open for writing: ${written.slice(0, 3).join(', ')}${written.length > 3 ? ', ...' : ''}`;
+      const hint = `end who writes, or mica umount ${mount.target}; mounted with --no-passthrough it is no matter`;
+      throw new StoreError('failed-precondition', what, why, { hint });
+    }
+  });
 }
 
 /** failed-precondition while the kernel writes to an upper, which nobody else may touch then. */

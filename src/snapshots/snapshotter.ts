@@ -29,7 +29,7 @@ import {
   putSnapshot,
 } from '../metadata/snapshots.js';
 import type { ReadTx, WriteTx } from '../metadata/transaction.js';
-import { layerWithStandIns, settle, settleForKernel, withServer } from '../mounts/settle.js';
+import { freezeServed, layerWithStandIns, settle, settleForKernel } from '../mounts/settle.js';
 import { MountTable } from '../mounts/table.js';
 import { measureTree } from '../mounts/usage.js';
 import { sweepChains } from './chains.js';
@@ -188,7 +188,7 @@ export class FolderSnapshotter implements Snapshotter {
     const mount = this.#table.writing(this.#folders.fs(row.id));
     if (mount?.state === 'live') {
       if (mount.driver !== 'fuse') throw inUse('commit', row, mount.target);
-      await withServer(mount, (server) => server.ask({ op: 'freeze' }));
+      await freezeServed(mount, `cannot commit snapshot ${row.name}`);
     } else if (row.form === 'diff') {
       await settle(stackOf(this.#chain(row.name, 'cannot commit snapshot'), this.#folders), this.#table);
     }

@@ -126,6 +126,14 @@ export class RecordingFilesystem implements Filesystem {
     this.#did('open', node, flags.toString(8));
     return 57;
   }
+  /** What `backing` gives for a node. */
+  readonly descriptors = new Map<number, number>();
+
+  backing(node: number, atLeast: number): { fd: number; close(): void } | undefined {
+    this.#did('backing', node, atLeast);
+    const fd = this.descriptors.get(node);
+    return fd === undefined ? undefined : { fd, close: () => this.#did('close', fd) };
+  }
   read(handle: number, offset: number, into: Uint8Array): number {
     this.#did('read', handle, offset, into.length);
     return Buffer.from(into.buffer, into.byteOffset, into.length).write('data');
