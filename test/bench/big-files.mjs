@@ -29,14 +29,15 @@ function write({ mountPoint }) {
   return seconds;
 }
 
-function read({ mountPoint }) {
-  const path = join(mountPoint, 'big');
+const read = (name) => (given) => {
+  const path = join(given.mountPoint, name);
+  if (name === 'new') write(given);
   const dd = () => shell('dd if="$1" of=/dev/null bs=1M 2>&1', path);
   dd();
   const { seconds, out } = dd();
   assertEqual('bytes read', Number(out.match(/(\d+) bytes/)?.[1]), BIG);
   return seconds;
-}
+};
 
 const random = (kind) => (given) => {
   const path = join(given.mountPoint, 'random');
@@ -78,7 +79,20 @@ export const BIG_FILES = [
     not,
     targets: [{ ours: 'micafs', atMost: 1 }],
   },
-  { name: 'sequential read, 1 GiB, warm', fixture: 'big', run: read, targets: near(1.1) },
+  {
+    // A lower file of a writable mount goes through the kernel's cache alone: a copy-up may take its place.
+    name: 'sequential read, 1 GiB, warm',
+    fixture: 'big',
+    run: read('big'),
+    targets: [{ ours: 'view', than: 'kernel', atMost: 1.1 }],
+  },
+  {
+    name: 'sequential read of a written file, 1 GiB, warm',
+    fixture: 2,
+    run: read('new'),
+    not,
+    targets: near(1.1),
+  },
   { name: 'sequential write, 1 GiB', fixture: 2, run: write, not, targets: near(1.2) },
   { name: 'random 4 KiB reads', fixture: 2, run: random('read'), not, targets: near(1.1) },
   { name: 'random 4 KiB writes', fixture: 2, run: random('write'), not, targets: near(1.1) },

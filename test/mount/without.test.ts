@@ -37,7 +37,7 @@ describeWith(['fuse', 'root'], 'a mount with features switched off', () => {
     expect(off.counts).not.toHaveProperty('readdirplus');
     expect(off.counts).not.toHaveProperty('copy-file-range');
     scratch.sh('rm -rf upper work; mkdir upper work');
-    const on = await asked('');
+    const on = await asked('fuse-passthrough');
     expect(on.counts).toMatchObject({
       readdirplus: expect.any(Number),
       'copy-file-range': expect.any(Number),
