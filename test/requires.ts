@@ -44,8 +44,9 @@ const NEEDS = {
     const known = spawnSync('grep', ['-qw', 'overlay', '/proc/filesystems']).status === 0;
     return known || spawnSync('modprobe', ['overlay']).status === 0 ? undefined : 'no overlay in this kernel';
   },
-  /** The reference for archives; what macOS calls tar is another. */
+  /** FUSE passthrough; only for who is root on the machine itself. */
   passthrough: passthroughMissing,
+  /** The reference for archives; what macOS calls tar is another. */
   'gnu tar': () =>
     spawnSync('tar', ['--version'], { encoding: 'utf8' }).stdout?.includes('GNU') === true
       ? undefined
@@ -54,10 +55,7 @@ const NEEDS = {
 
 export type Need = keyof typeof NEEDS | `program:${string}`;
 
-/** FUSE passthrough, of Linux 6.9, for who is root on the machine itself; the run may do without. */
 function passthroughMissing(): string | undefined {
-  const off = (process.env['MICA_WITHOUT'] ?? '').split(',');
-  if (off.includes('all') || off.includes('fuse-passthrough')) return 'switched off (MICA_WITHOUT)';
   const [major = 0, minor = 0] = release().split('.').map(Number.parseFloat);
   return major > 6 || (major === 6 && minor >= 9) ? undefined : 'Linux before 6.9';
 }

@@ -258,6 +258,10 @@ export class Union implements Filesystem {
   }
 
   backing(node: NodeId, atLeast: number): Backing | undefined {
+    const { attr, upper } = this.#stack;
+    // What the index alone knows is asked for with every open, and gets no inode for that.
+    if (statInIndex(this.#stack, node, attr) && (upper !== undefined || attr.size < atLeast))
+      return undefined;
     return backingOf(this.#stack, this.#get(node), atLeast);
   }
 

@@ -3,7 +3,7 @@
 
 import fs from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { mountSnapshot, unmountSnapshot } from '../../dist/src/mounts/mount-snapshot.js';
 import { MountTable } from '../../dist/src/mounts/table.js';
 import { Store } from '../../dist/src/store.js';
@@ -17,10 +17,13 @@ describeWith(['root', 'fuse', 'passthrough', 'program:python3'], 'passthrough', 
   let served: Served | undefined;
   let mnt: string;
   beforeEach(() => {
+    // Servers inherit it, and are to have what is tested.
+    vi.stubEnv('MICA_WITHOUT', '');
     scratch = new Scratch();
     mnt = scratch.at('mnt');
   });
   afterEach(async () => {
+    vi.unstubAllEnvs();
     served?.process.kill('SIGKILL');
     await served?.exit;
     scratch.remove();

@@ -1,6 +1,6 @@
 // The same rules where the kernel is asked to keep more, or less, than it does by default: with --writeback it
-// collects writes and owns sizes and times, with --lower-changes it asks again after half a second. The long form
-// tries all subjects.
+// collects writes and owns sizes and times, with --lower-changes it asks again after half a second, with
+// --no-passthrough it reads and writes nothing by itself. The long form tries all subjects.
 
 import { possible } from './case.js';
 import { asRoot, FolderMount } from './place.js';
@@ -29,6 +29,12 @@ subjectsOn(
   NEEDS.root,
   root.map(({ name, cases }) => ({ name, cases: cases.filter(({ writeback }) => writeback === undefined) })),
   () => new FolderMount(asRoot(), ['--writeback']),
+);
+subjectsOn(
+  'on a mount whose server reads and writes all data',
+  NEEDS.root,
+  root,
+  () => new FolderMount(asRoot(), ['--no-passthrough']),
 );
 if (LONG) {
   subjectsOn(
