@@ -34,6 +34,13 @@ const TABLE = {
     probedBy: 'fsconfig(2) volatile, else the release of the kernel',
     missing: () => optionMissing('volatile', '5.10'),
   },
+  'erofs-index': {
+    since: '6.12',
+    gives: 'kernel views of a store that walk one index, whatever the number of layers',
+    without: 'kernel views that look into every layer',
+    probedBy: 'the release of the kernel; each mount is tried and held against a file of the layers',
+    missing: () => (sys.kernelAtLeast('6.12') ? undefined : 'EROFS mounts no files before Linux 6.12'),
+  },
 } as const satisfies Record<string, sys.FeatureRow>;
 
 export type OverlayFeature = keyof typeof TABLE;

@@ -7,6 +7,7 @@ import { dirname, relative, sep } from 'node:path';
 import { E2BIG, FsError, fromText, type StackDescription, sys } from '../fs/index.js';
 import { runChild } from './child-process.js';
 import { type FeatureSet, featureSet } from './features.js';
+import { mountIndex } from './mount-index.js';
 import { type OverlayOptions, type OverlayPlan, overlayWords, planOverlay } from './options.js';
 
 /** mount(2) copies one page of options, with its NUL. */
@@ -14,7 +15,7 @@ const OPTIONS_MAX = 4095;
 
 export interface OverlayMounted {
   /** Which way the kernel was told. */
-  readonly by: 'fsopen' | 'mount' | 'mount-relative' | 'bind';
+  readonly by: 'index' | 'fsopen' | 'mount' | 'mount-relative' | 'bind';
 }
 
 /**
@@ -28,6 +29,7 @@ export function mountOverlay(
   options: OverlayOptions = {},
   features: FeatureSet = featureSet(),
 ): OverlayMounted {
+  if (mountIndex(stack, target, features)) return { by: 'index' };
   return mountPlan(planOverlay(stack, features, options), target, features);
 }
 

@@ -46,6 +46,14 @@ const NEEDS = {
   },
   /** FUSE passthrough; only for who is root on the machine itself. */
   passthrough: passthroughMissing,
+  /** The kernel mounts EROFS images that are files of the temp dir. */
+  'erofs-files': () => {
+    const [major = 0, minor = 0] = release().split('.').map(Number);
+    if (major < 6 || (major === 6 && minor < 12)) return 'EROFS mounts no files before Linux 6.12';
+    if (!isOnExt4(tmpdir())) return `no ext4 at ${tmpdir()}`;
+    const known = spawnSync('grep', ['-qw', 'erofs', '/proc/filesystems']).status === 0;
+    return known || spawnSync('modprobe', ['erofs']).status === 0 ? undefined : 'no erofs in this kernel';
+  },
   /** The reference for archives; what macOS calls tar is another. */
   'gnu tar': () =>
     spawnSync('tar', ['--version'], { encoding: 'utf8' }).stdout?.includes('GNU') === true

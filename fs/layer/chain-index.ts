@@ -37,6 +37,15 @@ export function openChain(chain: readonly OpenIndexedLayer[], folder: string): E
   }
 }
 
+/** The file in which the index of a chain is kept, made now where it was not; undefined where it cannot be kept. */
+export function chainFile(chain: readonly OpenIndexedLayer[], folder: string): string | undefined {
+  keepChain(chain, folder);
+  const digests = hasIndex(chain) ? digestsOf(chain) : undefined;
+  const index = digests && known(chain, folder);
+  index?.release();
+  return digests && index && join(folder, keyOf(digests));
+}
+
 /** Makes and keeps the index of a chain where that was not done; it is not read. */
 export function keepChain(chain: readonly OpenIndexedLayer[], folder: string): void {
   if (!hasIndex(chain)) return;

@@ -4,7 +4,7 @@
 import { EPERM, FsError } from '../errno.js';
 import { fromText } from '../name.js';
 import { mayUseTrustedXattrs } from '../sys/index.js';
-import { keepChain, type OpenIndexedLayer, openChain } from './chain-index.js';
+import { chainFile, keepChain, type OpenIndexedLayer, openChain } from './chain-index.js';
 import type { SnapshotFacts } from './dir-index.js';
 import { openLowerDir } from './dir-layer.js';
 import { openUpperDir } from './dir-upper.js';
@@ -117,6 +117,23 @@ export function prepareStack({ lowers, chains }: StackDescription): void {
   const { lowers: folders, close } = openStack({ lowers });
   try {
     keepChain(chainOf(lowers, folders), chains);
+  } finally {
+    close();
+  }
+}
+
+/**
+ * The file of the flattened index of a whole stack without an upper, for the kernel's EROFS: a mount of it shows the tree,
+ * and names the data of each file from the folder on in which `<layer id>/fs` are. Made now where it was not kept;
+ * undefined where there is none, or its marks are not `trusted.`. Fails as `openStack` does.
+ */
+export function stackImage({ lowers, upper, data = [], chains }: StackDescription): string | undefined {
+  if (chains === undefined || upper !== undefined || data.length > 0) return undefined;
+  const { lowers: folders, close } = openStack({ lowers });
+  try {
+    const chain = chainOf(lowers, folders);
+    if (chain.length < lowers.length || chain[0]?.marks !== 'trusted') return undefined;
+    return chainFile(chain, chains);
   } finally {
     close();
   }
