@@ -96,8 +96,11 @@ export class Union implements Filesystem {
 
   /** The path of a node, as it was last found; undefined for a node that is not known. */
   pathOf(node: NodeId): ByteString | undefined {
-    const inode = this.#stack.table.find(node);
-    return inode && this.#stack.table.path(inode);
+    const { table } = this.#stack;
+    const inode = table.find(node);
+    const path = inode && table.path(inode);
+    if (inode !== undefined) table.tidy(inode);
+    return path;
   }
 
   pathOfHandle(handle: Handle): ByteString | undefined {
@@ -167,7 +170,7 @@ export class Union implements Filesystem {
 
   getattr(node: NodeId, out: Attr): void {
     if (statInIndex(this.#stack, node, out)) return;
-    stat(this.#stack, this.#get(node), out);
+    this.#look(node, (inode) => stat(this.#stack, inode, out));
   }
 
   setattr(node: NodeId, change: AttrChange, caller: Caller, out: Attr, _handle?: Handle): void {
@@ -175,9 +178,10 @@ export class Union implements Filesystem {
   }
 
   readlink(node: NodeId): ByteString {
-    const inode = this.#get(node);
-    if (inode.type !== S_IFLNK) throw new FsError(EINVAL, 'readlink');
-    return readlink(this.#stack, inode);
+    return this.#look(node, (inode) => {
+      if (inode.type !== S_IFLNK) throw new FsError(EINVAL, 'readlink');
+      return readlink(this.#stack, inode);
+    });
   }
 
   mknod(parent: NodeId, name: ByteString, mode: number, rdev: number, caller: Caller, out: Entry): void {
@@ -339,7 +343,7 @@ export class Union implements Filesystem {
   }
 
   getxattr(node: NodeId, name: ByteString): Uint8Array | undefined {
-    return getXattr(this.#stack, this.#get(node), name);
+    return this.#look(node, (inode) => getXattr(this.#stack, inode, name));
   }
 
   setxattr(node: NodeId, name: ByteString, value: Uint8Array, flags: number, clearSgid: boolean): void {
@@ -347,7 +351,7 @@ export class Union implements Filesystem {
   }
 
   listxattr(node: NodeId): readonly ByteString[] {
-    return listXattr(this.#stack, this.#get(node));
+    return this.#look(node, (inode) => listXattr(this.#stack, inode));
   }
 
   removexattr(node: NodeId, name: ByteString): void {
@@ -389,6 +393,16 @@ export class Union implements Filesystem {
       node = out.node;
     }
     return true;
+  }
+
+  /** Asks a node for something; an inode that was made for it goes again. */
+  #look<T>(node: NodeId, ask: (inode: Inode) => T): T {
+    const inode = this.#get(node);
+    try {
+      return ask(inode);
+    } finally {
+      this.#stack.table.tidy(inode);
+    }
   }
 
   #get(node: NodeId): Inode {
