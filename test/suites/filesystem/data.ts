@@ -1,5 +1,6 @@
 // Reading, writing, holes, sizes and copies of data.
 
+import { fstatSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { EBADF, EEXIST, EINVAL, EISDIR, ENXIO, EOPNOTSUPP } from '../../../fs/errno.js';
 import {
@@ -34,6 +35,26 @@ export function data(at: TestedFilesystem): void {
       expect(at.paths.read('file')).toBe('low\0\0');
       expect(errnoOf(() => at.paths.setattr('folder', { size: 0 }))).toBe(EISDIR);
       expect(errnoOf(() => at.paths.setattr('fifo', { size: 0 }))).toBe(EINVAL);
+    });
+
+    test('the object of a file is told only where no copy-up takes its place', () => {
+      /** Its size, or 0 where none is told. */
+      const told = (path: string, atLeast = 0) =>
+        at.paths.with(path, (node) => {
+          const backing = at.fs.backing(node, atLeast);
+          const size = backing === undefined ? 0 : fstatSync(backing.fd).size;
+          backing?.close();
+          return size;
+        });
+      expect([told('file'), told('folder'), told('symlink'), told('fifo')]).toEqual([0, 0, 0, 0]);
+      at.paths.setattr('file', { mode: 0o600 });
+      expect(told('file')).toBe(0);
+      at.paths.write('file', 'written');
+      at.paths.write('new', 'new');
+      // A layer in memory has no descriptors.
+      const onDisk = told('new') > 0;
+      expect([told('file'), told('new')]).toEqual(onDisk ? [7, 3] : [0, 0]);
+      expect([told('file', 7), told('file', 8)]).toEqual(onDisk ? [7, 0] : [0, 0]);
     });
 
     test('two handles with O_APPEND never overwrite each other', () => {
