@@ -1,29 +1,50 @@
 // `npm run bench [-- WORD...]`: our time beside kernel overlayfs and fuse-overlayfs, all in one run over the same
-// folders, in turn, as medians and ratios. The result of every workload is checked; a wrong or missing one ends the
-// run with exit code 1. Words choose workloads by a part of their name. Needs root.
-import { mkdtempSync, rmSync } from 'node:fs';
-
-import { tmpdir } from 'node:os';
+// layers, in turn, as medians and ratios. The result of every workload is checked; a wrong or missing one ends the
+// run with exit code 1. Needs root.
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { contenders } from './contenders.mjs';
-import { Fixtures } from './fixture.mjs';
-import { failures, header, line, row } from './table.mjs';
-import { WORKLOADS } from './workloads.mjs';
+import { contenders, takesPart } from './contenders.mjs';
+import { Fixtures, sizesOf } from './fixture.mjs';
+import { dropCaches } from './measure.mjs';
+import { plot } from './plot.mjs';
+import { failures, header, line, rowsOf, wrongBounds } from './table.mjs';
+import { chosenBy, WORKLOADS } from './workloads.mjs';
 
 const USAGE = `usage: npm run bench -- [WORD...] [options]
+
+Words choose workloads by a part of their name; without words all run but the two series:
+  depth                  a cold walk against the number of layers that the same files lie in, 1 to 200
+  scale                  a cold walk, and memory of the server, against the number of files, up to a million
+Among the others are \`latency\` (stat during a copy-up and an fsync of 2 GiB), \`walk\`, \`untar\`, \`GiB\`, \`mount\`.
+
+Contenders: micafs (plain folders), store and view (\`mica mount\` on a store, writable and --read-only),
+mica-overlayfs, driver (\`--driver overlay\`), kernel, fuse-overlayfs, and as an ordinary user, through fusermount3,
+user:micafs, user:store, user:fuse-overlayfs. resident and own are memory of the server: all, and not shared.
+
   --rounds N             times that each contender has its turn (3)
+  --contenders A,B       only these
   --fuse-overlayfs PATH  the fuse-overlayfs to compare with
+  --user NAME            the ordinary user (nobody); - for none
   --against DIR          another checkout of micafs, built: only the two builds are compared, old and new in turn
-  --check                exit code 1 when a row is above its target (with --against: when new is over 1.10 times old)
+  --check                exit code 1 when a row is above its target or was not measured (with --against: when new is
+                         over 1.10 times old); a row in test/bench/bounds.json is held to its bound there
   --json                 one JSON document on stdout instead of the table
+  --from FILE            show, check and draw what an earlier --json said, and measure nothing; may be repeated
+  --plot FILE            draw the rows as an SVG
+  --size PART            a part of all sizes (1), to try the bench itself; not with --check
   --dir DIR              where folders and stores are made (the system's temporary folder)
 `;
+const bounds = JSON.parse(readFileSync(new URL('bounds.json', import.meta.url), 'utf8'));
 
 function fail(code, text) {
   process.stderr.write(`bench: ${text}\n`);
   process.exit(code);
 }
+
+const note = (text) => process.stderr.write(`bench: ${text}\n`);
 
 function readArguments() {
   try {
@@ -31,10 +52,15 @@ function readArguments() {
       allowPositionals: true,
       options: {
         rounds: { type: 'string', default: '3' },
+        contenders: { type: 'string' },
         'fuse-overlayfs': { type: 'string', default: 'fuse-overlayfs' },
+        user: { type: 'string', default: 'nobody' },
         against: { type: 'string' },
         check: { type: 'boolean', default: false },
         json: { type: 'boolean', default: false },
+        from: { type: 'string', multiple: true },
+        plot: { type: 'string' },
+        size: { type: 'string', default: '1' },
         dir: { type: 'string', default: tmpdir() },
         help: { type: 'boolean', short: 'h', default: false },
       },
@@ -44,59 +70,129 @@ function readArguments() {
   }
 }
 
+/** What a program prints, or undefined if it cannot be run. */
+function said(command, ...args) {
+  const done = spawnSync(command, args, { encoding: 'utf8' });
+  return done.status === 0 ? done.stdout.trim() : undefined;
+}
+
+function userOf(name) {
+  if (name === '-') return undefined;
+  const [uid, gid] = [said('id', '-u', name), said('id', '-g', name)].map(Number);
+  if (!(uid > 0)) return fail(2, `--user ${name} is no ordinary user of this machine`);
+  return { uid, gid };
+}
+
+/** The name of a contender that tells its version, and the machine. */
+function machine(fuseOverlayfs) {
+  const version =
+    fuseOverlayfs && said(fuseOverlayfs, '--version')?.match(/fuse-overlayfs:? version (\S+)/)?.[1];
+  return {
+    kernel: `Linux ${release()}`,
+    node: process.version,
+    cpus: Number(said('nproc')),
+    fuseOverlayfs: fuseOverlayfs === undefined ? null : (version ?? 'unknown'),
+  };
+}
+
+const about = ({ kernel, node, cpus, fuseOverlayfs }) =>
+  `${kernel}, Node ${node.slice(1)}, ${cpus} CPUs; fuse-overlayfs ${fuseOverlayfs ?? 'not found'}`;
+
 const { values: options, positionals: words } = readArguments();
 if (options.help) {
   process.stdout.write(USAGE);
   process.exit(0);
 }
-const rounds = Number(options.rounds);
-if (!Number.isInteger(rounds) || rounds < 1) fail(2, `--rounds ${options.rounds} is not a number of rounds`);
-if (process.geteuid() !== 0) fail(6, 'only root may drop caches and mount the kernel overlayfs');
-const chosen = WORKLOADS.filter((w) => words.length === 0 || words.some((word) => w.name.includes(word)));
-if (chosen.length === 0) {
-  fail(2, `no workload is called ${words.join(', ')}; there are: ${WORKLOADS.map((w) => w.name).join(', ')}`);
+for (const text of wrongBounds(bounds, WORKLOADS)) fail(1, text);
+const document = options.from === undefined ? await measured() : earlier(options.from);
+if (options.json) process.stdout.write(`${JSON.stringify(document, undefined, 2)}\n`);
+if (options.plot !== undefined) writeFileSync(options.plot, plot(document.rows, about(document.machine)));
+if (document.wrong > 0) note(`${document.wrong} results were wrong or missing`);
+const missed = options.check ? failures(document.rows, bounds) : [];
+missed.forEach(note);
+process.exitCode = document.wrong === 0 && missed.length === 0 ? 0 : 1;
+
+function earlier(files) {
+  const documents = files.map((file) => JSON.parse(readFileSync(file, 'utf8')));
+  const rows = documents.flatMap((one) => one.rows);
+  const names = [...new Set(rows.flatMap(({ medians }) => Object.keys(medians)))].map((name) => ({ name }));
+  if (!options.json) {
+    process.stdout.write(header(names) + rows.map((row) => line(row, names, bounds)).join(''));
+  }
+  return { ...documents[0], rows, wrong: documents.reduce((sum, one) => sum + one.wrong, 0) };
 }
 
-const base = mkdtempSync(join(options.dir, 'mica-bench-'));
-const fixtures = new Fixtures(base);
-const everybody = contenders(fixtures, options);
-const rows = [];
-let wrong = 0;
-
-/** One turn of one contender; undefined, and a line on stderr, where the result was wrong or there was none. */
-function turn(workload, contender) {
+async function measured() {
+  const rounds = Number(options.rounds);
+  const size = Number(options.size);
+  if (!Number.isInteger(rounds) || rounds < 1)
+    fail(2, `--rounds ${options.rounds} is not a number of rounds`);
+  if (!(size > 0 && size <= 1)) fail(2, `--size ${options.size} is no part of 1`);
+  if (options.check && size !== 1) fail(2, 'the targets of --check are for full sizes');
+  if (process.geteuid() !== 0) fail(6, 'only root may drop caches and mount the kernel overlayfs');
+  const chosen = chosenBy(words);
+  if (chosen.length === 0) {
+    fail(
+      2,
+      `no workload is called ${words.join(', ')}; there are: ${WORKLOADS.map((w) => w.name).join(', ')}`,
+    );
+  }
+  const fuseOverlayfs = said('sh', '-c', 'command -v "$1"', 'sh', options['fuse-overlayfs']);
+  const base = mkdtempSync(join(options.dir, 'mica-bench-'));
+  const fixtures = new Fixtures(base, sizesOf(size));
   try {
-    return contender.withMount(workload.fixture, (place) => workload.run({ ...place, fixtures }));
-  } catch (error) {
-    wrong++;
-    process.stderr.write(`bench: ${workload.name}: ${contender.name}: ${error.message}\n`);
-    return undefined;
+    const user = userOf(options.user);
+    const all = contenders(fixtures, { against: options.against, fuseOverlayfs, user }, note);
+    const asked = options.contenders?.split(',');
+    const unknown = asked?.filter((name) => !all.some((one) => one.name === name)) ?? [];
+    if (unknown.length > 0) {
+      throw new Error(
+        `no contender ${unknown.join(', ')}; there are: ${all.map(({ name }) => name).join(', ')}`,
+      );
+    }
+    const everybody = asked === undefined ? all : all.filter(({ name }) => asked.includes(name));
+    const here = machine(fuseOverlayfs);
+    if (!options.json) process.stdout.write(`${about(here)}\n${header(everybody)}`);
+    const rows = [];
+    let wrong = 0;
+    for (const workload of chosen) {
+      const { seen, failed } = await turns(workload, everybody, rounds);
+      wrong += failed;
+      const done = rowsOf(workload, seen, rows, options.against !== undefined);
+      rows.push(...done);
+      if (!options.json) for (const row of done) process.stdout.write(line(row, everybody, bounds));
+    }
+    return { machine: here, rounds, size, wrong, rows };
+  } finally {
+    fixtures.remove();
+    rmSync(base, { recursive: true, force: true });
   }
 }
 
-try {
-  if (!options.json) process.stdout.write(header(everybody));
-  for (const workload of chosen) {
-    const here = everybody.filter(({ kind }) => !(workload.not ?? []).includes(kind));
-    const seen = new Map(here.map(({ name }) => [name, []]));
-    for (let round = 0; round < rounds; round++) {
-      // Each round begins with another contender, so that none always finds the machine as the same one left it.
-      for (let n = 0; n < here.length; n++) {
-        const contender = here[(n + round) % here.length];
-        const value = turn(workload, contender);
-        if (value !== undefined) seen.get(contender.name).push(value);
+/** All turns of a workload. What went wrong is a line on stderr and counts as failed. */
+async function turns(workload, everybody, rounds) {
+  const here = everybody.filter((contender) => takesPart(contender, workload));
+  const seen = new Map(here.map(({ name }) => [name, []]));
+  let failed = 0;
+  for (let round = 0; round < rounds; round++) {
+    // Each round begins with another contender, so that none always finds the machine as the same one left it.
+    for (let n = 0; n < here.length; n++) {
+      const contender = here[(n + round) % here.length];
+      try {
+        seen.get(contender.name).push(await turn(workload, contender));
+      } catch (error) {
+        failed++;
+        note(`${workload.name}: ${contender.name}: ${error.message}`);
       }
     }
-    const done = row(workload, seen, options.against !== undefined);
-    rows.push(done);
-    if (!options.json) process.stdout.write(line(done, everybody));
   }
-} finally {
-  fixtures.remove();
-  rmSync(base, { recursive: true, force: true });
+  return { seen, failed };
 }
-if (options.json) process.stdout.write(`${JSON.stringify({ rounds, rows }, undefined, 2)}\n`);
-if (wrong > 0) process.stderr.write(`bench: ${wrong} results were wrong or missing\n`);
-const missed = options.check ? failures(rows) : [];
-for (const text of missed) process.stderr.write(`bench: ${text}\n`);
-process.exitCode = wrong === 0 && missed.length === 0 ? 0 : 1;
+
+/** One turn of one contender, on a mount of its own unless the workload has no fixture. */
+function turn(workload, contender) {
+  if (workload.fixture === undefined) return workload.run({ mica: contender.mica });
+  return contender.withMount(workload, () => {
+    if (workload.caches !== undefined) dropCaches(workload.caches);
+  });
+}

@@ -15,11 +15,36 @@ export function shell(script, ...args) {
   return { seconds, out: done.stdout };
 }
 
+/** Runs a program to its end and returns what it wrote; `user` is `{ uid, gid }` of who runs it, if not root. */
+export function must(command, args, { cwd, user, input, env = {} } = {}) {
+  const done = spawnSync(command, args, {
+    cwd,
+    input,
+    encoding: 'utf8',
+    env: { ...process.env, ...env },
+    timeout: 600_000,
+    maxBuffer: 1 << 28,
+    ...user,
+  });
+  if (done.status !== 0) {
+    throw new Error(`${command} ${args[0]}: ${done.stderr?.trim() || done.error?.message || done.status}`);
+  }
+  return done.stdout;
+}
+
 /** Seconds that `body` takes. */
 export function timed(body) {
   const start = process.hrtime.bigint();
   body();
   return Number(process.hrtime.bigint() - start) / 1e9;
+}
+
+export const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
+
+/** The value that `part` (0 to 1) of the values do not exceed. */
+export function percentile(values, part) {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil(part * sorted.length) - 1)];
 }
 
 /** `inodes`: names and attributes are forgotten; `disk`: the content of files and disk blocks too. */

@@ -1,9 +1,30 @@
-// The workloads: each runs one ordinary command on a fresh mount, times that command alone, and checks its result.
-// `run({ mountPoint, merged, upper, fixtures })` returns seconds (or what `unit` says) and throws if what it saw is not
-// what the layers hold. `targets` are ratios of medians: `ours` takes at most `atMost` times as long as `than`;
-// without `than`, `atMost` is a value. `not` names kinds of contenders that cannot do it.
+// The workloads: each runs one ordinary command on a fresh mount, measures that command alone, and checks its result.
+//
+// `run(place)` throws if what it saw is not what the layers hold, and otherwise answers with its values by measure
+// (`seconds` and others; a measure that is undefined was not to be had there). Of `place`:
+//   mountPoint, upper         the mount, and the folder that takes its changes (none under a view)
+//   merged                    content by path, as the mount has to show it
+//   sizes, tar, files         of the fixture (fixture.mjs)
+//   mica, mountSeconds        our program, and how long the command took that made the mount
+//   requests(), memory()      of the mount's server so far; absent for an ordinary user's mounts and for the kernel's
+// `unpacks` says that it needs the tar archive, `upperOnDisk` that a tmpfs will not do for its changes.
+// `caches` says which caches are dropped before it runs. `measures` has the targets of each measure: `ours` takes at
+// most `atMost` times as much as `than` (in the workload `of`, if it names one); without `than`, `atMost` is a value.
+// `not` names kinds of contenders that cannot do it, `only` those that are to.
 import { BIG_FILES } from './big-files.mjs';
 import { CHANGES } from './changes.mjs';
+import { LATENCY } from './latency.mjs';
 import { READING } from './reading.mjs';
+import { SERIES } from './series.mjs';
+import { START } from './start.mjs';
 
-export const WORKLOADS = [...READING, ...CHANGES, ...BIG_FILES];
+export const WORKLOADS = [...READING, ...CHANGES, ...BIG_FILES, ...LATENCY, ...START, ...SERIES];
+
+/** Those whose name contains a word, and what they are compared with; without words all but the series. */
+export function chosenBy(words) {
+  const asked = WORKLOADS.filter(({ name, series }) =>
+    words.length === 0 ? series === undefined : words.some((word) => name.includes(word)),
+  );
+  const others = asked.flatMap(({ measures }) => measures?.seconds ?? []).map(({ of }) => of);
+  return WORKLOADS.filter((workload) => asked.includes(workload) || others.includes(workload.name));
+}
