@@ -89,6 +89,11 @@ export class Conversation {
     this.caching.passthrough?.tell(this.reply.bytes, this.reply.attrInvalidation(node));
   }
 
+  /** The kernel opens files without asking. */
+  get opensUnasked(): boolean {
+    return this.nodesAreHandles && this.passthrough === undefined;
+  }
+
   /** The handle that a request reads from: fh at `at`, or the node's own. */
   reader(at: number): Handle {
     return this.nodesAreHandles ? this.implicit.reader(this.request.node) : this.request.u64(at);

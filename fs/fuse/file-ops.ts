@@ -84,7 +84,12 @@ export function openOut(reply: Reply, at: number, handle: number, flags: number,
   reply.u32(at + fuse_open_out.backing_id, backing);
 }
 
+/**
+ * Where opens are not asked for, new files are asked for by MKNOD, and that is what ENOSYS says: the open after it tells
+ * the kernel at the first file that there is nothing to release.
+ */
 export function create(talk: Conversation): Outcome {
+  if (talk.opensUnasked) return -ENOSYS;
   const { filesystem, request, entry } = talk;
   const name = request.name(fuse_create_in.size);
   const mode = request.u32(fuse_create_in.mode);

@@ -1,8 +1,8 @@
 // Requests that make, move and remove names in folders.
 
 import { EINVAL, FsError } from '../errno.js';
-import { RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT } from '../filesystem.js';
-import { S_IFDIR, S_IFMT } from '../mode.js';
+import { O_EXCL, O_RDWR, RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT } from '../filesystem.js';
+import { S_IFDIR, S_IFMT, S_IFREG } from '../mode.js';
 import {
   fuse_entry_out,
   fuse_link_in,
@@ -15,12 +15,17 @@ import type { Conversation, Outcome } from './conversation.js';
 
 const RENAME_FLAGS = RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT;
 
-export function mknod({ filesystem, request, reply, entry }: Conversation): Outcome {
+/** A regular file where opens are not asked for is one that is written to next: it is made open. */
+export function mknod(talk: Conversation): Outcome {
+  const { filesystem, request, reply, entry } = talk;
   const name = request.name(fuse_mknod_in.size);
   const mode = request.u32(fuse_mknod_in.mode);
   const rdev = request.u32(fuse_mknod_in.rdev);
   const caller = request.caller(request.u32(fuse_mknod_in.umask));
-  filesystem.mknod(request.node, name, mode, rdev, caller, entry);
+  if (talk.opensUnasked && (mode & S_IFMT) === S_IFREG) {
+    const handle = filesystem.create(request.node, name, mode, O_RDWR | O_EXCL, caller, entry);
+    talk.implicit.adopt(entry.node, handle);
+  } else filesystem.mknod(request.node, name, mode, rdev, caller, entry);
   reply.entry(0, entry);
   return fuse_entry_out.size;
 }

@@ -150,10 +150,10 @@ export class ObjectMaker {
 
   #stageReal(what: NewNode): DirStaged {
     const [fd, temp] = this.#create(what);
-    const staged = new DirStaged(fd, this.#rules, this.#places, temp);
+    const staged = new DirStaged(fd, this.#rules, this.#places, temp, isRegular(what.mode));
     try {
       if (what.uid !== this.#uid || what.gid !== this.#gid) staged.chown(what.uid, what.gid);
-      if (!isSymlink(what.mode) && this.#modeIsLeft(what)) staged.chmod(what.mode & PERMISSION_BITS);
+      if (!isSymlink(what.mode) && this.#modeIsLeft(what)) staged.chmod(what.mode);
     } catch (error) {
       staged.discard();
       throw error;
@@ -164,7 +164,7 @@ export class ObjectMaker {
   /** A regular file that carries in override_stat what it stands for; a symlink's content is its target. */
   #stageStandIn(what: NewNode): DirStaged {
     const [fd, temp] = this.#create({ mode: S_IFREG | 0o600, uid: this.#uid, gid: this.#gid });
-    const staged = new DirStaged(fd, this.#rules, this.#places, temp);
+    const staged = new DirStaged(fd, this.#rules, this.#places, temp, true);
     try {
       if (what.target !== undefined) writeAt(fd, 0, toBytes(what.target));
       staged.standFor({

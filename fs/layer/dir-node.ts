@@ -10,22 +10,22 @@ import {
   chmodFd,
   chownFd,
   closeFd,
+  duplicate,
   fileHandle,
-  getXattr,
-  listXattrs,
   O_NONBLOCK,
   O_RDONLY,
   O_RDWR,
   readAt,
   readlinkFd,
-  removeXattr,
   reopen,
-  setXattr,
   statFd,
   utimesFd,
+  XATTRS,
+  XATTRS_OF_OPEN,
+  type XattrAccess,
 } from '../sys/index.js';
 import { DirFile } from './dir-file.js';
-import { type LayerRules, readMarks, readOverride } from './dir-marks.js';
+import { type LayerRules, readMarks, readOverride, showOverride } from './dir-marks.js';
 import type { LayerEntry, LayerFile, LayerNode, WritableFile, WritableNode } from './layer.js';
 import {
   escapeXattr,
@@ -54,16 +54,23 @@ import { withoutWhiteoutFiles } from './whiteout-file.js';
 export class DirNode implements LayerNode {
   readonly fd: number;
   protected readonly rules: LayerRules;
+  protected readonly xattrs: XattrAccess;
 
-  /** Takes the descriptor over. */
-  constructor(fd: number, rules: LayerRules) {
+  /** Takes the descriptor over: an O_PATH one, unless `xattrs` is for one that is open. */
+  constructor(fd: number, rules: LayerRules, xattrs = XATTRS) {
     this.fd = fd;
     this.rules = rules;
+    this.xattrs = xattrs;
   }
 
   stat(out: LayerEntry): void {
     statFd(this.fd, out.attr);
     readMarks(this.rules, this.fd, undefined, out);
+  }
+
+  attributes(out: Attr): void {
+    statFd(this.fd, out);
+    showOverride(this.rules, this.fd, out);
   }
 
   readlink(): ByteString {
@@ -76,14 +83,14 @@ export class DirNode implements LayerNode {
   getxattr(name: ByteString): Uint8Array | undefined {
     if (isReservedXattr(name)) return undefined;
     if (this.rules.overrides) {
-      const kept = getXattr(this.fd, overrideXattr(name));
+      const kept = this.xattrs.get(this.fd, overrideXattr(name));
       if (kept !== undefined) return kept;
     }
-    return getXattr(this.fd, escapeXattr(this.rules.prefixes, name));
+    return this.xattrs.get(this.fd, escapeXattr(this.rules.prefixes, name));
   }
 
   listxattr(): readonly ByteString[] {
-    const stored = listXattrs(this.fd);
+    const stored = this.xattrs.list(this.fd);
     if (stored.length === 0) return stored;
     const names = new Set<ByteString>();
     for (const name of stored) {
@@ -136,7 +143,7 @@ export class UpperNode extends DirNode implements WritableNode {
   }
 
   openWrite(): WritableFile {
-    return new DirFile(reopen(this.fd, O_RDWR | O_NONBLOCK), this.rules);
+    return new UpperFile(reopen(this.fd, O_RDWR | O_NONBLOCK), this.rules);
   }
 
   chown(uid: number, gid: number): void {
@@ -163,16 +170,14 @@ export class UpperNode extends DirNode implements WritableNode {
   }
 
   chmod(mode: number): void {
-    const attr = new Attr();
-    statFd(this.fd, attr);
-    if (isSymlink(attr.mode)) return;
-    if (isFolder(attr.mode)) this.rules.inheritance++;
+    const type = mode & S_IFMT;
+    if (isSymlink(type)) return;
+    if (isFolder(type)) this.rules.inheritance++;
     const bits = mode & PERMISSION_BITS;
     const known = this.#overrideIfAny();
-    if (known !== undefined && isSymlink(known.type)) return;
-    const kept = this.rules.keptBits(attr.mode);
+    const kept = this.rules.keptBits(type);
     if (known !== undefined || (bits & kept) !== kept) {
-      chmodFd(this.fd, (bits & 0o777) | ownerBits(attr.mode));
+      chmodFd(this.fd, (bits & 0o777) | ownerBits(type));
       this.#override({ mode: bits });
       return;
     }
@@ -187,21 +192,21 @@ export class UpperNode extends DirNode implements WritableNode {
     if (isReservedXattr(name)) throw new FsError(EPERM, 'setxattr');
     if (name === DEFAULT_ACL) this.rules.inheritance++;
     try {
-      setXattr(this.fd, escapeXattr(this.rules.prefixes, name), value, flags);
+      this.xattrs.set(this.fd, escapeXattr(this.rules.prefixes, name), value, flags);
     } catch (error) {
       if (!this.#isForeign(name) || !isErrno(error, EPERM)) throw error;
       this.rules.enableOverrides();
-      setXattr(this.fd, overrideXattr(name), value, flags);
+      this.xattrs.set(this.fd, overrideXattr(name), value, flags);
     }
   }
 
   removexattr(name: ByteString): void {
     if (isReservedXattr(name)) throw new FsError(ENODATA, 'removexattr');
-    if (this.rules.overrides && getXattr(this.fd, overrideXattr(name)) !== undefined) {
-      removeXattr(this.fd, overrideXattr(name));
+    if (this.rules.overrides && this.xattrs.get(this.fd, overrideXattr(name)) !== undefined) {
+      this.xattrs.remove(this.fd, overrideXattr(name));
       return;
     }
-    removeXattr(this.fd, escapeXattr(this.rules.prefixes, name));
+    this.xattrs.remove(this.fd, escapeXattr(this.rules.prefixes, name));
   }
 
   setOpaque(on: boolean): void {
@@ -247,7 +252,7 @@ export class UpperNode extends DirNode implements WritableNode {
   }
 
   markText(mark: string): string | undefined {
-    const value = getXattr(this.fd, markName(this.rules.marks, mark));
+    const value = this.xattrs.get(this.fd, markName(this.rules.marks, mark));
     return value === undefined ? undefined : fromBytes(value);
   }
 
@@ -255,7 +260,7 @@ export class UpperNode extends DirNode implements WritableNode {
   standFor(override: Override): void {
     this.rules.enableOverrides();
     const text = formatOverride(override, devMajor(override.rdev), devMinor(override.rdev));
-    setXattr(this.fd, OVERRIDE_STAT, toBytes(text), 0);
+    this.xattrs.set(this.fd, OVERRIDE_STAT, toBytes(text), 0);
   }
 
   /** Names that only a privileged process may set. */
@@ -285,8 +290,8 @@ export class UpperNode extends DirNode implements WritableNode {
 
   #setMark(mark: string, value: Uint8Array | undefined, flags = 0): void {
     const name = markName(this.rules.marks, mark);
-    if (value !== undefined) setXattr(this.fd, name, value, flags);
-    else if (getXattr(this.fd, name) !== undefined) removeXattr(this.fd, name);
+    if (value !== undefined) this.xattrs.set(this.fd, name, value, flags);
+    else if (this.xattrs.get(this.fd, name) !== undefined) this.xattrs.remove(this.fd, name);
   }
 
   /** A mark that may be missing: user.* cannot be stored on symlinks and devices, nor on some filesystems. */
@@ -304,4 +309,29 @@ function timesOf(attr: Attr): [atime: Timestamp, mtime: Timestamp] {
     { sec: attr.atimeSec, nsec: attr.atimeNsec },
     { sec: attr.mtimeSec, nsec: attr.mtimeNsec },
   ];
+}
+
+/** The object of an open file, whose descriptor it borrows: there is nothing to release. */
+class OpenNode extends UpperNode {
+  constructor(fd: number, rules: UpperRules) {
+    super(fd, rules, XATTRS_OF_OPEN);
+  }
+
+  override openWrite(): WritableFile {
+    return new UpperFile(duplicate(this.fd), this.rules);
+  }
+
+  override release(): void {
+    // The file's to close.
+  }
+}
+
+/** Data of an upper that is open for reading and writing. */
+export class UpperFile extends DirFile {
+  readonly node: WritableNode;
+
+  constructor(fd: number, rules: UpperRules) {
+    super(fd, rules);
+    this.node = new OpenNode(fd, rules);
+  }
 }

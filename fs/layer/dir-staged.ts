@@ -4,11 +4,11 @@
 import { attempt, FsError } from '../errno.js';
 import { RENAME_NOREPLACE } from '../filesystem.js';
 import type { ByteString } from '../name.js';
-import { linkFd, renameErrno } from '../sys/index.js';
-import { UpperNode } from './dir-node.js';
+import { duplicate, linkFd, renameErrno, truncateFd, XATTRS, XATTRS_OF_OPEN } from '../sys/index.js';
+import { UpperFile, UpperNode } from './dir-node.js';
 import { putInPlace } from './dir-replace.js';
 import type { IndexFolder } from './index-folder.js';
-import type { Staged, WritableNode } from './layer.js';
+import type { Staged, WritableFile, WritableNode } from './layer.js';
 import type { UpperRules } from './upper-rules.js';
 import type { WorkFolder } from './work-folder.js';
 
@@ -26,13 +26,30 @@ export interface StagePlaces {
 
 export class DirStaged extends UpperNode implements Staged {
   readonly #places: StagePlaces;
+  readonly #isOpen: boolean;
   /** Its name in `work/`; undefined while it has none anywhere. */
   #temp: ByteString | undefined;
 
-  constructor(fd: number, rules: UpperRules, places: StagePlaces, temp: ByteString | undefined) {
-    super(fd, rules);
+  /** `isOpen`: the descriptor is of a regular file that is open for reading and writing, else an O_PATH one. */
+  constructor(
+    fd: number,
+    rules: UpperRules,
+    places: StagePlaces,
+    temp: ByteString | undefined,
+    isOpen: boolean,
+  ) {
+    super(fd, rules, isOpen ? XATTRS_OF_OPEN : XATTRS);
+    this.#isOpen = isOpen;
     this.#places = places;
     this.#temp = temp;
+  }
+
+  override openWrite(): WritableFile {
+    return this.#isOpen ? new UpperFile(duplicate(this.fd), this.rules) : super.openWrite();
+  }
+
+  setSize(size: number): void {
+    truncateFd(this.fd, size);
   }
 
   publish(dir: ByteString, name: ByteString, replace: boolean): void {

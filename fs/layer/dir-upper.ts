@@ -20,11 +20,10 @@ import {
   syncFilesystem,
   unlinkAtIfAny,
 } from '../sys/index.js';
-import { DirFile } from './dir-file.js';
 import { DirLayer } from './dir-layer.js';
 import { ObjectMaker } from './dir-make.js';
 import { finishMove, moveName } from './dir-move.js';
-import { DirNode, UpperNode } from './dir-node.js';
+import { DirNode, UpperFile, UpperNode } from './dir-node.js';
 import { putInPlace, takeFolderOut } from './dir-replace.js';
 import type { StagePlaces } from './dir-staged.js';
 import { IndexFolder } from './index-folder.js';
@@ -175,10 +174,10 @@ export class UpperDir extends DirLayer implements WriteLayer {
     const to = this.folder(dir);
     this.#claim(to, name, false);
     if (this.#maker.canMakeAt(dir, to, what))
-      return new DirFile(this.#maker.makeFileAt(to, name, what), this.rules);
+      return new UpperFile(this.#maker.makeFileAt(to, name, what), this.rules);
     const staged = this.#maker.stage(what);
     try {
-      return new DirFile(staged.publishOpen(dir, name), this.rules);
+      return new UpperFile(staged.publishOpen(dir, name), this.rules);
     } catch (error) {
       staged.discard();
       throw error;

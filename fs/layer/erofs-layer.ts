@@ -324,6 +324,10 @@ class ErofsNode implements LayerNode {
     this.#layer.describe(this.#nid, out);
   }
 
+  attributes(out: Attr): void {
+    this.#image.stat(this.#nid, out);
+  }
+
   readlink(): ByteString {
     return this.#image.readlink(this.#nid);
   }

@@ -49,6 +49,16 @@ export class LayerEntry {
   constructor(attr: Attr) {
     this.attr = attr;
   }
+
+  /** It is what its attributes say, and has no marks. */
+  unmarked(): void {
+    this.whiteout = false;
+    this.opaque = false;
+    this.redirect = undefined;
+    this.metacopy = false;
+    this.origin = 0;
+    this.originUuid = '';
+  }
 }
 
 /** Receives one entry of a folder: d_type, file number on the layer's filesystem, and whether it is a whiteout. */
@@ -67,6 +77,8 @@ export interface LayerFile {
 }
 
 export interface WritableFile extends LayerFile {
+  /** The object itself, as long as the file is open; it need not be released. Absent where it cannot be reached so. */
+  readonly node?: WritableNode;
   /** Writes all of `data` or fails. */
   write(offset: number, data: Uint8Array): number;
   truncate(size: number): void;
@@ -84,6 +96,8 @@ export interface WritableFile extends LayerFile {
 /** One object of a layer, held: it stays reachable when its name is moved or removed, until `release`. */
 export interface LayerNode {
   stat(out: LayerEntry): void;
+  /** As `stat` without the marks, which are more work. */
+  attributes(out: Attr): void;
   readlink(): ByteString;
   /** undefined if there is no such attribute. Names of marks answer undefined. */
   getxattr(name: ByteString): Uint8Array | undefined;
@@ -99,7 +113,7 @@ export interface LayerNode {
 export interface WritableNode extends LayerNode {
   openWrite(): WritableFile;
   chown(uid: number, gid: number): void;
-  /** Permission bits; on a symlink this does nothing. */
+  /** Type and permission bits; on a symlink this does nothing. */
   chmod(mode: number): void;
   /** What is undefined stays as it is. */
   utimes(atime: Timestamp | 'now' | undefined, mtime: Timestamp | 'now' | undefined): void;
@@ -136,6 +150,8 @@ export interface NewNode {
 
 /** A new object that has no name yet. Exactly one of `publish` and `discard` ends it. */
 export interface Staged extends WritableNode {
+  /** Makes a regular file so long, without data. */
+  setSize(size: number): void;
   /**
    * Gives the object its name in one step. `replace` false: EEXIST if there is anything, also a whiteout.
    * `replace` true: whatever was at the name (a whiteout, a file, for a folder an empty folder) is gone with the

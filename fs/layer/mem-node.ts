@@ -139,6 +139,10 @@ export class MemNode implements WritableNode {
     this.object.fillEntry(out);
   }
 
+  attributes(out: Attr): void {
+    this.object.fill(out);
+  }
+
   readlink(): ByteString {
     if (!isSymlink(this.object.mode)) throw new FsError(EINVAL, 'readlink');
     return this.object.target;
@@ -237,6 +241,12 @@ export class MemStaged extends MemNode implements Staged {
   constructor(object: MemObject, publisher: Publisher) {
     super(object);
     this.#publisher = publisher;
+  }
+
+  setSize(size: number): void {
+    const file = openObject(this.object);
+    file.truncate(size);
+    file.close();
   }
 
   publish(dir: ByteString, name: ByteString, replace: boolean): void {

@@ -34,6 +34,13 @@ const TABLE = {
     probedBy: 'listxattrat(2)',
     missing: xattrAtMissing,
   },
+  'chmod-at': {
+    since: '6.6',
+    gives: 'modes changed in one system call (fchmodat2)',
+    without: 'a walk through /proc/self/fd',
+    probedBy: 'fchmodat2(2)',
+    missing: chmodAtMissing,
+  },
   'filesystem-uuid': {
     since: '6.9',
     gives: 'origin marks that name their filesystem, as the kernel writes them',
@@ -129,6 +136,17 @@ function onDisk(since: string, gives: string, without: string): FeatureRow {
 function negotiated(since: string, gives: string, without: string): FeatureRow {
   return { since, gives, without, probedBy: 'INIT of each mount', missing: () => olderThan(since) };
 }
+
+/** EBADF says that it is there. */
+function chmodAtMissing(): string | undefined {
+  const chmod = declareSyscall(SYSCALLS.fchmodat2, ['long', 'void *', 'long', 'long']);
+  if (chmod(-1, cPath(''), 0, AT_EMPTY_PATH) >= 0) return undefined;
+  const failure = errno();
+  if (failure === ENOSYS) return 'the kernel has no fchmodat2(2)';
+  return failure === EPERM ? 'fchmodat2(2) is filtered' : undefined;
+}
+
+const AT_EMPTY_PATH = 0x1000;
 
 /** A filter of system calls answers EPERM for those that it does not know. */
 function xattrAtMissing(): string | undefined {

@@ -61,6 +61,7 @@ interface Calls {
   readonly fchownat: CFunction;
   readonly fchmod: CFunction;
   readonly fchmodat: CFunction;
+  readonly fchmodat2: CFunction;
   readonly utimensat: CFunction;
   readonly ftruncate: CFunction;
   readonly fallocate: CFunction;
@@ -89,6 +90,7 @@ function libc(): Calls {
     fchownat: declare('int', 'fchownat', ['int', 'void *', 'uint', 'uint', 'int']),
     fchmod: declare('int', 'fchmod', ['int', 'uint']),
     fchmodat: declare('int', 'fchmodat', ['int', 'void *', 'uint', 'int']),
+    fchmodat2: declareSyscall(SYSCALLS.fchmodat2, ['long', 'void *', 'long', 'long']),
     utimensat: declare('int', 'utimensat', ['int', 'void *', 'void *', 'int']),
     ftruncate: declare('int', 'ftruncate', ['int', 'int64']),
     fallocate: declare('int', 'fallocate', ['int', 'int', 'int64', 'int64']),
@@ -247,7 +249,10 @@ export function chownFd(fd: number, uid: number, gid: number): void {
 
 /** Permission bits of what a descriptor (also O_PATH, but no symlink) stands for. */
 export function chmodFd(fd: number, mode: number): void {
-  if (libc().fchmodat(AT_FDCWD, cPath(fdPath(fd)), mode, 0) < 0) fail('chmod');
+  const result = hasFeature('chmod-at')
+    ? libc().fchmodat2(fd, cPath(''), mode, AT_EMPTY_PATH)
+    : libc().fchmodat(AT_FDCWD, cPath(fdPath(fd)), mode, 0);
+  if (result < 0) fail('chmod');
 }
 
 const timeWords = new Int32Array(8);
@@ -270,7 +275,7 @@ export function utimesFd(
 ): void {
   putTime(0, atime);
   putTime(4, mtime);
-  if (libc().utimensat(AT_FDCWD, cPath(fdPath(fd)), timeBytes, 0) < 0) fail('utimes');
+  if (libc().utimensat(fd, cPath(''), timeBytes, AT_EMPTY_PATH) < 0) fail('utimes');
 }
 
 const linkBuffer = Buffer.alloc(4096);

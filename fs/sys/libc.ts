@@ -74,6 +74,7 @@ export const SYSCALLS = {
   fsmount: { x64: 432, arm64: 432 },
   openat2: { x64: 437, arm64: 437 },
   mountSetattr: { x64: 442, arm64: 442 },
+  fchmodat2: { x64: 452, arm64: 452 },
   getxattrat: { x64: 464, arm64: 464 },
   listxattrat: { x64: 465, arm64: 465 },
 } as const satisfies Record<string, SyscallNumber>;

@@ -22,6 +22,10 @@ import {
 
 interface Calls {
   readonly getxattr: CFunction;
+  readonly fgetxattr: CFunction;
+  readonly flistxattr: CFunction;
+  readonly fsetxattr: CFunction;
+  readonly fremovexattr: CFunction;
   readonly lgetxattr: CFunction;
   readonly listxattr: CFunction;
   readonly llistxattr: CFunction;
@@ -36,6 +40,10 @@ let calls: Calls | undefined;
 function libc(): Calls {
   calls ??= {
     getxattr: declare('long', 'getxattr', ['void *', 'void *', 'void *', 'size_t']),
+    fgetxattr: declare('long', 'fgetxattr', ['int', 'void *', 'void *', 'size_t']),
+    flistxattr: declare('long', 'flistxattr', ['int', 'void *', 'size_t']),
+    fsetxattr: declare('int', 'fsetxattr', ['int', 'void *', 'void *', 'size_t', 'int']),
+    fremovexattr: declare('int', 'fremovexattr', ['int', 'void *']),
     lgetxattr: declare('long', 'lgetxattr', ['void *', 'void *', 'void *', 'size_t']),
     listxattr: declare('long', 'listxattr', ['void *', 'void *', 'size_t']),
     llistxattr: declare('long', 'llistxattr', ['void *', 'void *', 'size_t']),
@@ -161,3 +169,32 @@ export function setXattr(fd: number, name: ByteString, bytes: Uint8Array, flags:
 export function removeXattr(fd: number, name: ByteString): void {
   if (libc().removexattr(cPath(fdPath(fd)), cPath2(name)) < 0) fail('removexattr');
 }
+
+/** How to reach the xattrs of what a descriptor stands for. */
+export interface XattrAccess {
+  readonly get: typeof getXattr;
+  readonly list: typeof listXattrs;
+  readonly set: typeof setXattr;
+  readonly remove: typeof removeXattr;
+}
+
+/** For any descriptor. */
+export const XATTRS: XattrAccess = {
+  get: getXattr,
+  list: listXattrs,
+  set: setXattr,
+  remove: removeXattr,
+};
+
+/** For one that is open for reading or writing: without a walk through /proc. */
+export const XATTRS_OF_OPEN: XattrAccess = {
+  get: (fd, name) =>
+    withScratch((into) => libc().fgetxattr(fd, cPath(name), into.bytes, into.bytes.length), value),
+  list: (fd) => withScratch((into) => libc().flistxattr(fd, into.bytes, into.bytes.length), names),
+  set(fd, name, bytes, flags) {
+    if (libc().fsetxattr(fd, cPath(name), bytes, bytes.length, flags) < 0) fail('setxattr');
+  },
+  remove(fd, name) {
+    if (libc().fremovexattr(fd, cPath(name)) < 0) fail('removexattr');
+  },
+};

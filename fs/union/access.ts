@@ -48,8 +48,15 @@ export function giveBack(inode: Inode, node: LayerNode): void {
   if (node !== inode.held) node.release();
 }
 
+/** The upper object by way of its data, which is open for writing: no name has to be looked up for it. */
+function openNode({ held, upper, writer }: Inode): WritableNode | undefined {
+  return held === undefined && upper ? writer?.node : undefined;
+}
+
 /** Runs `act` on the object behind the inode. */
 export function withNode<T>(stack: Stack, inode: Inode, act: (node: LayerNode) => T): T {
+  const open = openNode(inode);
+  if (open !== undefined) return act(open);
   const node = acquire(stack, inode);
   try {
     return act(node);
@@ -60,6 +67,8 @@ export function withNode<T>(stack: Stack, inode: Inode, act: (node: LayerNode) =
 
 /** Runs `act` on the upper object of the inode, which must have one. */
 export function withUpper<T>(stack: Stack, inode: Inode, act: (node: WritableNode) => T): T {
+  const open = openNode(inode);
+  if (open !== undefined) return act(open);
   const node = acquireUpper(stack, inode);
   try {
     return act(node);
@@ -73,6 +82,12 @@ export function statLayer(stack: Stack, inode: Inode): LayerEntry {
   const { scratch } = stack;
   if (inode.held !== undefined) {
     inode.held.stat(scratch);
+    return scratch;
+  }
+  const open = openNode(inode);
+  if (open !== undefined) {
+    open.attributes(scratch.attr);
+    scratch.whiteout = false;
     return scratch;
   }
   let there: boolean;
@@ -104,7 +119,8 @@ function lowerNow(stack: Stack, inode: Inode, { layer, dir, name }: LowerPlace):
   return attributesAt(layer, dir, name, scratch) && isStill(stack, inode, scratch.attr);
 }
 
-function attributesAt(layer: ReadLayer, dir: ByteString, name: ByteString, out: LayerEntry): boolean {
+/** A layer's own attributes of what is known to be there; marks may be left out. */
+export function attributesAt(layer: ReadLayer, dir: ByteString, name: ByteString, out: LayerEntry): boolean {
   return layer.stat === undefined ? layer.lookup(dir, name, out) : layer.stat(dir, name, out);
 }
 

@@ -8,7 +8,7 @@ import type { WritableNode } from '../layer/layer.js';
 import { PERMISSION_BITS, S_IFDIR, S_IFLNK, S_IFREG, S_ISGID, S_ISUID, S_IXGRP } from '../mode.js';
 import { assertOffset, stat, statLayer, withUpper } from './access.js';
 import { ACL_ACCESS, aclAfterChmod } from './acl.js';
-import { ensureData, ensureUpper, ensureUpperWithoutCapability } from './copy-up.js';
+import { changeUpper, ensureData, ensureUpper, ensureUpperWithoutCapability } from './copy-up.js';
 import type { Inode } from './inode.js';
 import { truncateData } from './open-file.js';
 import type { Stack } from './stack.js';
@@ -34,15 +34,16 @@ export function setAttributes(
   const times = atime !== undefined || mtime !== undefined;
   if (change.killPrivileges === true) clearPrivileges(stack, inode, caller);
   if (mode !== undefined || owner || times) {
+    stack.writable();
     if (mode !== undefined && losesSetId(stack, mode)) ensureData(stack, inode);
-    else ensureUpper(stack, inode);
-    withUpper(stack, inode, (node) => {
+    changeUpper(stack, inode, (node) => {
       if (owner) changeOwner(stack, inode, node, uid, gid);
-      if (mode !== undefined && inode.type !== S_IFLNK) changeMode(node, mode);
+      if (mode !== undefined && inode.type !== S_IFLNK) changeMode(inode, node, mode);
       if (times) node.utimes(atime, mtime);
     });
-    inode.inheritance = undefined;
-    inode.unprivileged = false;
+    if (mode !== undefined || owner) inode.inheritance = undefined;
+    // Neither a new owner nor new times bring a privilege.
+    if (mode !== undefined && (mode & (S_ISUID | S_ISGID)) !== 0) inode.unprivileged = false;
   }
   stat(stack, inode, out);
 }
@@ -59,17 +60,23 @@ function changeOwner(
   uid: number | undefined,
   gid: number | undefined,
 ): void {
+  if (inode.unprivileged && uid !== undefined && gid !== undefined) {
+    node.chown(uid, gid);
+    return;
+  }
   const { attr } = statLayer(stack, inode);
   const { mode } = attr;
   node.chown(uid ?? attr.uid, gid ?? attr.gid);
   const setId = (mode & (S_ISUID | S_ISGID)) !== 0;
-  if (setId && !inode.isFolder) node.chmod(mode & PERMISSION_BITS);
+  if (setId && !inode.isFolder) node.chmod(mode);
 }
 
 /** Also moves the group bits into the mask of an access ACL, where a filesystem has not done so itself. */
-function changeMode(node: WritableNode, mode: number): void {
-  node.chmod(mode & PERMISSION_BITS);
+function changeMode(inode: Inode, node: WritableNode, mode: number): void {
+  node.chmod(inode.type | (mode & PERMISSION_BITS));
+  if (inode.withoutAccessAcl) return;
   const access = node.getxattr(ACL_ACCESS);
+  inode.withoutAccessAcl = access === undefined;
   if (access === undefined) return;
   const wanted = aclAfterChmod(access, mode);
   if (wanted.some((byte, i) => byte !== access[i])) node.setxattr(ACL_ACCESS, wanted, 0);
@@ -89,7 +96,7 @@ export function clearPrivileges(stack: Stack, inode: Inode, caller?: Caller): vo
   if (kept !== mode || capability !== undefined) {
     if (capability === undefined) ensureUpper(stack, inode);
     else ensureUpperWithoutCapability(stack, inode);
-    if (kept !== mode) withUpper(stack, inode, (upper) => upper.chmod(kept & PERMISSION_BITS));
+    if (kept !== mode) withUpper(stack, inode, (upper) => upper.chmod(kept));
   }
   inode.unprivileged = (kept & S_ISGID) === 0;
 }
@@ -117,7 +124,7 @@ export function privilegesOf(stack: Stack, inode: Inode): Privileges | undefined
 export function restorePrivileges(stack: Stack, inode: Inode, { mode, capability }: Privileges): void {
   withUpper(stack, inode, (upper) => {
     upper.stat(stack.scratch);
-    if (stack.scratch.attr.mode !== mode) upper.chmod(mode & PERMISSION_BITS);
+    if (stack.scratch.attr.mode !== mode) upper.chmod(mode);
     if (capability !== undefined && upper.getxattr(CAPABILITY) === undefined)
       upper.setxattr(CAPABILITY, capability, 0);
   });

@@ -6,8 +6,9 @@
 
 import { attempt, EOPNOTSUPP, isErrno } from '../errno.js';
 import { Attr } from '../filesystem.js';
-import { LayerEntry, type LayerNode, type Staged, type WritableFile } from '../layer/layer.js';
-import { isSymlink, PERMISSION_BITS, S_IFREG } from '../mode.js';
+import type { LayerNode, Staged, WritableFile, WritableNode } from '../layer/layer.js';
+import { isSymlink, S_IFREG, S_ISGID, S_ISUID } from '../mode.js';
+import type { ByteString } from '../name.js';
 import { acquire, giveBack, withUpper } from './access.js';
 import { type Amounts, copyData, syncCopy } from './copy-data.js';
 import { fetchData, leaveBelow, mayLeaveBelow, openSource } from './data-below.js';
@@ -21,9 +22,18 @@ export function ensureUpper(stack: Stack, inode: Inode): void {
   ensureCopied(stack, inode, LEFT_BELOW);
 }
 
+/**
+ * As `ensureUpper`, and `change` is made to the object: to a copy before it has its name, so that there is one step in
+ * which the inode comes to the upper as it is wanted.
+ */
+export function changeUpper(stack: Stack, inode: Inode, change: (node: WritableNode) => void): void {
+  if (inode.upper) withUpper(stack, inode, change);
+  else ensureCopied(stack, inode, LEFT_BELOW, { change });
+}
+
 /** As `ensureUpper`, and the file has no capability in the upper. */
 export function ensureUpperWithoutCapability(stack: Stack, inode: Inode): void {
-  ensureCopied(stack, inode, LEFT_BELOW, false);
+  ensureCopied(stack, inode, LEFT_BELOW, { capability: false });
   withUpper(stack, inode, (node) => {
     if (node.getxattr(CAPABILITY) !== undefined) node.removexattr(CAPABILITY);
   });
@@ -41,28 +51,47 @@ export function ensureData(stack: Stack, inode: Inode, limit = Number.POSITIVE_I
 /** In place of a number of bytes: none, and the file says that they lie below. */
 const LEFT_BELOW = -1;
 
+/** What a copy is not like its source in. */
+interface Differences {
+  /** False: its capability is left out. */
+  readonly capability?: boolean;
+  readonly change?: (node: WritableNode) => void;
+}
+
+const NO_DIFFERENCES: Differences = {};
+
 /** True if a file was copied and cut. */
-function ensureCopied(stack: Stack, inode: Inode, limit: number, capability = true): boolean {
+function ensureCopied(
+  stack: Stack,
+  inode: Inode,
+  limit: number,
+  differences: Differences = NO_DIFFERENCES,
+): boolean {
   stack.writable();
   if (inode.upper) return false;
   if (!inode.removed && inode.parent !== undefined) ensureCopied(stack, inode.parent, limit);
   const source = acquire(stack, inode);
   try {
-    return copyUp(stack, inode, source, limit, capability);
+    return copyUp(stack, inode, source, limit, differences);
   } finally {
     giveBack(inode, source);
   }
 }
 
-function copyUp(stack: Stack, inode: Inode, source: LayerNode, limit: number, capability: boolean): boolean {
+function copyUp(
+  stack: Stack,
+  inode: Inode,
+  source: LayerNode,
+  limit: number,
+  { capability = true, change }: Differences,
+): boolean {
   const upper = stack.writable();
-  const entry = new LayerEntry(new Attr());
-  source.stat(entry);
-  const { attr } = entry;
+  const attr = new Attr();
+  source.attributes(attr);
   const what = { mode: attr.mode, uid: attr.uid, gid: attr.gid, rdev: attr.rdev };
   const isFile = inode.type === S_IFREG;
-  const keepsCapability =
-    isFile && capability && !inode.withoutCapability && source.getxattr(CAPABILITY) !== undefined;
+  const xattrs = source.listxattr();
+  const keepsCapability = isFile && capability && xattrs.includes(CAPABILITY);
   const staged = upper.stage(isSymlink(attr.mode) ? { ...what, target: source.readlink() } : what);
   const amounts: Amounts = { bytesCopied: 0, bytesSaved: 0 };
   const cut = isFile && limit !== LEFT_BELOW && limit < attr.size;
@@ -77,10 +106,11 @@ function copyUp(stack: Stack, inode: Inode, source: LayerNode, limit: number, ca
       const wanted = limit === LEFT_BELOW ? attr.size : Math.min(attr.size, limit);
       if (wanted > 0) copyDataOf(stack, inode, source, data, wanted, wanted === attr.size, amounts);
     }
-    copyAttributes(source, staged, attr, capability);
+    copyAttributes(source, xattrs, staged, attr, capability);
     if (cut) staged.utimes(undefined, 'now');
     // An inode of ext4 has room for two short marks: with the kernel's origin the file would cost a block.
     staged.setOrigin(inode.ino, below === undefined || attr.nlink > 1 ? source : undefined);
+    change?.(staged);
     publish(stack, inode, staged, source, attr);
   } catch (error) {
     if (inode.upper) switchTo(inode, below, data);
@@ -128,8 +158,8 @@ function publish(stack: Stack, inode: Inode, staged: Staged, source: LayerNode, 
   if (inode.folders.length === 1 && attr.nlink >= 2) inode.subfolders ??= attr.nlink - 2;
   const { parent } = inode;
   if (inode.removed || parent === undefined) {
-    staged.stat(stack.scratch);
-    inode.upperIno = stack.scratch.attr.ino;
+    staged.attributes(stack.attr);
+    inode.upperIno = stack.attr.ino;
     inode.held = staged;
     inode.staged = staged;
     inode.upper = true;
@@ -138,12 +168,12 @@ function publish(stack: Stack, inode: Inode, staged: Staged, source: LayerNode, 
   const dir = stack.table.path(parent);
   withUpper(stack, parent, (folder) => {
     // The name was there before, so the parent's times must not tell otherwise.
-    folder.stat(stack.scratch);
-    const { atimeSec, atimeNsec, mtimeSec, mtimeNsec } = stack.scratch.attr;
+    folder.attributes(stack.attr);
+    const { atimeSec, atimeNsec, mtimeSec, mtimeNsec } = stack.attr;
     if (!parent.impure) folder.setImpure();
     parent.impure = true;
-    staged.stat(stack.scratch);
-    inode.upperIno = stack.scratch.attr.ino;
+    staged.attributes(stack.attr);
+    inode.upperIno = stack.attr.ino;
     if (!inode.isFolder && inode.type !== S_IFREG) stack.table.noteCopy(inode);
     if (!inode.isFolder && attr.nlink > 1) {
       const others = attr.nlink - 1 - (stack.lostNames.get(inode.ino) ?? 0);
@@ -162,9 +192,15 @@ function publish(stack: Stack, inode: Inode, staged: Staged, source: LayerNode, 
   });
 }
 
-/** Owner and mode came with the stage; writing data, and setting an ACL, may have changed the mode. */
-function copyAttributes(source: LayerNode, staged: Staged, attr: Attr, capability: boolean): void {
-  for (const name of source.listxattr()) {
+/** Owner and mode came with the stage; writing data may have taken set-id bits, and an ACL changes the mode. */
+function copyAttributes(
+  source: LayerNode,
+  xattrs: readonly ByteString[],
+  staged: Staged,
+  attr: Attr,
+  capability: boolean,
+): void {
+  for (const name of xattrs) {
     if (name === CAPABILITY && !capability) continue;
     const value = source.getxattr(name);
     if (value === undefined) continue;
@@ -176,6 +212,6 @@ function copyAttributes(source: LayerNode, staged: Staged, attr: Attr, capabilit
       if (guards || !isErrno(error, EOPNOTSUPP)) throw error;
     }
   }
-  staged.chmod(attr.mode & PERMISSION_BITS);
+  if (xattrs.length > 0 || (attr.mode & (S_ISUID | S_ISGID)) !== 0) staged.chmod(attr.mode);
   staged.utimes({ sec: attr.atimeSec, nsec: attr.atimeNsec }, { sec: attr.mtimeSec, nsec: attr.mtimeNsec });
 }

@@ -4,14 +4,14 @@
 import { EEXIST, EPERM, FsError } from '../errno.js';
 import { type Caller, O_EXCL } from '../filesystem.js';
 import type { NewNode, WritableFile } from '../layer/layer.js';
-import { S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_ISGID } from '../mode.js';
+import { S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_ISGID, S_ISUID } from '../mode.js';
 import { assertName, type ByteString, joinPath } from '../name.js';
-import { assertLiveFolder, statLayer, withNode } from './access.js';
+import { assertLiveFolder, attributesAt, statLayer, withNode } from './access.js';
 import { ACL_ACCESS, ACL_DEFAULT, inheritAcl } from './acl.js';
 import { ensureUpper } from './copy-up.js';
 import type { Inheritance, Inode } from './inode.js';
 import { gainedSubfolder } from './listing.js';
-import { child, lowerHas, NONE, resolve } from './lookup.js';
+import { intern, lowerHas, NONE, resolve, UPPER } from './lookup.js';
 import type { Stack } from './stack.js';
 
 /** What is asked for; owner and mode are the caller's affair until `inherit` has had its say. */
@@ -40,8 +40,12 @@ export function create(stack: Stack, parent: Inode, name: ByteString, wanted: Wa
   } else {
     makeStaged(stack, parent, name, heritage, false);
   }
-  if ((wanted.mode & S_IFMT) === S_IFDIR) gainedSubfolder(parent);
-  return made(stack, parent, name);
+  const inode = made(stack, parent, name);
+  if (inode.isFolder) {
+    gainedSubfolder(parent);
+    if (heritage.defaultAcl === undefined) inode.inheritance = inheritanceFrom(heritage.what);
+  } else hasNothingYet(inode, heritage);
+  return inode;
 }
 
 /** As `create` for a regular file, which is then open for writing in the inode. */
@@ -60,9 +64,9 @@ export function createFile(
       ? stack.writable().makeFile(stack.table.path(parent), name, heritage.what)
       : makeStaged(stack, parent, name, heritage, true);
   try {
-    const inode = made(stack, parent, name);
+    const inode = made(stack, parent, name, writer);
     inode.writer = writer;
-    inode.withoutCapability = true;
+    hasNothingYet(inode, heritage);
     return inode;
   } catch (error) {
     writer.close();
@@ -81,7 +85,8 @@ export function createNameless(
   const upper = stack.writable();
   assertLiveFolder(parent);
   ensureUpper(stack, parent);
-  const { what, access } = inherit(stack, parent, { mode: S_IFREG | (mode & ~S_IFMT) }, caller);
+  const heritage = inherit(stack, parent, { mode: S_IFREG | (mode & ~S_IFMT) }, caller);
+  const { what, access } = heritage;
   const staged = upper.stage(what);
   try {
     if (access !== undefined) staged.setxattr(ACL_ACCESS, access, 0);
@@ -95,6 +100,7 @@ export function createNameless(
     inode.staged = staged;
     inode.linkable = (flags & O_EXCL) === 0;
     inode.writer = writer;
+    hasNothingYet(inode, heritage);
     return inode;
   } catch (error) {
     staged.discard();
@@ -102,19 +108,37 @@ export function createNameless(
   }
 }
 
+/** The kernel looks a name up before it makes it, so most often it is known what is there. */
 function prepare(stack: Stack, parent: Inode, name: ByteString): number {
+  const known = stack.whereAbsent(parent, name);
   stack.writable();
   assertName(name);
   assertLiveFolder(parent);
+  if (known !== undefined) return known;
   const where = resolve(stack, parent, name, stack.found);
   if (stack.found.exists) throw new FsError(EEXIST, 'create');
   return where;
 }
 
-function made(stack: Stack, parent: Inode, name: ByteString): Inode {
-  const inode = child(stack, parent, name);
-  if (inode === undefined) throw new Error('a new object is not found where it was made');
-  return inode;
+/** The inode of what was just made, open as `file` or not: it has no marks, and nothing below shows through. */
+function made(stack: Stack, parent: Inode, name: ByteString, file?: WritableFile): Inode {
+  const { found } = stack;
+  const { entry } = found;
+  found.nothing();
+  if (file !== undefined) file.stat(entry.attr);
+  else if (!attributesAt(stack.writable(), stack.table.path(parent), name, entry)) {
+    throw new Error('a new object is not found where it was made');
+  }
+  entry.unmarked();
+  found.where = UPPER;
+  return intern(stack, parent, name, found);
+}
+
+/** What the kernel asks for before it writes, and what chmod(2) asks for, need not be looked for in a new object. */
+function hasNothingYet(inode: Inode, { what, access }: Heritage): void {
+  inode.withoutCapability = true;
+  inode.withoutAccessAcl = access === undefined;
+  inode.unprivileged = (what.mode & (S_ISUID | S_ISGID)) === 0;
 }
 
 function makeStaged(
@@ -182,3 +206,10 @@ function inheritanceOf(stack: Stack, parent: Inode): Inheritance {
   }
   return parent.inheritance;
 }
+
+/** What a new folder without a default ACL hands down. */
+function inheritanceFrom({ mode, gid }: NewNode): Inheritance {
+  return (mode & S_ISGID) === 0 ? NOTHING_INHERITED : { gid, defaultAcl: undefined };
+}
+
+const NOTHING_INHERITED: Inheritance = { gid: undefined, defaultAcl: undefined };

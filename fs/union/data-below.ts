@@ -14,7 +14,7 @@ import {
   type WritableFile,
   type WritableNode,
 } from '../layer/layer.js';
-import { isFolder, PERMISSION_BITS, S_ISGID, S_ISUID } from '../mode.js';
+import { isFolder, S_ISGID, S_ISUID } from '../mode.js';
 import { type ByteString, joinPath } from '../name.js';
 import { statLayer, withUpper } from './access.js';
 import { type Amounts, copyData, syncCopy } from './copy-data.js';
@@ -45,12 +45,7 @@ export function leaveBelow(
   const upper = stack.writable();
   // An ordinary user must be able to read the data: what he can never fetch he could never settle.
   if (!upper.privileged) openSource(stack, inode, source).close();
-  const file = staged.openWrite();
-  try {
-    file.truncate(size);
-  } finally {
-    file.close();
-  }
+  staged.setSize(size);
   // What has no name is found by nobody else.
   if (!inode.removed) {
     upper.setGuard(true);
@@ -181,7 +176,7 @@ function keepTimes(node: WritableNode, attr: Attr): void {
 
 /** Writing into a file sets its times, and may take set-id bits and capabilities. */
 function restore(node: WritableNode, attr: Attr, capability: Uint8Array | undefined): void {
-  if ((attr.mode & (S_ISUID | S_ISGID)) !== 0) node.chmod(attr.mode & PERMISSION_BITS);
+  if ((attr.mode & (S_ISUID | S_ISGID)) !== 0) node.chmod(attr.mode);
   if (capability !== undefined) node.setxattr(CAPABILITY, capability, 0);
   node.utimes({ sec: attr.atimeSec, nsec: attr.atimeNsec }, { sec: attr.mtimeSec, nsec: attr.mtimeNsec });
   node.keepTimes(undefined);

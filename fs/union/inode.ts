@@ -95,6 +95,8 @@ export class Inode {
   unprivileged = false;
   /** Set while it is known to have no `security.capability`: the kernel asks for it before every write and chown. */
   withoutCapability = false;
+  /** Set while it is known to have no access ACL. */
+  withoutAccessAcl = false;
   /** Known inheritance of a folder; dropped when mode, owner or ACL change. */
   inheritance: Inheritance | undefined;
   /** The upper folder carries the mark `impure`. */

@@ -49,6 +49,13 @@ export class Found {
   /** For the parts below the topmost object. */
   readonly below = new LayerEntry(new Attr());
 
+  /** Nothing was found yet. */
+  nothing(): void {
+    this.where = NONE;
+    this.folders = NO_FOLDERS;
+    this.mostSubfolders = 0;
+  }
+
   get exists(): boolean {
     return this.where === LOWER || this.where === UPPER;
   }
@@ -60,9 +67,7 @@ export class Found {
 
 /** Fills `out` with what `name` in `parent` is and returns `out.where`. */
 export function resolve(stack: Stack, parent: Inode, name: ByteString, out: Found): Where {
-  out.where = NONE;
-  out.folders = NO_FOLDERS;
-  out.mostSubfolders = 0;
+  out.nothing();
   if (parent.removed) return NONE;
   const { upper } = stack;
   let below = name;

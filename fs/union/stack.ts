@@ -11,7 +11,7 @@ import type { ByteString } from '../name.js';
 import type { EventKind, EventStream } from './event.js';
 import { IndexedNodes } from './indexed-nodes.js';
 import { type Inode, InodeTable } from './inode.js';
-import { Found } from './lookup.js';
+import { Found, type Where } from './lookup.js';
 import { NameShelf } from './lower-names.js';
 
 const SPACE = 2 ** 48;
@@ -42,6 +42,9 @@ export class Stack {
   readonly lostNames = new Map<number, number>();
   /** Set by freeze(): the upper changes no more. */
   frozen = false;
+  #absentFrom: Inode | undefined;
+  #absentName: ByteString = '';
+  #absentWhere: Where | undefined;
   readonly #lowerBase: readonly number[];
   readonly #upperBase: number;
   readonly #duplicateBase: number;
@@ -87,7 +90,20 @@ export class Stack {
   /** The upper, if it may be changed; EROFS otherwise. */
   writable(): WriteLayer {
     if (this.upper === undefined || this.frozen) throw new FsError(EROFS, 'union');
+    this.#absentFrom = undefined;
     return this.upper;
+  }
+
+  /** `found` says that a folder does not have a name: good until the next change, whoever makes it. */
+  noteAbsent(parent: Inode, name: ByteString): void {
+    this.#absentFrom = this.lowersChange || parent.removed ? undefined : parent;
+    this.#absentName = name;
+    this.#absentWhere = this.found.where;
+  }
+
+  /** NONE or WHITEOUT for a name that was just found absent; undefined for all that have to be looked up. */
+  whereAbsent(parent: Inode, name: ByteString): Where | undefined {
+    return this.#absentFrom === parent && this.#absentName === name ? this.#absentWhere : undefined;
   }
 
   lowerNumber(depth: number, ino: number): number {

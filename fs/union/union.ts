@@ -159,7 +159,10 @@ export class Union implements Filesystem {
     const folder = this.#get(parent);
     if (!folder.isFolder) throw new FsError(ENOTDIR, 'lookup');
     const inode = child(this.#stack, folder, name);
-    if (inode === undefined) return false;
+    if (inode === undefined) {
+      this.#stack.noteAbsent(folder, name);
+      return false;
+    }
     this.#count(inode, out);
     return true;
   }
@@ -227,8 +230,8 @@ export class Union implements Filesystem {
     const stack = this.#stack;
     const folder = this.#get(parent);
     assertLiveFolder(folder);
-    const exclusive = (flags & O_EXCL) !== 0;
-    const known = exclusive ? undefined : child(stack, folder, name);
+    const absent = (flags & O_EXCL) !== 0 || stack.whereAbsent(folder, name) !== undefined;
+    const known = absent ? undefined : child(stack, folder, name);
     if (known === undefined) {
       const inode = createFile(stack, folder, name, mode, caller);
       this.#count(inode, out);

@@ -4,7 +4,7 @@
 import { EACCES, EEXIST, ENODATA, FsError } from '../errno.js';
 import { XATTR_CREATE, XATTR_REPLACE } from '../filesystem.js';
 import type { WritableNode } from '../layer/layer.js';
-import { PERMISSION_BITS, S_ISGID } from '../mode.js';
+import { S_ISGID } from '../mode.js';
 import type { ByteString } from '../name.js';
 import { withNode, withUpper } from './access.js';
 import { ACL_ACCESS, ACL_DEFAULT, checkedDefaultAcl, splitAccessAcl } from './acl.js';
@@ -15,8 +15,12 @@ import { CAPABILITY } from './xattr-names.js';
 
 export function getXattr(stack: Stack, inode: Inode, name: ByteString): Uint8Array | undefined {
   if (inode.withoutCapability && name === CAPABILITY) return undefined;
+  if (inode.withoutAccessAcl && name === ACL_ACCESS) return undefined;
   const value = withNode(stack, inode, (node) => node.getxattr(name));
-  if (value === undefined && name === CAPABILITY) inode.withoutCapability = true;
+  if (value === undefined && (inode.upper || !stack.lowersChange)) {
+    if (name === CAPABILITY) inode.withoutCapability = true;
+    else if (name === ACL_ACCESS) inode.withoutAccessAcl = true;
+  }
   return value;
 }
 
@@ -40,6 +44,7 @@ export function setXattr(
     if ((flags & XATTR_REPLACE) !== 0 && !there) throw new FsError(ENODATA, 'setxattr');
   }
   if (name === CAPABILITY) inode.withoutCapability = false;
+  if (name === ACL_ACCESS) inode.withoutAccessAcl = false;
   if (name === ACL_ACCESS) setAccessAcl(stack, inode, value, clearSgid);
   else if (name === ACL_DEFAULT) setDefaultAcl(stack, inode, value);
   else {
@@ -81,7 +86,7 @@ function setAccessAcl(stack: Stack, inode: Inode, value: Uint8Array, clearSgid: 
     const { mode } = stack.scratch.attr;
     let wanted = bits === undefined ? mode : (mode & ~0o777) | bits;
     if (clearSgid) wanted &= ~S_ISGID;
-    if (wanted !== mode) node.chmod(wanted & PERMISSION_BITS);
+    if (wanted !== mode) node.chmod(wanted);
   });
 }
 

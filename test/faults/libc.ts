@@ -37,11 +37,11 @@ interface Koffi {
 }
 
 const CHANGES = new Set(
-  `mkdirat mknodat symlinkat linkat unlinkat renameat2 setxattr removexattr fchmodat fchownat utimensat ftruncate
+  `mkdirat mknodat symlinkat linkat unlinkat renameat2 setxattr removexattr fsetxattr fremovexattr fchmodat fchmodat2 fchownat utimensat ftruncate
    fallocate pwrite copy_file_range fsync fdatasync`.split(/\s+/),
 );
 const READS = new Set(
-  'statx getxattr lgetxattr listxattr llistxattr getxattrat listxattrat getdents64 readlinkat pread lseek'.split(
+  'statx getxattr fgetxattr lgetxattr listxattr flistxattr llistxattr getxattrat listxattrat getdents64 readlinkat pread lseek'.split(
     ' ',
   ),
 );

@@ -2,7 +2,7 @@
 // later request comes with handle 0.
 
 import { describe, expect, it } from 'vitest';
-import { entryOut, failure, INIT, le32, le64, openOut, reply, request, text, Wire } from './wire.js';
+import { entryOut, failure, INIT, le32, le64, reply, request, text, Wire } from './wire.js';
 
 describe('where the kernel opens without asking', () => {
   const wire = () => new Wire({ init: INIT });
@@ -46,14 +46,16 @@ describe('where the kernel opens without asking', () => {
     expect(asked()).toEqual(['release 57', 'forget 7 1']);
   });
 
-  it('the handle of CREATE serves both ways and goes with its node', () => {
+  it('CREATE sends the kernel to MKNOD, whose handle serves both ways and goes with its node', () => {
     const { send, asked } = bound(wire());
     const create = request(35, 1, `${le32(0o101)} ${le32(0o100644)} 00000000 00000000 ${text('new')}`);
-    expect(send(create)).toBe(reply(`${entryOut(8)} ${openOut(0, 2)}`));
+    expect(send(create)).toBe(failure(38));
+    const make = request(8, 1, `${le32(0o100644)} 00000000 00000000 00000000 ${text('new')}`);
+    expect(send(make)).toBe(reply(entryOut(8)));
     send(request(15, 8, `${le64(0)} ${le64(0)} ${le32(4)} ${'00'.repeat(20)}`));
     send(request(2, 8, le64(1)));
     expect(asked()).toEqual([
-      'create 1 new 100644 2 {uid:1000,gid:100,pid:99,umask:0}',
+      'create 1 new 100644 202 {uid:1000,gid:100,pid:99,umask:0}',
       'read 55 0 4',
       'release 55',
       'forget 8 1',

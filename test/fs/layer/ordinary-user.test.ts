@@ -121,7 +121,7 @@ describe('stand-ins', () => {
     layer.make('', 'f', at(S_IFREG | 0o644, own));
     const node = layer.hold('', 'f');
     node.chown(12, 34);
-    node.chmod(0o4711);
+    node.chmod(S_IFREG | 0o4711);
     expect(look('f').attr).toMatchObject({ uid: 12, gid: 34, mode: S_IFREG | 0o4711 });
     node.chown(own.uid, 34);
     expect(look('f').attr).toMatchObject({ uid: own.uid, gid: 34, mode: S_IFREG | 0o4711 });

@@ -13,7 +13,7 @@ export function attributes(at: TestedLayer): void {
       at.put('', 'f', 'x');
       const node = at.hold('', 'f');
       node.chown(at.options.uid, at.options.gid);
-      node.chmod(0o600);
+      node.chmod(S_IFREG | 0o600);
       node.utimes({ sec: -1, nsec: 5 }, { sec: 7, nsec: 999_999_999 });
       node.utimes(undefined, { sec: 8, nsec: 0 });
       expect(at.stat(node).attr).toMatchObject({
@@ -33,7 +33,7 @@ export function attributes(at: TestedLayer): void {
       at.layer.make('', 'l', { mode: S_IFLNK | 0o777, ...at.owner, target: 'nowhere' });
       const node = at.hold('', 'l');
       node.utimes({ sec: 1, nsec: 0 }, { sec: 2, nsec: 0 });
-      node.chmod(0);
+      node.chmod(S_IFLNK);
       expect(at.stat(node).attr).toMatchObject({ mode: S_IFLNK | 0o777, atimeSec: 1, mtimeSec: 2 });
     });
 
@@ -41,7 +41,7 @@ export function attributes(at: TestedLayer): void {
       at.put('', 'f', 'kept');
       const node = at.hold('', 'f');
       at.layer.rename('', 'f', '', 'g', false);
-      node.chmod(0o640);
+      node.chmod(S_IFREG | 0o640);
       expect(at.look('', 'g')?.attr.mode).toBe(S_IFREG | 0o640);
       at.layer.unlink('', 'g');
       expect(at.stat(node).attr.nlink).toBe(0);
@@ -55,7 +55,7 @@ export function attributes(at: TestedLayer): void {
     it('holds a folder by its own dot', () => {
       at.layer.make('', 'd', at.folder());
       const node = at.hold('d', '.');
-      node.chmod(0o700);
+      node.chmod(S_IFDIR | 0o700);
       expect(at.look('', 'd')?.attr.mode).toBe(S_IFDIR | 0o700);
       expect(() => at.layer.hold('', 'none')).toThrow(errno(ENOENT));
     });
