@@ -4,7 +4,7 @@
 
 import { EACCES, EINVAL, ENOENT, EPERM, FsError, isErrno } from '../errno.js';
 import type { Attr, StatFs } from '../filesystem.js';
-import { S_IFCHR, S_IFMT, S_IFREG } from '../mode.js';
+import { S_IFCHR, S_IFDIR, S_IFMT, S_IFREG } from '../mode.js';
 import { type ByteString, fromBytes, toText } from '../name.js';
 import {
   AT_FDCWD,
@@ -69,6 +69,7 @@ export function openLowerDir(path: ByteString, options: LowerDirOptions = {}): R
     ids: idsOf(options.numbering),
     overrides: hasOverrides(root),
     origins: false,
+    impurity: 0,
     countsSubfolders: countsSubfolders(root),
     blocksTell: options.anyMayLackData !== true && blocksTell(root),
   };
@@ -92,6 +93,7 @@ export class DirLayer implements ReadLayer {
   readonly #copies = new Map<ByteString, boolean>();
   #lastDir: ByteString | undefined;
   #lastHoldsCopies = false;
+  #impuritySeen = 0;
 
   /** Takes `root`, a descriptor that is open for reading, over. */
   constructor(root: number, id: string, rules: LayerRules, changes = false) {
@@ -215,10 +217,22 @@ export class DirLayer implements ReadLayer {
     }
   }
 
-  /** Asked once a folder, and only for files that it matters for. */
+  /** Folders have come, gone or moved, or hold copies now. */
+  protected forgetCopies(): void {
+    this.#copies.clear();
+    this.#lastDir = undefined;
+  }
+
+  /** Asked once a folder, and only for files that it matters for: in an upper all that may have an origin. */
   #holdsCopies(dir: ByteString, folder: number, { mode, size }: Attr): boolean {
-    if (!this.rules.blocksTell) return true;
-    if (this.rules.origins || (mode & S_IFMT) !== S_IFREG || size === 0) return false;
+    const { blocksTell, origins, impurity } = this.rules;
+    if (!blocksTell) return true;
+    const type = mode & S_IFMT;
+    if (type === S_IFDIR || (!origins && (type !== S_IFREG || size === 0))) return false;
+    if (impurity !== this.#impuritySeen) {
+      this.#impuritySeen = impurity;
+      this.forgetCopies();
+    }
     if (dir === this.#lastDir) return this.#lastHoldsCopies;
     let known = this.#copies.get(dir);
     if (known === undefined) {

@@ -45,6 +45,8 @@ export interface LayerRules {
   overrides: boolean;
   /** Whether origins are read: an upper's are needed to keep file numbers, a lower's nobody asks for. */
   readonly origins: boolean;
+  /** Counts changes of which folders hold copies. */
+  impurity: number;
   /** st_nlink of the filesystem's folders is 2 and one for each subfolder. */
   readonly countsSubfolders: boolean;
   /** A file that no program copied up has blocks for its data: one with as many as its size takes is not without. */
@@ -111,7 +113,8 @@ export function clearMarks(rules: LayerRules, out: LayerEntry): void {
 function mayBeMarked(rules: LayerRules, type: number, { size, blocks }: Attr, copies: boolean): boolean {
   if (type === S_IFDIR) return true;
   // user.* attributes exist on files and folders only (xattr(7)).
-  if (rules.origins || rules.overrides) return type === S_IFREG || rules.prefixes.includes('trusted');
+  const mayCarry = type === S_IFREG || rules.prefixes.includes('trusted');
+  if (rules.overrides || (rules.origins && copies)) return mayCarry;
   // A whiteout that is spelled as an xattr is an empty file; a file without data has no blocks but those of xattrs.
   return type === S_IFREG && (size === 0 || copies || blocks * SECTOR < size);
 }

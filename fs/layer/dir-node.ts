@@ -243,6 +243,7 @@ export class UpperNode extends DirNode implements WritableNode {
   }
 
   setImpure(): void {
+    this.rules.impurity++;
     this.#setHint(IMPURE, YES);
   }
 

@@ -192,9 +192,14 @@ export class UpperDir extends DirLayer implements WriteLayer {
     const to = this.folder(dir);
     this.#claim(to, name, true);
     const { marks } = this.rules;
+    this.#work.prepareWhiteout(marks);
+    if (this.#work.whiteoutsAreFiles) expectWhiteoutFiles(to, marks);
+    if (this.#work.putWhiteout(to, name, marks)) {
+      if (mayHaveWhiteoutFile(this.rules.dialect, name)) unlinkAtIfAny(to, WH_PREFIX + name);
+      return;
+    }
     const temp = this.#work.makeWhiteout(marks);
     try {
-      if (this.#work.whiteoutsAreFiles) expectWhiteoutFiles(to, marks);
       putInPlace(this.rules, this.#work, temp, to, name);
     } finally {
       // Also where the name is a whiteout of the same inode already and rename(2) did nothing.
@@ -357,6 +362,7 @@ export class UpperDir extends DirLayer implements WriteLayer {
   #forget(path: ByteString): void {
     this.folders.forget(path);
     this.#maker.forgetFolders();
+    this.forgetCopies();
   }
 
   #claim(to: number, name: ByteString, replace: boolean): void {

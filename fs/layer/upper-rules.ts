@@ -100,6 +100,7 @@ export function upperRules(
     ids: idsOf(numbering),
     overrides: hasOverrides(root),
     origins: true,
+    impurity: 0,
     countsSubfolders: countsSubfolders(root),
     blocksTell: blocksTell(root),
     inheritance: 0,

@@ -6,6 +6,7 @@
 import {
   attempt,
   EBUSY,
+  EEXIST,
   EINVAL,
   EMLINK,
   ENOTEMPTY,
@@ -16,14 +17,14 @@ import {
   isErrno,
 } from '../errno.js';
 import { Attr } from '../filesystem.js';
-import { isFolder, PERMISSION_BITS, S_IFCHR } from '../mode.js';
+import { direntType, isFolder, PERMISSION_BITS, S_IFCHR, S_IFDIR } from '../mode.js';
 import { type ByteString, toText } from '../name.js';
 import {
   AT_FDCWD,
   chmodFd,
   closeFd,
   deviceOf,
-  linkAt,
+  linkErrno,
   listFolder,
   makeFolderAt,
   makeNodeAt,
@@ -56,6 +57,7 @@ export interface Holder {
   readonly mountPoint?: string;
 }
 
+const DT_DIR = direntType(S_IFDIR);
 const HOLDER_FILE = 'holder.json';
 const INCOMPAT = 'incompat';
 /** What a change of several steps has begun. */
@@ -121,19 +123,30 @@ export class WorkFolder {
   /** A whiteout in `work/` under a fresh name; `marks` is the spelling of one that is a file. */
   makeWhiteout(marks: MarkPrefix): ByteString {
     const name = this.freeName();
-    if (this.#sharedWhiteout !== undefined) {
-      try {
-        linkAt(this.fd, this.#sharedWhiteout, this.fd, name);
-        return name;
-      } catch (error) {
-        if (!isErrno(error, EMLINK)) throw error;
-      }
+    if (!this.putWhiteout(this.fd, name, marks)) throw new FsError(EEXIST, 'whiteout');
+    return name;
+  }
+
+  /** Puts a whiteout at a name of a folder, in one step; false if there is something. */
+  putWhiteout(to: number, name: ByteString, marks: MarkPrefix): boolean {
+    for (;;) {
+      const shared = this.prepareWhiteout(marks);
+      const failure = linkErrno(this.fd, shared, to, name);
+      if (failure === 0) return true;
+      if (failure === EEXIST) return false;
+      if (failure !== EMLINK) throw new FsError(failure, 'whiteout');
+      this.drop(shared);
+      this.#sharedWhiteout = undefined;
     }
+  }
+
+  /** Makes the whiteout that others are links of, unless there is one; afterwards `whiteoutsAreFiles` is known. Returns its name. */
+  prepareWhiteout(marks: MarkPrefix): ByteString {
+    if (this.#sharedWhiteout !== undefined) return this.#sharedWhiteout;
     const shared = this.freeName();
     this.#makeWhiteoutAt(shared, marks);
     this.#sharedWhiteout = shared;
-    linkAt(this.fd, shared, this.fd, name);
-    return name;
+    return shared;
   }
 
   #makeWhiteoutAt(name: ByteString, marks: MarkPrefix): void {
@@ -378,20 +391,20 @@ function moveFoldersUp(dir: number, name: ByteString, freeName: () => ByteString
   const closed = (before.mode & 0o700) !== 0o700;
   const fd = closed ? openPrivateFolder(dir, name) : openAt(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   try {
-    const names: ByteString[] = [];
-    listFolder(fd, (entry) => {
-      names.push(entry);
+    const folders: ByteString[] = [];
+    const files: ByteString[] = [];
+    const attr = new Attr();
+    listFolder(fd, (entry, type) => {
+      const unknown = type === 0 && statAt(fd, entry, attr) && isFolder(attr.mode);
+      (unknown || type === DT_DIR ? folders : files).push(entry);
       return undefined;
     });
-    const attr = new Attr();
-    for (const entry of names) {
-      if (!statAt(fd, entry, attr)) continue;
-      if (!isFolder(attr.mode)) unlinkAt(fd, entry);
-      else if (removeFolderErrno(fd, entry) !== 0) {
-        const free = freeName();
-        renameAt(fd, entry, dir, free, 0);
-        moved.push(free);
-      }
+    for (const entry of files) unlinkAt(fd, entry);
+    for (const entry of folders) {
+      if (removeFolderErrno(fd, entry) === 0) continue;
+      const free = freeName();
+      renameAt(fd, entry, dir, free, 0);
+      moved.push(free);
     }
     if (closed) chmodFd(fd, before.mode & PERMISSION_BITS);
   } finally {

@@ -67,6 +67,11 @@ export function linkAt(dir: number, name: ByteString, newDir: number, newName: B
   if (libc().linkat(dir, cPath(name), newDir, cPath2(newName), 0) < 0) fail('link');
 }
 
+/** As `linkAt`: 0, or the errno, for callers to whom EEXIST and EMLINK are no surprise. */
+export function linkErrno(dir: number, name: ByteString, newDir: number, newName: ByteString): number {
+  return libc().linkat(dir, cPath(name), newDir, cPath2(newName), 0) < 0 ? errno() : 0;
+}
+
 /**
  * A name for what a descriptor stands for (O_PATH or O_TMPFILE); through /proc, because AT_EMPTY_PATH asks for
  * CAP_DAC_READ_SEARCH (open(2), O_TMPFILE). ENOENT for a file whose last name was removed.

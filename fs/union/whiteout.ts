@@ -21,7 +21,9 @@ export function unlink(stack: Stack, parent: Inode, name: ByteString): void {
 export function rmdir(stack: Stack, parent: Inode, name: ByteString): void {
   remove(stack, parent, name, (inode) => {
     if (!inode.isFolder) throw new FsError(ENOTDIR, 'rmdir');
-    if (!isEmpty(stack, inode)) throw new FsError(ENOTEMPTY, 'rmdir');
+    // A folder of the upper alone is looked into by the upper, and only if it cannot be removed at once.
+    if ((!inode.upper || inode.folders.length > 0) && !isEmpty(stack, inode))
+      throw new FsError(ENOTEMPTY, 'rmdir');
   });
 }
 
