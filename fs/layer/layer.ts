@@ -58,6 +58,7 @@ export class LayerEntry {
     this.metacopy = false;
     this.origin = 0;
     this.originUuid = '';
+    this.interrupted = false;
   }
 }
 
@@ -124,8 +125,8 @@ export interface WritableNode extends LayerNode {
   setOpaque(on: boolean): void;
   setRedirect(redirect: ByteString | undefined): void;
   /**
-   * Regular files only. `openWrite` and `truncate` give the file its size. Where it has the mark as a lower it takes no
-   * space, or its folder is marked impure, as overlayfs does: else readers need not look for it.
+   * Regular files only. `openWrite` and `truncate` give the file its size. Where it has the mark it takes no space, or its
+   * folder is marked impure, as overlayfs does: else readers need not look for it.
    */
   setMetacopy(on: boolean): void;
   /** The times that whoever opens the layer after a crash finds, whatever was written into the object; undefined ends that. */

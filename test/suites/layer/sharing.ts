@@ -141,6 +141,7 @@ export function sharing(at: TestedLayer): void {
 
     it('is an ordinary one once the mark is gone', () => {
       at.put('', 'f', 'data');
+      at.hold('', '.').setImpure();
       const node = at.hold('', 'f');
       node.setMetacopy(true);
       node.setRedirect('name');
