@@ -104,8 +104,9 @@ class TestMount {
   }
 
   /** Mounts the layers, by a new server. */
-  serve(): Promise<Served> {
-    this.#served = new Served({ stack: this.scratch.stack(), mountPoint: this.scratch.at('mnt') });
+  serve(options: Partial<ServeOptions> = {}): Promise<Served> {
+    const request = { stack: this.scratch.stack(), mountPoint: this.scratch.at('mnt'), ...options };
+    this.#served = new Served(request);
     return this.#served.live();
   }
 
