@@ -426,19 +426,23 @@ function joinIndex(stack: Stack, inode: Inode, found: Found): void {
       return;
     }
     becomeIndexed(inode, key, numbered(stack, inode, held));
-    inode.dataBelow = stack.scratch.metacopy ? belowIndexed(inode, found) : undefined;
+    inode.dataBelow = stack.scratch.metacopy ? belowIndexed(stack, inode, found) : undefined;
     countName(stack, inode, key, found.entry.attr.nlink);
   } finally {
     source.release();
   }
 }
 
-/** The data of an indexed object that has none: the lower file is the one that it was copied up from. */
-function belowIndexed(inode: Inode, { entry }: Found): DataBelow {
+/**
+ * The data of an indexed object that has none, which `stack.scratch` holds: the lower file is the one that it was
+ * copied up from, and has it or leads on to it. A redirect of the lower file is not the object's own.
+ */
+function belowIndexed(stack: Stack, inode: Inode, { entry }: Found): DataBelow {
   const { dataBelow, lower, parent, name } = inode;
-  if (dataBelow !== undefined) return dataBelow;
+  const pinned = stack.scratch.redirect?.startsWith('/') === true;
+  if (dataBelow !== undefined) return { ...dataBelow, pinned };
   const lowerPath = joinPath(parent?.lowerPath ?? '', name);
-  return { place: lower, blocks: entry.attr.blocks, lowerPath, pinned: false };
+  return { place: lower, blocks: entry.attr.blocks, lowerPath, pinned };
 }
 
 /**

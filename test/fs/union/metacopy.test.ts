@@ -209,6 +209,19 @@ test('hard links of a lower share attributes before anybody writes, and data aft
   expect(again.remount().paths.stat('C').nlink).toBe(3);
 });
 
+test('the data of a lower hard link without data is found after another name than the copied one moves', () => {
+  const r = rig([
+    { a: { size: 7, redirect: '/d/f' }, b: '=a' },
+    { d: {}, 'd/f': 'content' },
+  ]);
+  r.paths.chmod('a', 0o600);
+  expect(inUpper(r.upper, 'a')?.redirect).toBe(undefined);
+  r.paths.rename('b', 'c');
+  expect(inUpper(r.upper, 'c')?.redirect).toBe('/b');
+  expect(copied(r)).toBe(0);
+  expectLasting(r, { a: 'content', c: 'content' });
+});
+
 test('a name of a hard link is removed, and the count of the others kept, without copying', () => {
   const r = rig([{ a: 'content', b: '=a', c: '=a' }]);
   r.paths.unlink('b');
