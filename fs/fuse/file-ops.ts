@@ -124,13 +124,15 @@ function createOut(talk: Conversation, handle: number, flags: number): Outcome {
   return fuse_entry_out.size + fuse_open_out.size;
 }
 
-/** The handle of a file that was just made is the node's, unless the file passes by us: then nobody needs it. */
+/**
+ * The handle of a file that was just made is the node's, also where its data passes by us: chmod and the like, which
+ * often follow, reach it without its name.
+ */
 function giveToNode(talk: Conversation, handle: number, flags: number): number {
   const { filesystem, entry, implicit, passthrough } = talk;
   try {
     const id = passthrough?.open(entry.node, flags) ?? 0;
-    if (id === 0) implicit.adopt(entry.node, handle);
-    else filesystem.release(handle);
+    implicit.adopt(entry.node, handle);
     return id;
   } catch (error) {
     filesystem.release(handle);

@@ -110,10 +110,11 @@ describe('where files may pass by the server', () => {
     expect(device.calls.at(-1)).toBe('unregister 1');
   });
 
-  it('a new file passes by, and its handle is released', () => {
+  it('a new file passes by, and its handle stays until the node is forgotten', () => {
     const create = request(35, 1, `${le32(0o101)} ${le32(0o100644)} 00000000 00000000 ${text('new')}`);
     expect(wire.send(create).endsWith(past(1).slice(32))).toBe(true);
-    expect(wire.asked().slice(1)).toEqual(['backing 8 0', 'close 80', 'release 55']);
+    wire.send(request(2, 8, le64(1)));
+    expect(wire.asked().slice(1)).toEqual(['backing 8 0', 'close 80', 'release 55', 'forget 8 1']);
   });
 
   it('an open that does not reach its asker is none', () => {
