@@ -13,7 +13,15 @@
 //    them was worth it, the kernel is told to ask no more, for good (`givesUp`).
 
 import { EINVAL, EIO, ENOMEM, FsError } from '../errno.js';
-import { type Filesystem, type NodeId, O_ACCMODE, O_APPEND, O_RDONLY, O_RDWR } from '../filesystem.js';
+import {
+  type Filesystem,
+  type NodeId,
+  O_ACCMODE,
+  O_APPEND,
+  O_RDONLY,
+  O_RDWR,
+  O_WRONLY,
+} from '../filesystem.js';
 import { O_DIRECT, type PassthroughDevice } from '../sys/index.js';
 
 /**
@@ -140,11 +148,11 @@ export class Passthrough {
         if (mapped) throw new FsError(EINVAL, 'O_DIRECT');
         return 0;
       }
-      // What is registered must not itself be what `isWritten` finds.
-      const mayBeMapped = (flags & O_ACCMODE) === O_RDWR;
-      const id = mayBeMapped
-        ? this.#device.registerForReading(backing.fd)
-        : this.#device.register(backing.fd);
+      // What is registered must not itself be what `isWritten` finds. Only what is open for writing alone is not mapped.
+      const id =
+        (flags & O_ACCMODE) === O_WRONLY
+          ? this.#device.register(backing.fd)
+          : this.#device.registerForReading(backing.fd);
       if (id > 0) return id;
       // Only memory comes and goes: all else is said of the connection, or of the filesystem.
       if (id === -ENOMEM || mapped) throw new FsError(-id, 'FUSE_DEV_IOC_BACKING_OPEN');
