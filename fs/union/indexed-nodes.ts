@@ -132,13 +132,12 @@ export class IndexedNodes {
     return out.nlink > 1 || !isFolder(out.mode);
   }
 
-  /** A node without an inode was found in a folder, where the index has its name: counts a lookup and keeps it. */
+  /** A node without an inode was found in a folder, where the index has its name: counts a lookup and keeps it there. */
   found(nid: number, parent: NodeId, nameAt: number, nameLength: number): void {
     this.count(nid);
     const slot = this.tree.ordinal(nid);
-    if (this.#kept[slot] === 1 && this.#parents[slot] === parent && this.#nameAt[slot] === nameAt) return;
-    if (this.#kept[slot] === 1) this.letGo(nid);
-    this.#keepAt(slot, parent, nameAt, nameLength);
+    // By another name of a file the first is as good: only where nothing changes are such files kept.
+    if (this.#kept[slot] === 0) this.#keepAt(slot, parent, nameAt, nameLength);
   }
 
   #keepAt(slot: number, parent: NodeId, nameAt: number, nameLength: number): void {

@@ -143,8 +143,11 @@ export class InodeTable {
     const indexed = nid === 0 ? 0 : (this.#indexed?.nodeOf(nid) ?? 0);
     const own = indexed !== 0 && !this.#byNode.has(indexed);
     const inode = this.#add(new Inode(own ? indexed : ++this.#lastNode, ino, type));
-    if (own) inode.nid = nid;
     this.place(inode, parent, name);
+    if (own) {
+      inode.nid = nid;
+      if (this.#indexed!.isKept(nid)) this.#letGo(nid);
+    }
     return inode;
   }
 
@@ -322,16 +325,17 @@ export class InodeTable {
   /** As `tidy`, for a node without an inode. */
   #tidyKept(nid: number): void {
     const indexed = this.#indexed!;
-    for (let at = nid; at !== 0 && indexed.isKept(at) && !indexed.isReferred(at); ) {
-      const parent = indexed.parentOf(at);
-      indexed.letGo(at);
-      const inode = this.#byNode.get(parent);
-      if (inode !== undefined) {
-        this.tidy(inode);
-        return;
-      }
-      at = indexed.nidOf(parent);
-    }
+    if (indexed.isKept(nid) && !indexed.isReferred(nid)) this.#letGo(nid);
+  }
+
+  /** A node is kept no longer: it has an inode, or nothing refers to it. Its folder may follow. */
+  #letGo(nid: number): void {
+    const indexed = this.#indexed!;
+    const parent = indexed.parentOf(nid);
+    indexed.letGo(nid);
+    const folder = this.#byNode.get(parent);
+    if (folder !== undefined) this.tidy(folder);
+    else this.#tidyKept(indexed.nidOf(parent));
   }
 
   clear(): void {

@@ -37,9 +37,16 @@ export class Paths {
   caller: Caller = SYSTEM_CALLER;
   /** False: lookups are never given back, as by a kernel that caches for ever. */
   forgets = true;
+  /** Lookups that were not given back. */
+  readonly #kept: NodeId[] = [];
 
   constructor(fs: Filesystem) {
     this.fs = fs;
+  }
+
+  /** Gives back all that was kept, as a kernel that drops its caches. */
+  forgetKept(): void {
+    for (const node of this.#kept.splice(0)) this.fs.forget(node, 1);
   }
 
   /** The node at a path; the caller must `forget` it once (the root is free). */
@@ -218,7 +225,9 @@ export class Paths {
   }
 
   #forget(node: NodeId, count: number): void {
-    if (this.forgets && node !== ROOT_NODE) this.fs.forget(node, count);
+    if (node === ROOT_NODE) return;
+    if (this.forgets) this.fs.forget(node, count);
+    else for (let i = 0; i < count; i++) this.#kept.push(node);
   }
 
   #made(path: ByteString, make: (dir: NodeId, name: ByteString, out: Entry) => void): Attr {

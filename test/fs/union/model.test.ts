@@ -88,6 +88,8 @@ function check(
     const tree = model.tree();
     const numbers = numbersOf(stack.paths).sort();
     expect(treeOf(stack.paths)).toEqual(tree);
+    stack.paths.forgetKept();
+    expect(stack.union.nodeCount).toBe(1);
     stack = stack.remount();
     expect(treeOf(stack.paths)).toEqual(tree);
     expect(numbersOf(stack.paths).sort()).toEqual(numbers);

@@ -1,0 +1,56 @@
+// Nodes of a tree index are kept without an inode while somebody refers to them, and nothing else of them stays:
+// each is counted in its folder once, whatever was done with it in between.
+
+import { expect, test } from 'vitest';
+import { Entry, type NodeId, ROOT_NODE } from '../../../fs/filesystem.js';
+import { Union } from '../../../fs/union/union.js';
+import { flattened } from '../layer/flatten.js';
+import { type Rig, rig } from './stacks.js';
+
+const LOWERS = [{ dir: {}, 'dir/file': 'below', 'dir/deep': {}, 'dir/deep/file': 'below' }];
+
+/** Looks names up one below the other, as a kernel that keeps them all. */
+function known(union: Union, ...names: string[]): NodeId[] {
+  const entry = new Entry();
+  let node = ROOT_NODE;
+  return names.map((name) => {
+    expect(union.lookup(node, name, entry)).toBe(true);
+    node = entry.node;
+    return node;
+  });
+}
+
+const CHANGES: Readonly<Record<string, (stack: Rig, dir: NodeId, file: NodeId) => void>> = {
+  'removed is gone': ({ union }, dir) => union.unlink(dir, 'file'),
+  'renamed is gone': ({ union }, dir) => void union.rename(dir, 'file', dir, 'moved', 0),
+  'replaced is gone': ({ union }, dir) => void union.rename(dir, 'file', dir, 'other', 0),
+  'not moved is gone': ({ union }, dir) => {
+    expect(() => union.rename(dir, 'file', dir, 'deep', 0)).toThrow();
+  },
+  'read by an xattr is gone': ({ union }, _dir, file) => void union.getxattr(file, 'user.none'),
+};
+
+for (const [outcome, change] of Object.entries(CHANGES)) {
+  test(`a node of the index that was kept and ${outcome} with its folder once both are forgotten`, () => {
+    const stack = rig(LOWERS, { indexed: true });
+    const { union } = stack;
+    const nodes = known(union, 'dir', 'file');
+    const [dir, file] = nodes as [NodeId, NodeId];
+    change(stack, dir, file);
+    for (const node of nodes.toReversed()) union.forget(node, 1);
+    expect(union.nodeCount).toBe(1);
+    for (const node of nodes) expect(() => union.opendir(node)).toThrow(/stale/);
+  });
+}
+
+test('a file of the index with two names is counted in one of its folders alone', () => {
+  const { lowers } = rig([{ one: {}, two: {}, 'one/file': 'below', 'two/file': '=one/file' }]);
+  const union = new Union({ lowers: [flattened(lowers)] });
+  const [one, file] = known(union, 'one', 'file') as [NodeId, NodeId];
+  union.forget(one, 1);
+  const [two, same] = known(union, 'two', 'file') as [NodeId, NodeId];
+  expect(same).toBe(file);
+  union.forget(two, 1);
+  union.forget(file, 2);
+  for (const node of [one, two, file]) expect(() => union.opendir(node)).toThrow(/stale/);
+});
