@@ -108,7 +108,8 @@ function programsAtWork(root: () => string, as: readonly string[], remount: () =
 
   if (LONG) {
     it('stress-ng finds nothing wrong', () => {
-      expect(run('stress', '5')).toEqual([]);
+      // It gives files to every id, which the kernel refuses on any filesystem where an id has no number: chown(2), EINVAL.
+      expect(run('stress', '5', isRoot ? '' : ',chown')).toEqual([]);
     });
   }
 
