@@ -205,7 +205,7 @@ export class ErofsLayer implements ReadLayer {
     out.whiteout = image.isWhiteout(nid);
     out.opaque = false;
     out.redirect = undefined;
-    out.metacopy = false;
+    out.interrupted = false;
     out.origin = 0;
     out.originUuid = '';
     // One that is left in a chain is without data in all of it.

@@ -104,6 +104,7 @@ export class WorkFolder {
       emptyFolder(this.fd, [INCOMPAT, NOTE]);
       if (this.hasIndex) this.#cleanIndex(this.index());
     } catch (error) {
+      if (this.#index !== undefined) closeFd(this.#index);
       closeFd(this.fd);
       closeFd(this.#outer);
       throw error;
