@@ -258,13 +258,8 @@ export class DirLayer implements ReadLayer {
     // Whatever its spelling, a whiteout shows the attributes of one.
     out.attr.mode = S_IFCHR | (out.attr.mode & ~S_IFMT);
     out.attr.rdev = 0;
+    out.unmarked();
     out.whiteout = true;
-    out.opaque = false;
-    out.redirect = undefined;
-    out.metacopy = false;
-    out.interrupted = false;
-    out.origin = 0;
-    out.originUuid = '';
     return true;
   }
 }

@@ -100,12 +100,7 @@ export function readMarks(
 export function clearMarks(rules: LayerRules, out: LayerEntry): void {
   rules.ids?.show(out.attr);
   if (!rules.countsSubfolders && (out.attr.mode & S_IFMT) === S_IFDIR) out.attr.nlink = 1;
-  out.opaque = false;
-  out.redirect = undefined;
-  out.metacopy = false;
-  out.interrupted = false;
-  out.origin = 0;
-  out.originUuid = '';
+  out.unmarked();
   out.whiteout = (out.attr.mode & S_IFMT) === S_IFCHR && out.attr.rdev === 0;
 }
 

@@ -202,12 +202,8 @@ export class ErofsLayer implements ReadLayer {
   #describe(nid: number, out: LayerEntry): void {
     const image = this.#image;
     image.stat(nid, out.attr);
+    out.unmarked();
     out.whiteout = image.isWhiteout(nid);
-    out.opaque = false;
-    out.redirect = undefined;
-    out.interrupted = false;
-    out.origin = 0;
-    out.originUuid = '';
     // One that is left in a chain is without data in all of it.
     out.metacopy = isRegular(out.attr.mode) && image.layer(nid) === NO_LAYER;
     if (!this.#flattened && image.hasXattrs(nid)) this.#readMarks(nid, out);
