@@ -9,8 +9,8 @@
 // 2. A mapping may outlive its descriptor, and what is written through it changes times without a request. So
 //    attributes of what was open for reading and writing are never kept until nobody can write any more, and such a
 //    file goes on to pass by the server, because a page that the server filled would not follow the mapping.
-// 3. To be asked costs a round trip with each open. When many files in a row were opened for reading, and none of
-//    them was worth it, the kernel is told to ask no more, for good (`givesUp`).
+// 3. To be asked costs a round trip with each open. When many files in a row were opened for reading or appending, and
+//    none of them was worth it, the kernel is told to ask no more, for good (`givesUp`).
 
 import { EINVAL, EIO, ENOMEM, FsError } from '../errno.js';
 import {
@@ -30,7 +30,7 @@ import { O_DIRECT, type PassthroughDevice } from '../sys/index.js';
  */
 export const WORTH_READING = 128 * 1024;
 /** So many opens in a row that were not worth asking for are taken as a sign of more to come. */
-export const OPENS_IN_VAIN = 1024;
+export const OPENS_IN_VAIN = 256;
 /** At most so many files are looked at before giving up. */
 const FEW = 16;
 
@@ -83,7 +83,7 @@ export class Passthrough {
       this.#passing++;
       this.#inVain = 0;
       this.#noteMapping(node, flags);
-    } else if (!writes) this.#inVain++;
+    } else if (!writes || (flags & O_APPEND) !== 0) this.#inVain++;
     return id;
   }
 

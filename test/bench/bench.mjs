@@ -21,7 +21,7 @@ Words choose workloads by a part of their name; without words all run but the tw
 Among the others are \`latency\` (stat during a copy-up and an fsync of 2 GiB), \`walk\`, \`untar\`, \`GiB\`, \`mount\`.
 
 Contenders: micafs (plain folders), store and view (\`mica mount\` on a store, writable and --read-only),
-mica-overlayfs, driver (\`--driver overlay\`), kernel, fuse-overlayfs, and as an ordinary user, through fusermount3,
+mica-overlayfs, driver (\`--driver overlay --read-only\`), kernel, fuse-overlayfs, and as an ordinary user, through fusermount3,
 user:micafs, user:store, user:fuse-overlayfs. resident and own are memory of the server: all, and not shared.
 
   --rounds N             times that each contender has its turn (3)
