@@ -105,11 +105,18 @@ export function clearMarks(rules: LayerRules, out: LayerEntry): void {
 }
 
 /** Whether an xattr of such an object can matter here: each look costs as much as the object's attributes. */
-function mayBeMarked(rules: LayerRules, type: number, { size, blocks }: Attr, copies: boolean): boolean {
+function mayBeMarked(
+  rules: LayerRules,
+  type: number,
+  { size, blocks, nlink }: Attr,
+  copies: boolean,
+): boolean {
   if (type === S_IFDIR) return true;
   // user.* attributes exist on files and folders only (xattr(7)).
   const mayCarry = type === S_IFREG || rules.prefixes.includes('trusted');
-  if (rules.overrides || (rules.origins && copies)) return mayCarry;
+  // Overlayfs without its index takes the word of a folder back in which only hard links have an origin
+  // (ovl_dir_read_impure), and another folder may keep it: all names of a file must show one number.
+  if (rules.overrides || (rules.origins && (copies || nlink > 1))) return mayCarry;
   // A whiteout that is spelled as an xattr is an empty file; a file without data has no blocks but those of xattrs.
   return type === S_IFREG && (size === 0 || copies || blocks * SECTOR < size);
 }

@@ -317,6 +317,8 @@ export function intern(stack: Stack, parent: Inode, name: ByteString, found: Fou
     inode.lower = { layer: stack.lowers[found.depth]!, dir: found.dir, name: found.name };
   }
   if (found.entry.attr.nlink > 1) {
+    // With one name left, its folder may not say that it has an origin.
+    if (found.where === UPPER && found.entry.origin !== 0) table.noteCopy(inode);
     try {
       if (found.where === LOWER) joinIndex(stack, inode, found);
       else if (found.entry.origin !== 0) holdIndexed(stack, inode);

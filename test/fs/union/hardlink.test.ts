@@ -93,6 +93,27 @@ test('link to a lower file copies it up once and keeps its number', () => {
   expect(remount().paths.stat('f')).toMatchObject({ ino, nlink: 2 });
 });
 
+test('a hard link keeps its number where only more names than one tell of an origin', () => {
+  class Taken extends MemLayer {
+    override lookup(...where: Parameters<MemLayer['lookup']>) {
+      const there = super.lookup(...where);
+      if (where[2].attr.nlink === 1) where[2].origin = 0;
+      return there;
+    }
+  }
+  const common = { device: 'disk', numbers: { last: 0 } };
+  const lower = fillLayer(new MemLayer({ id: 'lower', ...common }), { f: 'x' });
+  const upper = new Taken({ id: 'upper', ...common });
+  new Paths(new Union({ lowers: [lower], upper })).link('f', 'g');
+  const paths = new Paths(new Union({ lowers: [lower], upper }));
+  const { ino } = paths.stat('g');
+  const handle = paths.open('g');
+  paths.unlink('f');
+  expect(paths.stat('g')).toMatchObject({ ino, nlink: 1 });
+  paths.writeAt('g', 0, 'y');
+  expect(paths.readHandle(handle)).toBe('y');
+});
+
 test('link over a whiteout, and not over a name that exists', () => {
   const { paths } = rig([{ f: 'x', g: 'y' }]);
   expect(errnoOf(() => paths.link('f', 'g'))).toBe(EEXIST);

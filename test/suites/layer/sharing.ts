@@ -101,6 +101,17 @@ export function sharing(at: TestedLayer): void {
     expect(at.look('', 'second')?.attr.nlink).toBe(1);
   });
 
+  it('tells the origin of a hard link by each name, whatever its folders say', () => {
+    at.put('', 'other', '');
+    at.put('', 'f', 'data');
+    at.layer.make('', 'd', at.folder());
+    at.hold('', 'f').setOrigin(5, at.hold('', 'other'));
+    at.layer.link(at.hold('', 'f'), 'd', 'g', false);
+    at.hold('', 'd').setImpure();
+    expect(at.look('', 'f')?.origin).toBe(5);
+    expect(at.look('d', 'g')?.origin).toBe(5);
+  });
+
   describe('a file without data', () => {
     it('has its size, takes no space, and says where its data is', () => {
       at.put('', 'other', 'other');
