@@ -13,10 +13,14 @@ interface Answer {
   readonly settled?: boolean;
 }
 
+/** The process is gone, and nothing more can be tried with it. */
+export class Ended extends Error {}
+
 export class Partner {
   readonly process: ChildProcess;
   readonly #lines: AsyncIterator<string>;
-  readonly #exit: Promise<unknown>;
+  /** How it went: a signal, or a status. */
+  readonly #exit: Promise<string>;
 
   /** `wrap`: words of a command that runs the program. */
   constructor(program: string, wrap: readonly string[] = []) {
@@ -24,12 +28,16 @@ export class Partner {
     this.process = spawn(command as string, args, { stdio: ['pipe', 'pipe', 'inherit'] });
     const lines = createInterface({ input: this.process.stdout as NodeJS.ReadableStream });
     this.#lines = lines[Symbol.asyncIterator]();
-    this.#exit = new Promise((resolve) => this.process.once('exit', resolve));
+    this.#exit = new Promise((resolve) =>
+      this.process.once('exit', (code, signal) => resolve(signal ?? `status ${code}`)),
+    );
+    // A request that nobody reads any more is told of by the answer that does not come.
+    this.process.stdin?.on('error', () => this.process.stdin?.destroy());
   }
 
   async line(): Promise<string> {
     const { value, done } = await this.#lines.next();
-    if (done === true) throw new Error('the other process has ended');
+    if (done === true) throw new Ended(`${this.process.spawnargs.at(-1)} has ended: ${await this.#exit}`);
     return value;
   }
 

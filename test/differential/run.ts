@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { type History, historyOf, type Kernel, tourOf } from './commands.js';
 import type { Coverage } from './coverage.js';
+import { Ended } from './partner.js';
 import { live, Stage } from './twins.js';
 
 export interface RunOptions {
@@ -97,7 +98,7 @@ async function check(
     try {
       await once(lived);
     } catch (error) {
-      since ??= Date.now();
+      since = error instanceof Ended ? Number.NEGATIVE_INFINITY : (since ?? Date.now());
       shortest = { lived, message: (error as Error).message };
       throw error;
     }

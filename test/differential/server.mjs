@@ -20,11 +20,15 @@ async function answer(asked) {
   if (asked.op !== 'stop') return running.control(asked);
   await running.unmount();
   const end = await running.ended;
+  running = undefined;
   return end.how === 'failed' ? { error: end.error.message } : {};
 }
 
-createInterface({ input: process.stdin }).on('line', (line) => {
-  answer(JSON.parse(line))
-    .catch((error) => ({ error: `${error.message} (errno ${error.errno})` }))
-    .then((told) => process.stdout.write(`${JSON.stringify(told)}\n`));
-});
+createInterface({ input: process.stdin })
+  .on('line', (line) => {
+    answer(JSON.parse(line))
+      .catch((error) => ({ error: `${error.message} (errno ${error.errno})` }))
+      .then((told) => process.stdout.write(`${JSON.stringify(told)}\n`));
+  })
+  // A mount whose callers are gone keeps nobody waiting.
+  .on('close', () => running?.unmount());
