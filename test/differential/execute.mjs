@@ -34,7 +34,7 @@ const MOVES = new Set(['rename', 'replace', 'replace-folder', 'noreplace', 'exch
 
 const ANY_WRITE = fs.constants.O_WRONLY | fs.constants.O_RDWR;
 
-/** Operations that may succeed without a change of the first place. */
+/** Operations that may succeed without a change of the first place, and open what they would write to first. */
 const QUIET = new Set(['copy-range', 'map-write', 'fd-map-write']);
 
 const coverage = {};
@@ -109,7 +109,7 @@ export function execute(op, one, two, n, user) {
   totals.operations++;
   if (caller) totals.byUsers++;
   if (errno === undefined) tally(op, call, one);
-  if (answers.at(-1).value === 0) putBack('fetched-times', opened);
+  if (errno !== undefined || answers.at(-1).value === 0) putBack('fetched-times', opened);
   if (answers.length > 1) compare(op, one, two, n, answers, before);
   else if (sides.length > 1) except('no-redirects');
   if (errno !== undefined && answers.length > 1) putBack('failed-times', folders);
