@@ -23,8 +23,8 @@ export function ensureUpper(stack: Stack, inode: Inode): void {
 }
 
 /**
- * As `ensureUpper`, and `change` is made to the object: to a copy before it has its name, so that there is one step in
- * which the inode comes to the upper as it is wanted.
+ * As `ensureUpper`, and `change` is made to the object: to a copy before it has its name, where it gets only one, so that
+ * there is one step in which the inode comes to the upper as it is wanted.
  */
 export function changeUpper(stack: Stack, inode: Inode, change: (node: WritableNode) => void): void {
   if (inode.upper) withUpper(stack, inode, change);
@@ -110,7 +110,7 @@ function copyUp(
     if (cut) staged.utimes(undefined, 'now');
     // An inode of ext4 has room for two short marks: with the kernel's origin the file would cost a block.
     staged.setOrigin(inode.ino, below === undefined || attr.nlink > 1 ? source : undefined);
-    change?.(staged);
+    if (!joinsIndex(inode, attr)) change?.(staged);
     publish(stack, inode, staged, source, attr);
   } catch (error) {
     if (inode.upper) switchTo(inode, below, data);
@@ -122,7 +122,16 @@ function copyUp(
   }
   switchTo(inode, below, data);
   stack.emit('copy-up', stack.table.path(inode), amounts);
+  if (change !== undefined && joinsIndex(inode, attr)) withUpper(stack, inode, change);
   return cut;
+}
+
+/**
+ * The copy gets two names, in the index and its own. Where the disk fails for good in between, the first one stays and is
+ * found by the next mount, so the copy must be like its source until both are there.
+ */
+function joinsIndex(inode: Inode, { nlink }: Attr): boolean {
+  return !inode.isFolder && !inode.removed && nlink > 1;
 }
 
 /** The inode is in the upper: what is read of it from now on. */
@@ -175,7 +184,7 @@ function publish(stack: Stack, inode: Inode, staged: Staged, source: LayerNode, 
     staged.attributes(stack.attr);
     inode.upperIno = stack.attr.ino;
     if (!inode.isFolder && inode.type !== S_IFREG) stack.table.noteCopy(inode);
-    if (!inode.isFolder && attr.nlink > 1) {
+    if (joinsIndex(inode, attr)) {
       const others = attr.nlink - 1 - (stack.lostNames.get(inode.ino) ?? 0);
       // Until all names are made, only the index joins them, which other readers of the upper do not know.
       upper.setGuard(true);
