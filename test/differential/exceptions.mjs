@@ -9,6 +9,8 @@ export const EXCEPTIONS = {
     'O_TMPFILE in a removed folder: EPERM, ENOTDIR or EIO from overlayfs, ENOENT as every other creation from us',
   'unlinked-lower-change':
     'overlayfs cannot change the attributes of an unlinked file or folder that was never copied up (EEXIST, ENOENT, EIO, ENOTDIR, ENOTEMPTY)',
+  'heir-replaced':
+    'changing a removed folder of a lower layer that was never copied up puts its copy over a new empty folder at its name, which overlayfs then cannot find any more: neither is asked',
   'failed-times':
     'an operation that fails changes no times: overlayfs sometimes has moved things before it finds out',
   'fetched-times':

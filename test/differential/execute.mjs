@@ -20,7 +20,7 @@ import { except } from './exceptions.mjs';
 import { become } from './native.mjs';
 import { isSplit, joinNames } from './split.mjs';
 import { foldersTimes, placeTimes, putBack } from './times.mjs';
-import { addSlot, dropObject, nameOf, pathOn, placesChanged, world } from './world.mjs';
+import { addSlot, dropObject, hasEmptyHeir, nameOf, pathOn, placesChanged, world } from './world.mjs';
 
 /** By the number in a command: root, an ordinary user, and another who is in the first one's group. */
 export const USERS = [
@@ -88,9 +88,13 @@ function callerOf(user, one, two) {
   return undefined;
 }
 
-/** `user` is an index of USERS. True if the call succeeded; throws a Mismatch where the sides differ. */
+/** `user` is an index of USERS. True if the call was made and succeeded; throws a Mismatch where the sides differ. */
 export function execute(op, one, two, n, user) {
   const call = CALLS[op];
+  if (!call.reads && [one, two].some((place) => place !== undefined && hasEmptyHeir(place))) {
+    except('heir-replaced');
+    return false;
+  }
   const caller = callerOf(user, one, two);
   const line = `${op} ${nameOf(one)}${two === undefined ? '' : ` ${nameOf(two)}`} n=${n}${caller ? ` as ${caller.name}` : ''}`;
   const { sides, log } = world;

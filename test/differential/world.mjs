@@ -57,6 +57,14 @@ export function placeOfSlot(slot) {
   return known === undefined ? gone : { ...known, slot };
 }
 
+/** A removed folder that is open, if a new one is at its name by now and nothing in that. */
+export function hasEmptyHeir({ slot, kind, state, name }) {
+  if (state !== 'open-unlinked' || kind !== 'd' || name !== undefined) return false;
+  const path = fs.readlinkSync(`/proc/self/fd/${slot.fds.at(-1)}`).replace(/ \(deleted\)$/, '');
+  const inTree = path.slice(world.sides.at(-1).length + 1);
+  return currentPlaces().some((place) => place.path === inTree && place.kind === 'd' && place.empty);
+}
+
 export function openPlaces() {
   return world.slots.map(placeOfSlot);
 }
