@@ -119,8 +119,11 @@ export class Inode {
 export class InodeTable {
   readonly #byNode = new Map<NodeId, Inode>();
   readonly #byIno = new Map<number, Inode>();
-  /** By upperIno: copied-up files that are not regular, which under `user.` cannot carry the number they had. */
-  readonly #copies = new Map<number, Inode>();
+  /**
+   * st_ino by upperIno, of copies that may not tell it: those that are not regular, which carry no marks under `user.`,
+   * and hard links. Kept until the last name goes: the kernel remembers numbers of what it has forgotten (cached listings).
+   */
+  readonly #copies = new Map<number, number>();
   readonly #indexed: IndexedNodes | undefined;
   #lastNode: NodeId;
   #pathEpoch = 0;
@@ -232,12 +235,13 @@ export class InodeTable {
     return this.#byIno.get(ino);
   }
 
-  /** Afterwards `copyOf` knows the inode, whatever its upper object says of itself. */
-  noteCopy(inode: Inode): void {
-    this.#copies.set(inode.upperIno, inode);
+  /** Afterwards `numberOfCopy` knows the inode's number, whatever its upper object says of itself. */
+  noteCopy({ upperIno, ino }: Inode): void {
+    this.#copies.set(upperIno, ino);
   }
 
-  copyOf(upperIno: number): Inode | undefined {
+  /** The st_ino of a copy in the upper that cannot tell it. */
+  numberOfCopy(upperIno: number): number | undefined {
     return this.#copies.get(upperIno);
   }
 
@@ -277,12 +281,12 @@ export class InodeTable {
   /** The last name is gone: the number may come to mean another file. */
   orphan(inode: Inode): void {
     inode.removed = true;
-    this.#dropNumbers(inode);
+    this.#dropNumber(inode);
+    if (inode.upper) this.#copies.delete(inode.upperIno);
   }
 
-  #dropNumbers(inode: Inode): void {
+  #dropNumber(inode: Inode): void {
     if (this.#byIno.get(inode.ino) === inode) this.#byIno.delete(inode.ino);
-    if (this.#copies.get(inode.upperIno) === inode) this.#copies.delete(inode.upperIno);
   }
 
   /** A nameless inode got a name. */
@@ -315,7 +319,7 @@ export class InodeTable {
     const isReferred = indexed === undefined ? inode.lookups > 0 : indexed.isReferred(inode.nid);
     if (isReferred && indexed?.keep(inode) !== true) return;
     if (!this.#byNode.delete(inode.node)) return;
-    this.#dropNumbers(inode);
+    this.#dropNumber(inode);
     letGoOfObjects(inode);
     const { parent } = inode;
     inode.parent = undefined;

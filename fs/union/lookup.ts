@@ -369,7 +369,7 @@ function numberOf(stack: Stack, found: Found): number {
   if (found.where === LOWER) return stack.lowerNumber(found.depth, entry.attr.ino);
   if (entry.origin !== 0) return stack.originNumber(entry);
   if (found.folders.length > 0) return stack.lowerNumber(found.folders[0]!.depth, found.lowerIno);
-  return stack.table.copyOf(entry.attr.ino)?.ino ?? stack.upperNumber(entry.attr.ino);
+  return stack.table.numberOfCopy(entry.attr.ino) ?? stack.upperNumber(entry.attr.ino);
 }
 
 /** True if the found object is the one that the inode with its number stands for. */

@@ -32,11 +32,14 @@ function withUnion(act: (union: Union, entry: Entry) => void): void {
   }
 }
 
-it('a renamed lower symlink keeps its number at the next lookup, and loses it with its last name', () => {
+it('a renamed lower symlink keeps its number, forgotten or not, and loses it with its last name', () => {
   withUnion((union, entry) => {
     union.lookup(ROOT_NODE, 'link', entry);
     const { ino } = entry.attr;
     union.rename(ROOT_NODE, 'link', ROOT_NODE, 'moved', 0);
+    union.lookup(ROOT_NODE, 'moved', entry);
+    expect(entry.attr.ino).toBe(ino);
+    union.forget(entry.node, 2);
     union.lookup(ROOT_NODE, 'moved', entry);
     expect(entry.attr.ino).toBe(ino);
     union.unlink(ROOT_NODE, 'moved');
