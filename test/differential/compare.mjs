@@ -135,9 +135,10 @@ export function exceptionFor(op, one, two, n, [ours, theirs]) {
   if (op === 'fd-map-read' && ours.value && theirs.value && isStale(one.slot, ours.value[0], theirs.value[0]))
     return { name: 'stale-mapping' };
   if (ours.value && theirs.errno === 'ESTALE' && two && isOneFile(one, two)) return { name: 'split-link' };
-  // Where ours goes on to fail for a reason of its own, these can have come from nowhere else.
+  // Where ours goes on to fail for a reason of its own, these can have come from nowhere else: for an open folder all.
+  const alone = two === undefined && one.kind === 'd';
   const cannotChange =
-    ours.errno === undefined ? /^E(EXIST|NOENT|IO|NOTDIR|NOTEMPTY)$/ : /^E(EXIST|NOENT|IO)$/;
+    ours.errno === undefined || alone ? /^E(EXIST|NOENT|IO|NOTDIR|NOTEMPTY)$/ : /^E(EXIST|NOENT|IO)$/;
   if (ours.errno !== theirs.errno && cannotChange.test(theirs.errno)) {
     const changed = [one, two].filter((place) => gone(place) && place.name === undefined);
     if (changed.length > 0) return { name: 'unlinked-lower-change', drop: changed.map(({ slot }) => slot) };
