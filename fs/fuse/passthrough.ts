@@ -12,7 +12,7 @@
 // 3. To be asked costs a round trip with each open. When many files in a row were opened for reading or appending, and
 //    none of them was worth it, the kernel is told to ask no more, for good (`givesUp`).
 
-import { EINVAL, EIO, ENOMEM, FsError } from '../errno.js';
+import { EINVAL, EIO, ENOMEM, EROFS, FsError } from '../errno.js';
 import {
   type Filesystem,
   type NodeId,
@@ -65,11 +65,13 @@ export class Passthrough {
 
   /**
    * Counts one more open of a node, with the flags of open(2); returns the backing id, or 0 if it goes through the server.
-   * EINVAL where the kernel would refuse O_DIRECT.
+   * EROFS where nothing may change, EINVAL where the kernel would refuse O_DIRECT.
    */
   open(node: NodeId, flags: number): number {
     const known = this.#open.get(node);
     const writes = (flags & O_ACCMODE) !== O_RDONLY;
+    // What passes by is written to without anybody else being asked: of a layer that was frozen, too.
+    if (writes && this.#filesystem.readOnly) throw new FsError(EROFS, 'open');
     if (known !== undefined) {
       if (known.id !== 0 && (flags & O_DIRECT) !== 0) this.#assertDirect(node);
       known.opens++;

@@ -310,8 +310,11 @@ assert os.wait()[1] == 0`);
       fs.closeSync(fd);
       expect(await mount.ask({ op: 'freeze' })).toEqual({});
       expect(fs.readFileSync(reader, 'utf8')).toBe('text');
+      expect(() => fs.openSync(join(mnt, 'log'), 'r+')).toThrow(/EROFS/);
       fs.closeSync(reader);
+      expect(() => fs.openSync(join(mnt, 'log'), 'r+')).toThrow(/EROFS/);
       expect(() => fs.writeFileSync(join(mnt, 'log'), 'more')).toThrow(/EROFS/);
+      expect(fs.readFileSync(scratch.at('upper/log'), 'utf8')).toBe('text');
     });
   });
 
@@ -327,6 +330,14 @@ assert os.pread(fd, 3, 5000) == b'bbb'
 assert mmap.mmap(fd, 0, mmap.MAP_PRIVATE, mmap.PROT_READ)[:4] == b'bbbb'
 assert open('big', 'rb').read() == b'b' * ${BIG}`);
       expect(await bytesThroughServer()).toBe(0);
+    });
+
+    it('whoever remounts it for writing still writes to no layer', async () => {
+      fs.writeFileSync(scratch.at('lower/big'), Buffer.alloc(BIG, 'b'));
+      await serve(lowers());
+      scratch.sh('mount -o remount,rw mnt');
+      expect(() => fs.openSync(join(mnt, 'big'), 'r+')).toThrow(/EROFS/);
+      expect(() => fs.writeFileSync(join(mnt, 'big'), '')).toThrow(/EROFS/);
     });
 
     it('small ones are read through it', async () => {

@@ -1,7 +1,7 @@
 // Opens on a mount whose files may pass by the server: what the kernel is told, and which files it may have.
 
 import { beforeEach, describe, expect, it } from 'vitest';
-import { EINVAL, ELOOP, ENOMEM } from '../../fs/errno.js';
+import { EINVAL, ELOOP, ENOMEM, EROFS } from '../../fs/errno.js';
 import { OPENS_IN_VAIN, WORTH_READING } from '../../fs/fuse/passthrough.js';
 import type { PassthroughDevice } from '../../fs/sys/index.js';
 import { failure, INIT, le32, le64, openOut, reply, request, text, Wire } from './wire.js';
@@ -149,6 +149,18 @@ describe('where files may pass by the server', () => {
     open(0, OTHER);
     expect(wire.dispatcher.writers()).toEqual([NODE]);
     release(WRONLY);
+    expect(wire.dispatcher.writers()).toEqual([]);
+  });
+
+  it('where nothing may change, no file is opened for writing, even if others read it past the server', () => {
+    open(RDWR);
+    release(RDWR);
+    wire.filesystem.readOnly = true;
+    expect(open(0)).toBe(past(2));
+    expect(open(WRONLY)).toBe(failure(EROFS));
+    expect(open(RDWR, OTHER)).toBe(failure(EROFS));
+    release(0);
+    expect(device.calls.at(-1)).toBe('unregister 2');
     expect(wire.dispatcher.writers()).toEqual([]);
   });
 

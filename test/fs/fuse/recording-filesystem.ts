@@ -34,7 +34,7 @@ function filledAttr(): Attr {
 }
 
 export class RecordingFilesystem implements Filesystem {
-  readonly readOnly = false;
+  readOnly = false;
   readonly calls: string[] = [];
   /** Thrown by the next call. */
   failure: unknown = undefined;
