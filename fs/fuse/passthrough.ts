@@ -115,8 +115,7 @@ export class Passthrough {
 
   /** True if being asked for opens has ceased to be worth it, and nothing stands against an end. */
   givesUp(): boolean {
-    if (this.#refused) return true;
-    if (this.#inVain < OPENS_IN_VAIN || this.#passing > 0) return false;
+    if ((!this.#refused && this.#inVain < OPENS_IN_VAIN) || this.#passing > 0) return false;
     if (this.written.size <= FEW && ![...this.written].some((node) => this.mayChange(node))) return true;
     this.#inVain = 0;
     return false;
@@ -138,8 +137,8 @@ export class Passthrough {
 
   #register(node: NodeId, flags: number, writes: boolean): number {
     const mapped = this.written.has(node);
-    const wanted = writes ? (flags & O_APPEND) === 0 : true;
-    if (this.#refused || (!wanted && !mapped)) return 0;
+    const wanted = !this.#refused && (!writes || (flags & O_APPEND) === 0);
+    if (!wanted && !mapped) return 0;
     const backing = this.#filesystem.backing(node, writes || mapped ? 0 : WORTH_READING);
     if (backing === undefined) {
       if (mapped) throw new FsError(EIO, 'the object of a mapped file');

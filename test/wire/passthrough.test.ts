@@ -171,6 +171,22 @@ describe('where files may pass by the server', () => {
     expect(open(WRONLY)).toBe(failure(38));
   });
 
+  it('where it takes some files and not others, it is told so when none passes by any more', () => {
+    open(RDWR);
+    device.failure = ELOOP;
+    expect(open(WRONLY, 8)).toBe(throughServer);
+    expect(open(0)).toBe(past(1));
+    expect(wire.dispatcher.writers()).toEqual([NODE]);
+    release(0);
+    release(RDWR);
+    device.failure = 0;
+    device.writtenFds.add(70);
+    expect(open(0)).toBe(past(2));
+    release(0);
+    device.writtenFds.clear();
+    expect(open(0)).toBe(failure(38));
+  });
+
   it('a want of memory is the affair of one open', () => {
     device.failure = ENOMEM;
     expect(open(WRONLY)).toBe(failure(ENOMEM));
