@@ -147,7 +147,7 @@ export class Dispatcher {
         this.#forgetEntry();
         break;
       case abi.FUSE_READDIRPLUS:
-        reply.eachListedNode(body, (node) => talk.forget(node, 1));
+        reply.eachListedNode(body, (node) => filesystem.forget(node, 1));
         break;
       case abi.FUSE_OPEN:
         if (talk.nodesAreHandles) {

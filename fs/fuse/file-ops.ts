@@ -129,13 +129,11 @@ function createOut(talk: Conversation, handle: number, flags: number): Outcome {
  * often follow, reach it without its name.
  */
 function giveToNode(talk: Conversation, handle: number, flags: number): number {
-  const { filesystem, entry, implicit, passthrough } = talk;
+  const { entry, implicit, passthrough } = talk;
   try {
-    const id = passthrough?.open(entry.node, flags) ?? 0;
     implicit.adopt(entry.node, handle);
-    return id;
+    return passthrough?.open(entry.node, flags) ?? 0;
   } catch (error) {
-    filesystem.release(handle);
     talk.forget(entry.node, 1);
     throw error;
   }

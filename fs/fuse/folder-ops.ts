@@ -38,8 +38,8 @@ export function readdirPlus(talk: Conversation): Outcome {
   try {
     filesystem.readdirPlus(handle, from, entry, talk.visitPlus);
   } catch (error) {
-    // The entries so far will not reach the kernel, so their lookups do not count.
-    reply.eachListedNode(reply.listed, (node) => talk.forget(node, 1));
+    // The entries so far will not reach the kernel, so their lookups do not count. What it has open of them, it knew before.
+    reply.eachListedNode(reply.listed, (node) => filesystem.forget(node, 1));
     throw error;
   }
   return listingOut(reply);

@@ -58,8 +58,8 @@ export class ImplicitHandles {
   /** Takes over the handle of a file that was just made. */
   adopt(node: NodeId, handle: Handle): void {
     const known = this.#files.get(node);
-    if (known !== undefined) this.#filesystem.release(known.handle);
     this.#keep(node, handle, true);
+    if (known !== undefined) this.#filesystem.release(known.handle);
   }
 
   /** The place in a folder that a reader means by `cookie`; filled anew by the next call. */

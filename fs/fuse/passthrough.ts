@@ -98,11 +98,12 @@ export class Passthrough {
     if (known.opens === 0) this.#end(node, known);
   }
 
-  /** The kernel forgets a node, which then has no open file and no mapping. */
+  /**
+   * The kernel gives lookups of a node back: all of them once it has no open file and no mapping of it any more, but
+   * also some that it had no use for, of a node that it goes on to know.
+   */
   forget(node: NodeId): void {
-    this.written.delete(node);
-    const known = this.#open.get(node);
-    if (known !== undefined) this.#end(node, known);
+    if (!this.#open.has(node)) this.written.delete(node);
   }
 
   /** True if attributes of a node may change without a request. */

@@ -1,7 +1,7 @@
 // Opens on a mount whose files may pass by the server: what the kernel is told, and which files it may have.
 
 import { beforeEach, describe, expect, it } from 'vitest';
-import { EINVAL, ELOOP, ENOMEM, EROFS } from '../../fs/errno.js';
+import { EINVAL, ELOOP, ENOENT, ENOMEM, EROFS } from '../../fs/errno.js';
 import { OPENS_IN_VAIN, WORTH_READING } from '../../fs/fuse/passthrough.js';
 import type { PassthroughDevice } from '../../fs/sys/index.js';
 import { failure, INIT, le32, le64, openOut, reply, request, text, Wire } from './wire.js';
@@ -124,6 +124,26 @@ describe('where files may pass by the server', () => {
     wire.send(request(35, 1, `${le32(0o101)} ${le32(0o100644)} 00000000 00000000 ${text('new')}`));
     wire.dispatcher.undelivered();
     expect(device.calls.slice(2)).toEqual(['register 80', 'unregister 2']);
+  });
+
+  it('an open goes on past the server when lookups of its node are given back, or its folder cannot be listed', () => {
+    const forget = () => wire.send(request(2, NODE, le64(1)));
+    const listing = request(44, 1, `${le64(0)} ${le64(0)} ${le32(4096)} ${'00'.repeat(20)}`);
+    wire.filesystem.names.set('broken', 9);
+    const failedListing = () => expect(wire.send(listing)).toBe(failure(ENOENT));
+    open(RDWR);
+    forget();
+    failedListing();
+    expect(open(0)).toBe(past(1));
+    expect(wire.dispatcher.writers()).toEqual([NODE]);
+    release(0);
+    release(RDWR);
+    device.writtenFds.add(70);
+    // A mapping that outlives its descriptor.
+    failedListing();
+    expect(wire.dispatcher.writers()).toEqual([NODE]);
+    forget();
+    expect(wire.dispatcher.writers()).toEqual([]);
   });
 
   it('attributes of a file that may be mapped are not kept while somebody can write to it', () => {
