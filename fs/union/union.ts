@@ -269,7 +269,7 @@ export class Union implements Filesystem {
     // What the index alone knows is asked for with every open, and gets no inode for that.
     if (statInIndex(this.#stack, node, attr) && (upper !== undefined || attr.size < atLeast))
       return undefined;
-    return backingOf(this.#stack, this.#get(node), atLeast);
+    return this.#look(node, (inode) => backingOf(this.#stack, inode, atLeast));
   }
 
   read(handle: Handle, offset: number, into: Uint8Array): number {

@@ -54,3 +54,11 @@ test('a file of the index with two names is counted in one of its folders alone'
   union.forget(file, 2);
   for (const node of [one, two, file]) expect(() => union.opendir(node)).toThrow(/stale/);
 });
+
+test('a file of the index that the kernel may read by itself leaves no inode behind', () => {
+  const { lowers } = rig(LOWERS);
+  const union = new Union({ lowers: [flattened(lowers)] });
+  const [, file] = known(union, 'dir', 'file') as [NodeId, NodeId];
+  union.backing(file, 1)?.close();
+  expect(union.nodeCount).toBe(1);
+});
