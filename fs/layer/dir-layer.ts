@@ -71,7 +71,8 @@ export function openLowerDir(path: ByteString, options: LowerDirOptions = {}): R
     origins: false,
     impurity: 0,
     countsSubfolders: countsSubfolders(root),
-    blocksTell: options.anyMayLackData !== true && blocksTell(root),
+    // Where others change the layer each file is asked itself: what its folder said a moment ago says nothing.
+    blocksTell: options.anyMayLackData !== true && options.changes !== true && blocksTell(root),
   };
   return new DirLayer(root, options.id ?? toText(path), rules, options.changes);
 }

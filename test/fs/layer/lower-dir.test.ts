@@ -220,6 +220,16 @@ describe('places', () => {
     expect(() => layer?.open?.('d/e', 'passwd')).toThrow();
   });
 
+  it('sees at once that others left a file without data, whatever its folder said before', () => {
+    writeFileSync(join(folder, 'f'), 'data');
+    layer = openLowerDir(fromText(folder), { marks: ['user'], changes: true });
+    expect(look('', 'f')?.metacopy).toBe(false);
+    // It has blocks enough for its size: overlayfs marks its folder.
+    xattr('.', 'user.overlay.impure', 'y');
+    xattr('f', 'user.overlay.metacopy', '');
+    expect(look('', 'f')?.metacopy).toBe(true);
+  });
+
   it('refuses a name that is a way: it could leave the layer', () => {
     mkdirSync(join(folder, 'd'));
     open();
