@@ -80,7 +80,7 @@ export class ErofsLayer implements ReadLayer {
   lookup(dir: ByteString, name: ByteString, out: LayerEntry): boolean {
     const nid = this.#find(dir, name);
     if (nid === 0) return false;
-    this.#describe(nid, out);
+    this.describe(nid, out);
     return true;
   }
 
@@ -117,7 +117,13 @@ export class ErofsLayer implements ReadLayer {
 
   /** Fills `out` with what the image says of an inode. */
   describe(nid: number, out: LayerEntry): void {
-    this.#describe(nid, out);
+    const image = this.#image;
+    image.stat(nid, out.attr);
+    out.unmarked();
+    out.whiteout = image.isWhiteout(nid);
+    // One that is left in a chain is without data in all of it.
+    out.metacopy = isRegular(out.attr.mode) && image.layer(nid) === NO_LAYER;
+    if (!this.#flattened && image.hasXattrs(nid)) this.#readMarks(nid, out);
   }
 
   /** The object itself, in its layer's folder; `path` is one of its paths in the image. */
@@ -140,7 +146,7 @@ export class ErofsLayer implements ReadLayer {
     if (layer === undefined) throw new FsError(ESTALE, 'layer of an index');
     let file: LayerFile;
     try {
-      file = openByName(layer, dirname(place), basename(place));
+      file = layer.open(dirname(place), basename(place));
     } catch (error) {
       if (!isErrno(error, ENOENT) && !isErrno(error, ELOOP)) throw error;
       throw new FsError(ESTALE, `layer ${layer.id}`, { cause: error });
@@ -199,16 +205,6 @@ export class ErofsLayer implements ReadLayer {
     return nid;
   }
 
-  #describe(nid: number, out: LayerEntry): void {
-    const image = this.#image;
-    image.stat(nid, out.attr);
-    out.unmarked();
-    out.whiteout = image.isWhiteout(nid);
-    // One that is left in a chain is without data in all of it.
-    out.metacopy = isRegular(out.attr.mode) && image.layer(nid) === NO_LAYER;
-    if (!this.#flattened && image.hasXattrs(nid)) this.#readMarks(nid, out);
-  }
-
   #readMarks(nid: number, out: LayerEntry): void {
     const folder = isFolder(out.attr.mode);
     this.#image.xattrs(nid, (name, value) => {
@@ -218,16 +214,6 @@ export class ErofsLayer implements ReadLayer {
       else if (mark === MICA_BELOW && value.length > 0) out.redirect = fromBytes(value);
       else if (mark === MICA_INO) out.origin = Number(fromBytes(value));
     });
-  }
-}
-
-function openByName(layer: ReadLayer, dir: ByteString, name: ByteString): LayerFile {
-  if (layer.open !== undefined) return layer.open(dir, name);
-  const node = layer.hold(dir, name);
-  try {
-    return node.open();
-  } finally {
-    node.release();
   }
 }
 

@@ -234,8 +234,8 @@ export interface ReadLayer {
    * of access stays as it was, where the process may have it so.
    */
   list(dir: ByteString, visit: LayerVisitor): void;
-  /** Opens a regular file for reading, where that is less work than holding it first; ENOENT. */
-  open?(dir: ByteString, name: ByteString): LayerFile;
+  /** Opens a regular file for reading, which is less work than holding it first; ENOENT. */
+  open(dir: ByteString, name: ByteString): LayerFile;
   /** Holds an object; ENOENT if there is none. */
   hold(dir: ByteString, name: ByteString): LayerNode;
   statfs(): StatFs;

@@ -9,6 +9,7 @@ import { type ByteString, NAME_MAX } from '../name.js';
 import {
   type Dialect,
   LayerEntry,
+  type LayerFile,
   type LayerNode,
   type LayerVisitor,
   type MarkPrefix,
@@ -93,6 +94,10 @@ export class MemLayer implements WriteLayer {
 
   read(dir: ByteString, visit: LayerVisitor): void {
     this.list(dir, visit);
+  }
+
+  open(dir: ByteString, name: ByteString): LayerFile {
+    return openObject(this.#existing(dir, name));
   }
 
   hold(dir: ByteString, name: ByteString): WritableNode {

@@ -69,7 +69,7 @@ export function openSource(stack: Stack, inode: Inode, source: LayerNode): Layer
 export function openBelow(stack: Stack, inode: Inode): LayerFile {
   const place = placeOf(inode);
   const { size } = statLayer(stack, inode).attr;
-  const file = openPlace(place);
+  const file = place.layer.open(place.dir, place.name);
   try {
     file.stat(stack.attr);
     if (stack.attr.size === size) return file;
@@ -84,16 +84,6 @@ export function openBelow(stack: Stack, inode: Inode): LayerFile {
 function placeOf({ dataBelow }: Inode): LowerPlace {
   if (dataBelow?.place === undefined) throw new FsError(EIO, 'no layer has the data of the file');
   return dataBelow.place;
-}
-
-function openPlace({ layer, dir, name }: LowerPlace): LayerFile {
-  if (layer.open !== undefined) return layer.open(dir, name);
-  const node = layer.hold(dir, name);
-  try {
-    return node.open();
-  } finally {
-    node.release();
-  }
 }
 
 /**

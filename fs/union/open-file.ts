@@ -192,12 +192,12 @@ function readable(stack: Stack, inode: Inode): LayerFile {
 function openReader(stack: Stack, inode: Inode): LayerFile {
   const { held, lower, parent } = inode;
   if (inode.dataBelow !== undefined) return openBelow(stack, inode);
-  if (held === undefined && !inode.upper && lower?.layer.open !== undefined) {
+  if (held === undefined && !inode.upper && lower !== undefined) {
     const file = lower.layer.open(lower.dir, lower.name);
     if (stack.lowersChange) assertStill(stack, inode, file);
     return file;
   }
-  if (held === undefined && inode.upper && parent !== undefined && stack.upper?.open !== undefined) {
+  if (held === undefined && inode.upper && parent !== undefined && stack.upper !== undefined) {
     return stack.upper.open(stack.table.path(parent), inode.name);
   }
   return withNode(stack, inode, (node) => node.open());

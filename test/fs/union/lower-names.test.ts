@@ -33,6 +33,7 @@ function counted(layer: ReadLayer, counts: Counts, unreadable = false): ReadLaye
       if (unreadable) throw new FsError(EACCES, 'list');
       layer.list(dir, visit);
     },
+    open: (dir, name) => layer.open(dir, name),
     hold: (dir, name) => layer.hold(dir, name),
     statfs: () => layer.statfs(),
     close: () => layer.close(),

@@ -9,7 +9,7 @@ import { errno, type TestedLayer } from './tested.js';
 
 export function attributes(at: TestedLayer): void {
   describe('attributes of a held object', () => {
-    it('changes at.owner, mode and times, and leaves what is not named', () => {
+    it('changes owner, mode and times, and leaves what is not named', () => {
       at.put('', 'f', 'x');
       const node = at.hold('', 'f');
       node.chown(at.options.uid, at.options.gid);

@@ -10,7 +10,7 @@ import { errno, ODD_NAMES, type TestedLayer } from './tested.js';
 
 export function reading(at: TestedLayer): void {
   describe('lookup and list', () => {
-    it('a new at.layer is an empty folder', () => {
+    it('a new layer is an empty folder', () => {
       expect(at.names('')).toEqual([]);
       expect((at.look('', '.')?.attr.mode ?? 0) & S_IFMT).toBe(S_IFDIR);
       expect(at.look('', 'none')).toBeUndefined();
@@ -61,7 +61,7 @@ export function reading(at: TestedLayer): void {
       expect(seen.sort()).toEqual(['d', 'f', 'inner']);
     });
 
-    it('reads the same through a at.layer that is only read', () => {
+    it('reads the same through a layer that is only read', () => {
       at.layer.make('', 'd', at.folder(0o711));
       at.put('d', 'f', 'data');
       at.layer.whiteout('d', 'gone');
@@ -84,7 +84,7 @@ export function reading(at: TestedLayer): void {
   });
 
   describe('making objects', () => {
-    it('makes each kind with its mode, at.owner and content', () => {
+    it('makes each kind with its mode, owner and content', () => {
       at.layer.make('', 'd', at.folder(0o2750));
       at.layer.make('', 'f', at.file(0o4755));
       at.layer.make('', 'l', { mode: S_IFLNK | 0o777, ...at.owner, target: '\xff/../target' });
@@ -174,6 +174,17 @@ export function reading(at: TestedLayer): void {
       const expected = open.cloneFrom(source) ? 'shared' : '';
       expect(fromBytes(into, 0, open.read(0, into))).toBe(expected);
       source.close();
+    });
+
+    it('is opened by its name, also in a layer that is only read', () => {
+      open.write(0, toBytes('data'));
+      for (const layer of [at.layer, at.under.asLower()]) {
+        const file = layer.open('', 'f');
+        const into = new Uint8Array(16);
+        expect(fromBytes(into, 0, file.read(0, into))).toBe('data');
+        file.close();
+        expect(() => layer.open('', 'none')).toThrow(errno(ENOENT));
+      }
     });
 
     it('is one file however it is opened', () => {
