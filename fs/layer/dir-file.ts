@@ -14,7 +14,7 @@ import {
   truncateFd,
   writeAt,
 } from '../sys/index.js';
-import { type LayerRules, showOverride } from './dir-marks.js';
+import { type LayerRules, showAttributes } from './dir-marks.js';
 import type { LayerFile, WritableFile } from './layer.js';
 
 export class DirFile implements WritableFile {
@@ -34,7 +34,7 @@ export class DirFile implements WritableFile {
 
   stat(out: Attr): void {
     statFd(this.fd, out);
-    showOverride(this.#rules, this.fd, out);
+    showAttributes(this.#rules, this.fd, out);
   }
 
   seek(offset: number, whence: number): number | undefined {

@@ -98,10 +98,15 @@ export function readMarks(
 
 /** The marks of an object without xattrs. */
 export function clearMarks(rules: LayerRules, out: LayerEntry): void {
-  rules.ids?.show(out.attr);
-  if (!rules.countsSubfolders && (out.attr.mode & S_IFMT) === S_IFDIR) out.attr.nlink = 1;
+  showReal(rules, out.attr);
   out.unmarked();
   out.whiteout = (out.attr.mode & S_IFMT) === S_IFCHR && out.attr.rdev === 0;
+}
+
+/** Turns what the kernel says of a real object into what the layer says of it. */
+function showReal(rules: LayerRules, attr: Attr): void {
+  rules.ids?.show(attr);
+  if (!rules.countsSubfolders && (attr.mode & S_IFMT) === S_IFDIR) attr.nlink = 1;
 }
 
 /** Whether an xattr of such an object can matter here: each look costs as much as the object's attributes. */
@@ -215,9 +220,9 @@ export function readOverride(fd: number, name: ByteString | undefined): Override
   return undefined;
 }
 
-/** Puts override_stat's truth about an open file into its attributes, where the layer has such. */
-export function showOverride(rules: LayerRules, fd: number, attr: Attr): void {
-  rules.ids?.show(attr);
+/** As `readMarks` of an object that a descriptor stands for, for its attributes alone. */
+export function showAttributes(rules: LayerRules, fd: number, attr: Attr): void {
+  showReal(rules, attr);
   const override = rules.overrides ? readOverride(fd, undefined) : undefined;
   if (override !== undefined) applyOverride(override, attr);
 }

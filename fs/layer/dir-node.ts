@@ -25,7 +25,7 @@ import {
   type XattrAccess,
 } from '../sys/index.js';
 import { DirFile } from './dir-file.js';
-import { type LayerRules, readMarks, readOverride, showOverride } from './dir-marks.js';
+import { type LayerRules, readMarks, readOverride, showAttributes } from './dir-marks.js';
 import type { LayerEntry, LayerFile, LayerNode, WritableFile, WritableNode } from './layer.js';
 import {
   escapeXattr,
@@ -70,7 +70,7 @@ export class DirNode implements LayerNode {
 
   attributes(out: Attr): void {
     statFd(this.fd, out);
-    showOverride(this.rules, this.fd, out);
+    showAttributes(this.rules, this.fd, out);
   }
 
   readlink(): ByteString {

@@ -230,6 +230,17 @@ describe('places', () => {
     expect(look('', 'f')?.metacopy).toBe(true);
   });
 
+  it('says the same of a folder however it is asked, on a filesystem of which it is not known whether it counts', () => {
+    layer = openLowerDir(fromText('/proc'));
+    const node = layer.hold('', 'tty');
+    const attr = new Attr();
+    node.attributes(attr);
+    const entry = new LayerEntry(new Attr());
+    node.stat(entry);
+    node.release();
+    expect([attr.nlink, entry.attr.nlink, look('', 'tty')?.attr.nlink]).toEqual([1, 1, 1]);
+  });
+
   it('refuses a name that is a way: it could leave the layer', () => {
     mkdirSync(join(folder, 'd'));
     open();
