@@ -80,13 +80,9 @@ export function withUpper<T>(stack: Stack, inode: Inode, act: (node: WritableNod
 /** The layer's own attributes of the inode (not its marks), in `stack.scratch` until the next call. */
 export function statLayer(stack: Stack, inode: Inode): LayerEntry {
   const { scratch } = stack;
-  if (inode.held !== undefined) {
-    inode.held.stat(scratch);
-    return scratch;
-  }
-  const open = openNode(inode);
-  if (open !== undefined) {
-    open.attributes(scratch.attr);
+  const node = inode.held ?? openNode(inode);
+  if (node !== undefined) {
+    node.attributes(scratch.attr);
     scratch.whiteout = false;
     return scratch;
   }
