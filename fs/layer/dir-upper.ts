@@ -111,8 +111,13 @@ export class UpperDir extends DirLayer implements WriteLayer {
     this.volatile = isVolatile;
     this.#work = work;
     this.#index = new IndexFolder(work, rules);
-    finishMove(rules, work, (dir) => this.folders.get(dir));
-    this.#index.dropOrphans();
+    try {
+      finishMove(rules, work, (dir) => this.folders.get(dir));
+      this.#index.dropOrphans();
+    } catch (error) {
+      this.folders.close();
+      throw error;
+    }
     this.#places = {
       work,
       index: this.#index,

@@ -19,7 +19,7 @@ import { openLowerDir } from '../../fs/layer/dir-layer.js';
 import { openUpperDir, type UpperDir } from '../../fs/layer/dir-upper.js';
 import type { MarkPrefix } from '../../fs/layer/layer.js';
 import { kindOf } from '../../fs/mode.js';
-import { fromText } from '../../fs/name.js';
+import { type ByteString, fromText } from '../../fs/name.js';
 import { AT_FDCWD, closeFd, listXattrsAt, O_RDONLY, openAt, setXattr } from '../../fs/sys/index.js';
 import { Union } from '../../fs/union/union.js';
 import { Paths } from '../suites/paths.js';
@@ -67,11 +67,16 @@ export class Upper {
     this.path = path;
   }
 
+  /** Of the layer, and for its work. */
+  get folders(): [upper: ByteString, work: ByteString] {
+    return [fromText(join(this.path, 'fs')), fromText(join(this.path, 'work'))];
+  }
+
   open({ volatile: isVolatile = false } = {}): Opened {
     const { base, marks } = this.#places;
     const at = (name: string) => fromText(join(base, name));
     const lowers = ['top', 'low'].map((name) => openLowerDir(at(name), { id: name, marks: [marks] }));
-    const upper = openUpperDir(fromText(join(this.path, 'fs')), fromText(join(this.path, 'work')), {
+    const upper = openUpperDir(...this.folders, {
       marks,
       volatile: isVolatile,
       lockWaitMs: 0,
