@@ -239,6 +239,7 @@ subject('kinds of files, limits of names, and locks', [
       list-without x d => f
       mknod a c 0600 0 0 => EEXIST
       remount
+      mknod x c 0600 0 0 => EEXIST | EPERM
       get a => low
       list-without x d => f
     `,
