@@ -100,9 +100,15 @@ export function serve(options: SessionOptions): SessionEnd {
   }
 }
 
-/** Serves all requests that wait now, and returns when there is none or the mount has ended. */
+/**
+ * So many requests at most are taken as what waits: more than closed files and collected writes leave behind, and an end
+ * where several processes ask without a pause.
+ */
+const WAITING_AT_MOST = 4096;
+
+/** Serves the requests that wait now, and returns when there is none or the mount has ended. */
 export function serveWaiting(device: number, dispatcher: Dispatcher): void {
-  for (;;) {
+  for (let served = 0; served < WAITING_AT_MOST; served++) {
     const length = readInto(device, dispatcher.requestBytes);
     if (length > 0 && answer(device, dispatcher, dispatcher.dispatch(length)) === undefined) continue;
     if (length > 0 || (length !== -EINTR && length !== -ENOENT)) return;
