@@ -40,7 +40,6 @@ export const FILE_TYPES: Readonly<Record<number, number>> = {
 
 /** d_type by type in a directory entry. */
 export const DIRENT_TYPES: readonly number[] = [0, 8, 4, 2, 6, 1, 12, 10];
-export const TYPE_FOLDER = 2;
 
 /** Namespaces of xattrs by their number in an entry; those that end in a dot are followed by the rest of the name. */
 export const XATTR_PREFIXES: readonly ByteString[] = [

@@ -9,8 +9,6 @@ export const FUSE_KERNEL_MINOR_VERSION = 45;
 /** Older kernels (before 3.15) know a shorter INIT reply and shorter structs, and are refused. */
 export const FUSE_OLDEST_MINOR = 23;
 
-/** read(2) of the device refuses shorter buffers, whatever was negotiated. */
-export const FUSE_MIN_READ_BUFFER = 8192;
 /** Every legal reply error lies above -512 (fs/fuse/dev.c). */
 export const FUSE_MAX_ERRNO = 511;
 

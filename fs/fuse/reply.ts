@@ -30,9 +30,9 @@ const TWO_32 = 4294967296;
  */
 export const FOR_EVER: Timestamp = { sec: 0x7fffffff, nsec: 0 };
 /** Where lowers change: what is older than half a second is asked for again. */
+export const BRIEFLY: Timestamp = { sec: 0, nsec: 500_000_000 };
 /** What may have changed when it arrives. */
 const NOT_AT_ALL: Timestamp = { sec: 0, nsec: 0 };
-export const BRIEFLY: Timestamp = { sec: 0, nsec: 500_000_000 };
 
 /** See `Reply.changing`. */
 export const NONE: ReadonlySet<NodeId> = new Set();

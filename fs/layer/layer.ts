@@ -85,8 +85,8 @@ export interface WritableFile extends LayerFile {
   truncate(size: number): void;
   allocate(mode: number, offset: number, length: number): void;
   /**
-   * Takes `length` bytes of another file to `toOffset` here: shares extents (FICLONERANGE), else copies inside
-   * the kernel, else through memory. Returns the count, short only at the source's end. Holes are the caller's affair.
+   * Takes `length` bytes of another file to `toOffset` here: copied inside the kernel, which shares extents where it
+   * can, else through memory. Returns the count, short only at the source's end. Holes are the caller's affair.
    */
   copyFrom(source: LayerFile, fromOffset: number, toOffset: number, length: number): number;
   /** Shares all of another file's extents (FICLONE); false where the filesystem cannot. */

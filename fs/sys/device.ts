@@ -11,11 +11,8 @@ const O_NONBLOCK = 0o4000;
 const O_CLOEXEC = 0o2000000;
 
 export const POLLIN = 0x001;
-export const POLLERR = 0x008;
-export const POLLHUP = 0x010;
 
-/** _IOR(229, 0, uint32_t), _IOW(229, 1, struct fuse_backing_map), _IOW(229, 2, uint32_t) of linux/fuse.h. */
-const FUSE_DEV_IOC_CLONE = 0x8004e500;
+/** _IOW(229, 1, struct fuse_backing_map) and _IOW(229, 2, uint32_t) of linux/fuse.h. */
 const FUSE_DEV_IOC_BACKING_OPEN = 0x4010e501;
 const FUSE_DEV_IOC_BACKING_CLOSE = 0x4004e502;
 
@@ -129,12 +126,6 @@ export function signalEventFd(fd: number): void {
 /** Sets the counter back; false if it was not signalled. */
 export function drainEventFd(fd: number): boolean {
   return libc().read(fd, counter, 8) === 8;
-}
-
-/** Makes `fd`, a fresh /dev/fuse descriptor, a second queue of the connection of `session`. */
-export function cloneFuseDevice(fd: number, session: number): void {
-  const argument = new Uint8Array(Uint32Array.of(session).buffer);
-  if (libc().ioctl(fd, FUSE_DEV_IOC_CLONE, argument) < 0) fail('FUSE_DEV_IOC_CLONE');
 }
 
 // struct fuse_backing_map { int32_t fd; uint32_t flags; uint64_t padding; }

@@ -73,7 +73,7 @@ interface Calls {
   readonly fstatvfs: CFunction;
   readonly fstatfs: CFunction;
   readonly flock: CFunction;
-  readonly dup3: CFunction;
+  readonly fcntl: CFunction;
 }
 
 let calls: Calls | undefined;
@@ -109,7 +109,7 @@ function libc(): Calls {
     fstatvfs: declare('int', 'fstatvfs', ['int', 'void *']),
     fstatfs: declare('int', 'fstatfs', ['int', 'void *']),
     flock: declare('int', 'flock', ['int', 'int']),
-    dup3: declare('int', 'fcntl', ['int', 'int', 'long']),
+    fcntl: declare('int', 'fcntl', ['int', 'int', 'long']),
   };
   return calls;
 }
@@ -165,7 +165,7 @@ export function reopen(fd: number, flags: number): number {
 /** Another descriptor of the same open file. */
 export function duplicate(fd: number): number {
   const F_DUPFD_CLOEXEC = 1030;
-  const copy = libc().dup3(fd, F_DUPFD_CLOEXEC, 0);
+  const copy = libc().fcntl(fd, F_DUPFD_CLOEXEC, 0);
   return copy < 0 ? fail('fcntl') : copy;
 }
 

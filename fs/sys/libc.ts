@@ -73,7 +73,6 @@ export const SYSCALLS = {
   fsconfig: { x64: 431, arm64: 431 },
   fsmount: { x64: 432, arm64: 432 },
   openat2: { x64: 437, arm64: 437 },
-  mountSetattr: { x64: 442, arm64: 442 },
   fchmodat2: { x64: 452, arm64: 452 },
   getxattrat: { x64: 464, arm64: 464 },
   listxattrat: { x64: 465, arm64: 465 },

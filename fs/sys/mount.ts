@@ -27,36 +27,21 @@ export const MS_DIRSYNC = 0x80;
 export const MS_NOATIME = 0x400;
 export const MS_NODIRATIME = 0x800;
 export const MS_BIND = 0x1000;
-export const MS_MOVE = 0x2000;
 export const MS_REC = 0x4000;
-export const MS_UNBINDABLE = 0x20000;
-export const MS_PRIVATE = 0x40000;
-export const MS_SLAVE = 0x80000;
-export const MS_SHARED = 0x100000;
 export const MS_RELATIME = 0x200000;
 export const MS_STRICTATIME = 0x1000000;
 
-export const MNT_FORCE = 1;
 export const MNT_DETACH = 2;
 export const UMOUNT_NOFOLLOW = 8;
 
 export const MOUNT_ATTR_RDONLY = 0x1;
-export const MOUNT_ATTR_NOSUID = 0x2;
-export const MOUNT_ATTR_NODEV = 0x4;
-export const MOUNT_ATTR_NOEXEC = 0x8;
-export const MOUNT_ATTR_NOATIME = 0x10;
-export const MOUNT_ATTR_STRICTATIME = 0x20;
-export const MOUNT_ATTR_NODIRATIME = 0x80;
 
 const FSCONFIG_SET_FLAG = 0;
 const FSCONFIG_SET_STRING = 1;
-const FSCONFIG_SET_FD = 5;
 const FSCONFIG_CMD_CREATE = 6;
 const FSOPEN_CLOEXEC = 1;
 const FSMOUNT_CLOEXEC = 1;
 const MOVE_MOUNT_F_EMPTY_PATH = 4;
-const AT_EMPTY_PATH = 0x1000;
-const AT_RECURSIVE = 0x8000;
 
 interface Calls {
   readonly mount: CFunction;
@@ -67,7 +52,6 @@ interface Calls {
   readonly fsconfig: CFunction;
   readonly fsmount: CFunction;
   readonly moveMount: CFunction;
-  readonly mountSetattr: CFunction;
 }
 
 let calls: Calls | undefined;
@@ -82,7 +66,6 @@ function libc(): Calls {
     fsconfig: declareSyscall(SYSCALLS.fsconfig, ['long', 'long', 'void *', 'void *', 'long']),
     fsmount: declareSyscall(SYSCALLS.fsmount, ['long', 'long', 'long']),
     moveMount: declareSyscall(SYSCALLS.moveMount, ['long', 'void *', 'long', 'void *', 'long']),
-    mountSetattr: declareSyscall(SYSCALLS.mountSetattr, ['long', 'void *', 'long', 'void *', 'long']),
   };
   return calls;
 }
@@ -147,28 +130,16 @@ export class FilesystemContext {
     }
   }
 
-  /** Overlay takes layers as descriptors since Linux 6.13. */
-  setFd(key: ByteString, fd: number): void {
-    if (libc().fsconfig(this.#fd, FSCONFIG_SET_FD, cString(key), null, fd) < 0) {
-      this.#fail(`option ${toText(key)}`);
-    }
-  }
-
   /** Makes the filesystem and mounts it at `target`. */
   mountAt(target: ByteString, attributes: number): void {
-    const tree = this.createMount(attributes);
+    if (libc().fsconfig(this.#fd, FSCONFIG_CMD_CREATE, null, null, 0) < 0) this.#fail('create');
+    const tree = libc().fsmount(this.#fd, FSMOUNT_CLOEXEC, attributes);
+    if (tree < 0) this.#fail('fsmount');
     const moved = libc().moveMount(tree, cPath(''), AT_FDCWD, cPath2(target), MOVE_MOUNT_F_EMPTY_PATH);
     const failure = moved < 0 ? errno() : 0;
     // A descriptor of the mount that stays open would answer EBUSY to the next umount.
     libc().close(tree);
     if (failure !== 0) throw new FsError(failure, `mount ${toText(target)}`);
-  }
-
-  /** Makes the filesystem and returns a descriptor of its mount, which has no place yet. */
-  createMount(attributes: number): number {
-    if (libc().fsconfig(this.#fd, FSCONFIG_CMD_CREATE, null, null, 0) < 0) this.#fail('create');
-    const tree = libc().fsmount(this.#fd, FSMOUNT_CLOEXEC, attributes);
-    return tree < 0 ? this.#fail('fsmount') : tree;
   }
 
   close(): void {
@@ -198,23 +169,5 @@ export class FilesystemContext {
           .trimEnd(),
       );
     }
-  }
-}
-
-/** mount_setattr(2) on the mount at `target`: MOUNT_ATTR_* bits to set and to clear. */
-export function changeMount(target: ByteString, set: number, clear: number, recursive: boolean): void {
-  // struct mount_attr { u64 attr_set, attr_clr, propagation, userns_fd; }
-  const attributes = new Uint8Array(Uint32Array.of(set, 0, clear, 0, 0, 0, 0, 0).buffer);
-  const flags = recursive ? AT_RECURSIVE : 0;
-  if (libc().mountSetattr(AT_FDCWD, cPath(target), flags, attributes, attributes.length) < 0) {
-    fail(`mount_setattr ${toText(target)}`);
-  }
-}
-
-/** mount_setattr(2) on the mount that `fd` stands for. */
-export function changeMountFd(fd: number, set: number, clear: number): void {
-  const attributes = new Uint8Array(Uint32Array.of(set, 0, clear, 0, 0, 0, 0, 0).buffer);
-  if (libc().mountSetattr(fd, cPath(''), AT_EMPTY_PATH, attributes, attributes.length) < 0) {
-    fail('mount_setattr');
   }
 }
