@@ -335,7 +335,7 @@ assert open('big', 'rb').read() == b'b' * ${BIG}`);
     it('whoever remounts it for writing still writes to no layer', async () => {
       fs.writeFileSync(scratch.at('lower/big'), Buffer.alloc(BIG, 'b'));
       await serve(lowers());
-      scratch.sh('mount -o remount,rw mnt');
+      scratch.sh('mount -i -o remount,rw mnt');
       expect(() => fs.openSync(join(mnt, 'big'), 'r+')).toThrow(/EROFS/);
       expect(() => fs.writeFileSync(join(mnt, 'big'), '')).toThrow(/EROFS/);
     });
