@@ -56,7 +56,7 @@ export function moveName(
   const hidden = failure === ENOTDIR ? whiteoutAt(rules, to.folder, to.name) : undefined;
   if (hidden !== undefined) {
     // A folder over a whiteout: they change places, and the whiteout is where one is wanted, or is removed.
-    if (leave && hidden === 'file') expectWhiteoutFiles(from.folder, rules.marks);
+    if (hidden === 'file') expectWhiteoutFiles(from.folder, rules.marks);
     exchange(from, to);
     // Where it stays it hides nothing.
     if (!leave) attempt(() => unlinkAt(from.folder, from.name));
@@ -164,7 +164,8 @@ function moveFile(
 
 /**
  * Ends a move that was written down and whose process died between its steps. `folderAt`: the descriptor of the
- * folder at a path. Where that fails, an object keeps both of its names.
+ * folder at a path. Where that fails, what the first step left stays, a second name of an object or a whiteout at the new
+ * name of a folder: the note goes in any case, because it would not be true of what changes from now on.
  */
 export function finishMove(
   rules: UpperRules,

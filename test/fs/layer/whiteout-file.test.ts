@@ -4,23 +4,24 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { EIO } from '../../../fs/errno.js';
 import { Attr } from '../../../fs/filesystem.js';
 import { openUpperDir, type UpperDir } from '../../../fs/layer/dir-upper.js';
 import { LayerEntry } from '../../../fs/layer/layer.js';
 import { S_IFDIR } from '../../../fs/mode.js';
 import { fromBytes, fromText } from '../../../fs/name.js';
 import { AT_FDCWD, getXattrAt, listXattrsAt } from '../../../fs/sys/index.js';
-import { refuseWhiteoutDevices } from '../../faults/libc.js';
+import { arm, disarm, refuseWhiteoutDevices } from '../../faults/libc.js';
 
 refuseWhiteoutDevices();
 
+const owner = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 };
 let base: string;
 let layer: UpperDir;
 beforeEach(() => {
   base = mkdtempSync(join(tmpdir(), 'mica-whiteout-file-'));
   for (const name of ['upper', 'work']) mkdirSync(join(base, name));
   layer = openUpperDir(fromText(join(base, 'upper')), fromText(join(base, 'work')), { marks: 'user' });
-  const owner = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 };
   for (const name of ['d', 'to']) layer.make('', name, { mode: S_IFDIR | 0o755, ...owner });
   layer.makeFile('d', 'f', { mode: 0o100644, ...owner }).close();
 });
@@ -65,6 +66,16 @@ it('are left by a rename, also of a folder over one of them', () => {
   layer.rename('', 'd', '', 'd2', true);
   expect(names('')).toEqual(['-d', 'd2', 'to']);
   expect(names('d2')).toEqual(['-f']);
+});
+
+it('stay whiteouts at the old name of a folder that took their place, where the disk does not let them go', () => {
+  layer.whiteout('', 'gone');
+  layer.make('to', 'sub', { mode: S_IFDIR | 0o755, ...owner });
+  arm(({ name }) => (name === 'unlinkat' ? EIO : undefined));
+  layer.rename('to', 'sub', '', 'gone', false);
+  disarm();
+  expect(isWhiteout('to', 'sub')).toBe(true);
+  expect(names('to')).toEqual(['-sub']);
 });
 
 it('go when their folder becomes opaque, and with a folder that holds nothing else', () => {
