@@ -3,6 +3,7 @@
 // file with the mark `whiteout`, in a folder whose mark `opaque` says "x". The folder is told first: without its
 // mark a listing shows the file, with it and without the file nothing changes.
 
+import { attempt } from '../errno.js';
 import { Attr } from '../filesystem.js';
 import { isRegular, S_IFCHR, S_IFMT, S_IFREG } from '../mode.js';
 import { type ByteString, toBytes } from '../name.js';
@@ -35,6 +36,9 @@ export function makeWhiteoutFile(dir: number, name: ByteString, marks: MarkPrefi
   const fd = openAt(dir, name, O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW, 0o600);
   try {
     setXattr(fd, markName(marks, WHITEOUT), toBytes('y'), 0);
+  } catch (error) {
+    attempt(() => unlinkAt(dir, name));
+    throw error;
   } finally {
     closeFd(fd);
   }

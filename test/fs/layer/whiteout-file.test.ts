@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { EIO } from '../../../fs/errno.js';
+import { EIO, ENOSPC } from '../../../fs/errno.js';
 import { Attr } from '../../../fs/filesystem.js';
 import { openUpperDir, type UpperDir } from '../../../fs/layer/dir-upper.js';
 import { LayerEntry } from '../../../fs/layer/layer.js';
@@ -12,6 +12,7 @@ import { S_IFDIR } from '../../../fs/mode.js';
 import { fromBytes, fromText } from '../../../fs/name.js';
 import { AT_FDCWD, getXattrAt, listXattrsAt } from '../../../fs/sys/index.js';
 import { arm, disarm, refuseWhiteoutDevices } from '../../faults/libc.js';
+import { errnoOf } from '../../suites/paths.js';
 
 refuseWhiteoutDevices();
 
@@ -76,6 +77,13 @@ it('stay whiteouts at the old name of a folder that took their place, where the 
   disarm();
   expect(isWhiteout('to', 'sub')).toBe(true);
   expect(names('to')).toEqual(['-sub']);
+});
+
+it('leave nothing in the work folder where they cannot be marked', () => {
+  arm(({ name }) => (name === 'fsetxattr' || name === 'setxattr' ? ENOSPC : undefined));
+  expect(errnoOf(() => layer.whiteout('d', 'f'))).toBe(ENOSPC);
+  disarm();
+  expect(readdirSync(join(base, 'work/work'))).toEqual([]);
 });
 
 it('go when their folder becomes opaque, and with a folder that holds nothing else', () => {
