@@ -13,7 +13,7 @@ import { acquire, giveBack, withUpper } from './access.js';
 import { type Amounts, copyData, syncCopy } from './copy-data.js';
 import { fetchData, leaveBelow, mayLeaveBelow, openSource } from './data-below.js';
 import { type DataBelow, type Inode, switchData } from './inode.js';
-import { becomeIndexed } from './lookup.js';
+import { becomeIndexed } from './intern.js';
 import type { Stack } from './stack.js';
 import { CAPABILITY } from './xattr-names.js';
 

@@ -10,8 +10,9 @@ import { assertLiveFolder, attributesAt, statLayer, withNode } from './access.js
 import { ACL_ACCESS, ACL_DEFAULT, inheritAcl } from './acl.js';
 import { ensureUpper } from './copy-up.js';
 import type { Inheritance, Inode } from './inode.js';
+import { intern } from './intern.js';
 import { gainedSubfolder } from './listing.js';
-import { intern, lowerHas, NONE, resolve, UPPER } from './lookup.js';
+import { lowerHas, NONE, resolve, UPPER } from './lookup.js';
 import type { Stack } from './stack.js';
 
 /** What is asked for; owner and mode are the caller's affair until `inherit` has had its say. */

@@ -5,7 +5,8 @@ import type { LayerEntry, ReadLayer } from '../layer/layer.js';
 import { type FileKind, isFolder, kindOf } from '../mode.js';
 import type { ByteString } from '../name.js';
 import type { Inode } from './inode.js';
-import { type Found, findData, intern, LOWER, lowerHas, resolve, UPPER } from './lookup.js';
+import { intern } from './intern.js';
+import { type Found, findData, LOWER, lowerHas, resolve, UPPER } from './lookup.js';
 import type { Stack } from './stack.js';
 
 /** `metadata`: a file's attributes alone; the `file` further down has its data. */

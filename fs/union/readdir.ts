@@ -8,8 +8,8 @@ import type { ByteString } from '../name.js';
 import { present, stat } from './access.js';
 import { DOTS, listInIndex, listPlusInIndex } from './index-walk.js';
 import type { Inode } from './inode.js';
+import { child } from './intern.js';
 import { type Listing, readListing } from './listing.js';
-import { child } from './lookup.js';
 import type { Stack } from './stack.js';
 
 const DT_DIR = direntType(S_IFDIR);

@@ -12,8 +12,9 @@ import { ensureData } from './copy-up.js';
 import { fetchAll } from './data-below.js';
 import { ensureUpperName } from './hardlink.js';
 import type { Inode } from './inode.js';
+import { child } from './intern.js';
 import { takeListing } from './listing.js';
-import { child, LOWER } from './lookup.js';
+import { LOWER } from './lookup.js';
 import type { Stack } from './stack.js';
 
 const DT_DIR = direntType(S_IFDIR);

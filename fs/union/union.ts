@@ -30,7 +30,7 @@ import { type Explanation, explain } from './explain.js';
 import { link } from './hardlink.js';
 import { lookupInIndex, statInIndex } from './index-walk.js';
 import type { Inode } from './inode.js';
-import { child, makeRoot } from './lookup.js';
+import { child, makeRoot } from './intern.js';
 import {
   allocateFile,
   backingOf,

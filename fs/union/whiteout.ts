@@ -8,8 +8,9 @@ import { acquireUpper, assertLiveFolder, statLayer, withNode } from './access.js
 import { ensureUpper } from './copy-up.js';
 import { ensureUpperName } from './hardlink.js';
 import { type Inode, releaseHeld } from './inode.js';
+import { child } from './intern.js';
 import { isEmpty, lostSubfolder } from './listing.js';
-import { child, LOWER, lowerHas, type Where } from './lookup.js';
+import { LOWER, lowerHas, type Where } from './lookup.js';
 import type { Stack } from './stack.js';
 
 export function unlink(stack: Stack, parent: Inode, name: ByteString): void {

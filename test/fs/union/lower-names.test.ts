@@ -6,7 +6,7 @@ import { Entry, ROOT_NODE } from '../../../fs/filesystem.js';
 import type { LayerEntry, LayerVisitor, ReadLayer } from '../../../fs/layer/layer.js';
 import { MemLayer } from '../../../fs/layer/mem-layer.js';
 import { Inode } from '../../../fs/union/inode.js';
-import { makeRoot } from '../../../fs/union/lookup.js';
+import { makeRoot } from '../../../fs/union/intern.js';
 import { NameShelf } from '../../../fs/union/lower-names.js';
 import { Stack } from '../../../fs/union/stack.js';
 import type { Union } from '../../../fs/union/union.js';
