@@ -1,7 +1,7 @@
 // Mounting a stack with the kernel's own overlayfs, over the same folders that the userspace union serves. The
-// mount API of file descriptors takes each layer as a string of its own; where it is missing, mount(2) takes one
-// page of text, and names relative to the layers' common parent make a deep chain fit. The working folder
-// belongs to the whole process, so that mount is made by a child that was started there.
+// mount API of file descriptors takes each layer as a string of its own; where it is missing, or a path is too long
+// for it, mount(2) takes one page of text, and names relative to the layers' common parent make a deep chain fit. The
+// working folder belongs to the whole process, so that mount is made by a child that was started there.
 
 import { dirname, relative, sep } from 'node:path';
 import { E2BIG, FsError, fromText, type StackDescription, sys } from '../fs/index.js';
@@ -12,6 +12,8 @@ import { type OverlayOptions, type OverlayPlan, overlayWords, planOverlay } from
 
 /** mount(2) copies one page of options, with its NUL. */
 const OPTIONS_MAX = 4095;
+/** fsconfig(2) copies a string of at most 256 bytes, with its NUL (fs/fsopen.c). */
+const STRING_MAX = 255;
 
 export interface OverlayMounted {
   /** Which way the kernel was told. */
@@ -43,7 +45,8 @@ export function mountPlan(
     bind(plan.source, target, plan.readOnly);
     return { by: 'bind' };
   }
-  if (features.has('new-mount-api') && features.has('lowerdir-plus')) {
+  const short = foldersOf(plan).every((path) => fromText(path).length <= STRING_MAX);
+  if (short && features.has('new-mount-api') && features.has('lowerdir-plus')) {
     mountByContext(plan, target);
     return { by: 'fsopen' };
   }
@@ -97,11 +100,7 @@ function mountByWords(plan: Overlay, target: string): OverlayMounted {
     sys.mount('overlay', fromText(target), 'overlay', flags, whole);
     return { by: 'mount' };
   }
-  const folder = commonParent([
-    ...plan.lowers,
-    ...(plan.data ?? []),
-    ...(plan.upper ? [plan.upper.path, plan.upper.work] : []),
-  ]);
+  const folder = commonParent(foldersOf(plan));
   const data = overlayWords(plan, (path) => relative(folder, path) || '.').join(',');
   if (fromText(data).length > OPTIONS_MAX) {
     throw new FsError(
@@ -111,6 +110,10 @@ function mountByWords(plan: Overlay, target: string): OverlayMounted {
   }
   runChild({ job: 'mount', target, flags, data }, folder);
   return { by: 'mount-relative' };
+}
+
+function foldersOf({ lowers, data = [], upper }: Overlay): readonly string[] {
+  return [...lowers, ...data, ...(upper === undefined ? [] : [upper.path, upper.work])];
 }
 
 /** The deepest folder above (or equal to) all of these absolute paths. */

@@ -118,7 +118,7 @@ export class FilesystemContext {
     if (this.#fd < 0) fail(`fsopen ${this.#type}`);
   }
 
-  /** Values are at most 255 bytes for most filesystems' parsers, 4095 for a path. */
+  /** EINVAL for a value of more than 255 bytes: fsconfig(2) copies no more. */
   setString(key: ByteString, value: ByteString): void {
     const result = libc().fsconfig(this.#fd, FSCONFIG_SET_STRING, cString(key), cPath(value), 0);
     if (result < 0) this.#fail(`option ${toText(key)}`);

@@ -98,6 +98,17 @@ describeWith(['overlay'], 'kernel overlay mounts', () => {
     });
   }
 
+  it('mounts layers whose paths are longer than the mount API of descriptors takes', () => {
+    const stack = { lowers: layers(3, (n) => `${'d'.repeat(240)}/${n}`), upper: upper() };
+    const mounted = mountOverlay(stack, merged, {}, featureSet(new Set()));
+    try {
+      expect(mounted.by).toBe('mount');
+      expectWhole(3);
+    } finally {
+      unmountKernel(merged);
+    }
+  });
+
   it('mounts read only without touching the upper', () => {
     mountOverlay({ lowers: layers(2), upper: upper() }, merged, { readOnly: true });
     try {
