@@ -12,8 +12,8 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
-import { afterEach, beforeEach, expect, it } from 'vitest';
-import { Scratch, Served } from '../mount/mounted.js';
+import { expect, it } from 'vitest';
+import { eachWithMount } from '../mount/mounted.js';
 import { describeWith } from '../requires.js';
 
 const STEPS = 6000;
@@ -33,23 +33,14 @@ function pattern(step: number, length: number): Buffer {
 }
 
 describeWith(['root', 'fuse'], 'a file through a mount', () => {
-  let scratch: Scratch;
-  let served: Served | undefined;
-  beforeEach(() => {
-    scratch = new Scratch();
-  });
-  afterEach(async () => {
-    served?.process.kill('SIGKILL');
-    await served?.exit;
-    scratch.remove();
-  });
+  const at = eachWithMount();
 
   it.each([1, 2, 3])('is like a plain one after any calls (seed %i)', async (seed) => {
+    const { scratch } = at;
     const next = numbers(seed);
     writeFileSync(scratch.at('lower/file'), pattern(seed, next(LARGEST)));
     copyFileSync(scratch.at('lower/file'), scratch.at('plain'));
-    const options = { stack: scratch.stack(), mountPoint: scratch.at('mnt') };
-    served = await new Served(options).live();
+    let served = await at.serve();
     const paths = [scratch.at('plain'), scratch.at('mnt/file')];
     let files = paths.map((path) => openSync(path, 'r+'));
     const history: string[] = [];
@@ -93,7 +84,7 @@ describeWith(['root', 'fuse'], 'a file through a mount', () => {
         both('all', content(0, 2 * LARGEST));
         for (const fd of files) closeSync(fd);
         expect(await served.stop()).toBe('unmounted');
-        served = await new Served(options).live();
+        served = await at.serve();
         files = paths.map((path) => openSync(path, 'r+'));
         both('all after a remount', content(0, 2 * LARGEST));
       }

@@ -1,31 +1,24 @@
 // A server that may open few files: what finds none left fails alone, and nothing that is open is lost.
 
 import { closeSync, openSync, readFileSync, readSync, writeFileSync } from 'node:fs';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { describeWith } from '../requires.js';
-import { Scratch, Served } from './mounted.js';
+import { eachWithMount } from './mounted.js';
 
 const FILES = 400;
 const LIMIT = 256;
 
 describeWith(['root', 'fuse', 'program:prlimit'], `a server that may open ${LIMIT} files`, () => {
-  let scratch: Scratch;
-  let served: Served | undefined;
-  beforeEach(() => {
-    scratch = new Scratch();
+  const at = eachWithMount((scratch) => {
     for (let n = 0; n < FILES; n++) writeFileSync(scratch.at('lower', `f${n}`), `content ${n}`);
-  });
-  afterEach(async () => {
-    served?.process.kill('SIGKILL');
-    await served?.exit;
-    scratch.remove();
   });
 
   it('answers EMFILE to what does not fit, keeps what is open, and goes on', async () => {
+    const { scratch } = at;
     const limited = ['prlimit', `--nofile=${LIMIT}:${LIMIT}`];
     // Every open is asked for and keeps a descriptor until the file is closed.
     const wrap = ['env', 'MICA_WITHOUT=fuse-no-open', ...limited];
-    served = await new Served({ stack: scratch.stack(), mountPoint: scratch.at('mnt') }, wrap).live();
+    const served = await at.serve({}, wrap);
     const open: [fd: number, n: number][] = [];
     const failures = new Set<string | undefined>();
     for (let n = 0; n < FILES; n++) {

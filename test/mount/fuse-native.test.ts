@@ -15,27 +15,23 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { beforeEach, expect, it } from 'vitest';
 import { describeWith } from '../requires.js';
-import { Scratch, Served } from './mounted.js';
+import { eachWithMount, type Scratch, type Served } from './mounted.js';
 
 describeWith(['root', 'fuse', 'fuse-native'], 'a mount over fuse-native', () => {
   let scratch: Scratch;
   let mnt: string;
   let served: Served;
-  beforeEach(async () => {
-    scratch = new Scratch();
+  const at = eachWithMount((made) => {
+    scratch = made;
     mnt = scratch.at('mnt');
     writeFileSync(scratch.at('lower/file'), 'lower\n');
     mkdirSync(scratch.at('lower/folder'));
     writeFileSync(scratch.at('lower/folder/inner'), 'inner\n');
-    const options = { stack: scratch.stack(), mountPoint: mnt, transport: 'fuse-native' };
-    served = await new Served(options).live();
   });
-  afterEach(async () => {
-    served.process.kill('SIGKILL');
-    await served.exit;
-    scratch.remove();
+  beforeEach(async () => {
+    served = await at.serve({ transport: 'fuse-native' });
   });
 
   it('reads lowers, copies up what is written, and whites out what is removed', async () => {

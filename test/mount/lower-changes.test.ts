@@ -3,9 +3,9 @@
 
 import fs from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { beforeEach, expect, it } from 'vitest';
 import { describeWith } from '../requires.js';
-import { Scratch, Served } from './mounted.js';
+import { eachWithMount, type Served } from './mounted.js';
 
 /** What the mount is asked is asked by other processes, one question after the other. */
 async function eventually(look: () => unknown, expected: unknown): Promise<void> {
@@ -22,30 +22,22 @@ async function eventually(look: () => unknown, expected: unknown): Promise<void>
 }
 
 describeWith(['root', 'fuse'], 'lowers that others change', () => {
-  let scratch: Scratch;
-  let served: Served | undefined;
+  const at = eachWithMount();
+  const sh = (script: string) => at.scratch.sh(script);
+  let served: Served;
 
   beforeEach(async () => {
-    scratch = new Scratch();
-    scratch.sh(`
+    sh(`
       mkdir -p bottom/d bottom/only/sub lower/d/e; echo one > lower/f; echo one > lower/d/f; echo one > bottom/d/b
       ln -s one lower/l; echo keep > lower/keep; echo x > lower/gone; echo u > upper/u; echo low > lower/covered
     `);
-    const stack = scratch.stack();
-    const at = (id: string) => ({ ...stack.lowers[0]!, id, path: scratch.at(id), changes: true });
-    const lowers = [at('lower'), at('bottom')];
-    served = await new Served({ stack: { ...stack, lowers }, mountPoint: scratch.at('mnt') }).live();
+    const stack = at.scratch.stack();
+    const lower = (id: string) => ({ ...stack.lowers[0]!, id, path: at.scratch.at(id), changes: true });
+    served = await at.serve({ stack: { ...stack, lowers: [lower('lower'), lower('bottom')] } });
     // Everything that can be remembered is.
-    scratch.sh('cd mnt; find . -ls; cat f d/f d/b keep; readlink l; ! cat nothing new d/new 2>&1');
+    sh('cd mnt; find . -ls; cat f d/f d/b keep; readlink l; ! cat nothing new d/new 2>&1');
   });
 
-  afterEach(async () => {
-    served?.process.kill('SIGKILL');
-    await served?.exit;
-    scratch.remove();
-  });
-
-  const sh = (script: string) => scratch.sh(script);
   const read = (path: string) => () => sh(`cat mnt/${path} 2>&1 || :`).replace(/^cat: .*: /, '');
   const list = (path: string) => () => sh(`ls mnt/${path}`).split('\n');
   const stat = (format: string, path: string) => () => sh(`stat -c '${format}' mnt/${path} 2>&1 || :`);
@@ -61,7 +53,7 @@ describeWith(['root', 'fuse'], 'lowers that others change', () => {
     sh(
       'echo two > lower/tmp; cp lower/f lower/copy; exec 3< mnt/f; cat mnt/f; mv lower/tmp lower/f; cat <&3 > seen',
     );
-    expect(fs.readFileSync(scratch.at('seen'), 'utf8')).toBe('one\n');
+    expect(fs.readFileSync(at.scratch.at('seen'), 'utf8')).toBe('one\n');
     await eventually(read('f'), 'two');
     await eventually(stat('%h', 'f'), '1');
   });
@@ -113,6 +105,6 @@ describeWith(['root', 'fuse'], 'lowers that others change', () => {
     await eventually(stat('%s', 'keep'), "stat: cannot statx 'mnt/keep': No such file or directory");
     expect(read('f')()).toBe('two\nthree');
     expect(read('covered')()).toBe('mine');
-    expect(await served?.stop()).toBe('unmounted');
+    expect(await served.stop()).toBe('unmounted');
   });
 });

@@ -103,10 +103,10 @@ class TestMount {
     this.scratch = new Scratch();
   }
 
-  /** Mounts the layers, by a new server. */
-  serve(options: Partial<ServeOptions> = {}): Promise<Served> {
+  /** Mounts the layers, by a new server; `wrap` as for `Served`. */
+  serve(options: Partial<ServeOptions> = {}, wrap: readonly string[] = []): Promise<Served> {
     const request = { stack: this.scratch.stack(), mountPoint: this.scratch.at('mnt'), ...options };
-    this.#served = new Served(request);
+    this.#served = new Served(request, wrap);
     return this.#served.live();
   }
 

@@ -3,43 +3,39 @@
 
 import fs from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { mountSnapshot, unmountSnapshot } from '../../dist/src/mounts/mount-snapshot.js';
 import { MountTable } from '../../dist/src/mounts/table.js';
 import { Store } from '../../dist/src/store.js';
 import { describeWith } from '../requires.js';
-import { Scratch, Served, type ServeOptions } from './mounted.js';
+import { eachWithMount, type Scratch, type Served, type ServeOptions } from './mounted.js';
 
 const BIG = 1 << 20;
 
 describeWith(['root', 'fuse', 'passthrough', 'program:python3'], 'passthrough', () => {
   let scratch: Scratch;
-  let served: Served | undefined;
+  let served: Served;
   let mnt: string;
-  beforeEach(() => {
+  const at = eachWithMount((made) => {
+    scratch = made;
+    mnt = scratch.at('mnt');
     // Servers inherit it, and are to have what is tested.
     vi.stubEnv('MICA_WITHOUT', '');
-    scratch = new Scratch();
-    mnt = scratch.at('mnt');
   });
-  afterEach(async () => {
-    vi.unstubAllEnvs();
-    served?.process.kill('SIGKILL');
-    await served?.exit;
-    scratch.remove();
-  });
+  afterEach(() => vi.unstubAllEnvs());
 
   async function serve(more: Partial<ServeOptions> = {}): Promise<Served> {
-    served = await new Served({ stack: scratch.stack(), mountPoint: mnt, ...more }).live();
+    served = await at.serve(more);
     return served;
   }
 
   /** What the server was asked for since it began. */
   async function counts(): Promise<Record<string, number>> {
-    return ((await served!.ask({ op: 'status' })) as { counts: Record<string, number> }).counts;
+    return ((await served.ask({ op: 'status' })) as { counts: Record<string, number> }).counts;
   }
 
-  async function bytesThroughServer(): Promise<number> {
+  /** Reads and writes that the server was asked for. */
+  async function dataRequests(): Promise<number> {
     const { read = 0, write = 0 } = await counts();
     return read + write;
   }
@@ -66,7 +62,7 @@ fd = os.open('new', os.O_RDWR)
 for n in range(300): assert os.pwrite(fd, b'y' * 100, n * 4096) == 100
 assert os.pread(fd, 200, 4096) == b'y' * 100 + b'x' * 100
 os.close(fd)`);
-      expect(await bytesThroughServer()).toBe(0);
+      expect(await dataRequests()).toBe(0);
       expect(fs.statSync(scratch.at('upper/new')).size).toBe(300 * 4096);
     });
 
@@ -83,14 +79,14 @@ assert os.pread(before, 3, 0) == b'baa'
 shown = mmap.mmap(before, 0, mmap.MAP_SHARED, mmap.PROT_READ)
 os.pwrite(writer, b'd', 1)
 assert shown[:3] == b'bda' and shown[-1:] == b'c'`);
-      const through = await bytesThroughServer();
+      const through = await dataRequests();
       expect(through).toBeGreaterThan(0);
       python(`
 fd = os.open('file', os.O_RDWR)
 assert os.pread(fd, 3, 0) == b'bda'
 os.pwrite(fd, b'e', 2)
 assert os.pread(fd, 3, 0) == b'bde'`);
-      expect(await bytesThroughServer()).toBe(through);
+      expect(await dataRequests()).toBe(through);
     });
 
     it('a file whose attributes alone are in the upper is read below, and written in the upper', async () => {
@@ -128,6 +124,7 @@ assert os.pread(reader, 9, 0) == b'5our'
 os.close(writer)
 os.close(reader)
 assert open('small').read() == '5our'`);
+      expect(await counts()).toMatchObject({ read: expect.any(Number), write: expect.any(Number) });
     });
 
     it('a mapping is coherent with reads and writes, and tells times, after its descriptor is closed', async () => {
@@ -154,7 +151,7 @@ assert mapped[:5] == b'there'
 mapped.close()`);
     });
 
-    it('attributes of a mapped file are kept again when nobody can write it any more', async () => {
+    it('attributes of a file that may be mapped are asked for, and kept again when nobody can write it any more', async () => {
       await serve();
       const asked = async () => {
         const { getattr = 0, statx = 0 } = await counts();
@@ -252,11 +249,11 @@ assert os.wait()[1] == 0`);
         await serve(more);
         fs.writeFileSync(join(mnt, 'new'), Buffer.alloc(BIG));
         scratch.sh('sync -f mnt/new');
-        expect(await bytesThroughServer()).toBeGreaterThan(0);
+        expect(await dataRequests()).toBeGreaterThan(0);
         expect(fs.readFileSync(join(mnt, 'new')).length).toBe(BIG);
         expect(fs.readFileSync(join(mnt, 'new')).length).toBe(BIG);
         expect((await counts())['open']).toBe(1);
-        expect(await served!.stop()).toBe('unmounted');
+        expect(await served.stop()).toBe('unmounted');
         fs.rmSync(scratch.at('upper/new'));
       }
     });
@@ -273,7 +270,7 @@ assert os.wait()[1] == 0`);
         fs.appendFileSync(join(mnt, 'one'), ' more');
         expect(fs.readFileSync(join(mnt, 'one'), 'utf8')).toBe('one more');
         expect((await counts())['write']).toBe(3);
-        expect(await served!.stop()).toBe('unmounted');
+        expect(await served.stop()).toBe('unmounted');
       } finally {
         scratch.sh('umount over');
       }
@@ -297,7 +294,7 @@ assert os.wait()[1] == 0`);
       fs.writeFileSync(join(mnt, 'new'), 'newer');
       expect(fs.readFileSync(join(mnt, 'new'), 'utf8')).toBe('newer');
       expect((await counts())['open']).toBe(asked);
-      expect(await bytesThroughServer()).toBeGreaterThan(1100);
+      expect(await dataRequests()).toBeGreaterThan(1100);
     });
 
     it('is not frozen while somebody can write past it', async () => {
@@ -329,7 +326,7 @@ fd = os.open('big', os.O_RDONLY)
 assert os.pread(fd, 3, 5000) == b'bbb'
 assert mmap.mmap(fd, 0, mmap.MAP_PRIVATE, mmap.PROT_READ)[:4] == b'bbbb'
 assert open('big', 'rb').read() == b'b' * ${BIG}`);
-      expect(await bytesThroughServer()).toBe(0);
+      expect(await dataRequests()).toBe(0);
     });
 
     it('whoever remounts it for writing still writes to no layer', async () => {
@@ -344,7 +341,7 @@ assert open('big', 'rb').read() == b'b' * ${BIG}`);
       fs.writeFileSync(scratch.at('lower/small'), 'small');
       await serve(lowers());
       expect(fs.readFileSync(join(mnt, 'small'), 'utf8')).toBe('small');
-      expect(await bytesThroughServer()).toBe(1);
+      expect(await dataRequests()).toBe(1);
     });
   });
 

@@ -18,9 +18,9 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { describeWith } from '../requires.js';
-import { Scratch, Served } from './mounted.js';
+import { eachWithMount, type Scratch, Served } from './mounted.js';
 
 const EBUSY = 16;
 
@@ -33,28 +33,16 @@ function mountLine(path: string): string | undefined {
 describeWith(['root', 'fuse'], 'a mount over /dev/fuse', () => {
   let scratch: Scratch;
   let mnt: string;
-  let served: Served | undefined;
-  beforeEach(() => {
-    scratch = new Scratch();
+  const at = eachWithMount((made) => {
+    scratch = made;
     mnt = scratch.at('mnt');
     writeFileSync(scratch.at('lower/file'), 'lower\n');
     mkdirSync(scratch.at('lower/folder'));
     writeFileSync(scratch.at('lower/folder/inner'), 'inner\n');
   });
-  afterEach(async () => {
-    served?.process.kill('SIGKILL');
-    await served?.exit;
-    served = undefined;
-    scratch.remove();
-  });
-
-  async function serve(more: object = {}): Promise<Served> {
-    served = await new Served({ stack: scratch.stack(), mountPoint: mnt, ...more }).live();
-    return served;
-  }
 
   it('reads, copies up, whites out and renames, and keeps all of it over a remount', async () => {
-    const first = await serve();
+    const first = await at.serve();
     expect(readFileSync(`${mnt}/file`, 'utf8')).toBe('lower\n');
     appendFileSync(`${mnt}/file`, 'more\n');
     rmSync(`${mnt}/folder/inner`);
@@ -63,7 +51,7 @@ describeWith(['root', 'fuse'], 'a mount over /dev/fuse', () => {
     expect(readFileSync(`${mnt}/file`, 'utf8')).toBe('lower\nmore\n');
     expect(readFileSync(scratch.at('lower/file'), 'utf8')).toBe('lower\n');
     expect(await first.stop()).toBe('unmounted');
-    await serve();
+    await at.serve();
     expect(readdirSync(mnt).sort()).toEqual(['file', 'moved', 'new']);
     expect(readdirSync(`${mnt}/moved`)).toEqual([]);
     expect(readFileSync(`${mnt}/file`, 'utf8')).toBe('lower\nmore\n');
@@ -71,7 +59,7 @@ describeWith(['root', 'fuse'], 'a mount over /dev/fuse', () => {
   });
 
   it('is named as asked in /proc/mounts, and as root forces neither nosuid nor nodev', async () => {
-    await serve({ subtype: 'mica-overlayfs', fsname: 'a b' });
+    await at.serve({ subtype: 'mica-overlayfs', fsname: 'a b' });
     expect(mountLine(mnt)).toMatch(
       /^a\\040b \S+ fuse\.mica-overlayfs rw,relatime,.*default_permissions,allow_other/,
     );
@@ -79,7 +67,7 @@ describeWith(['root', 'fuse'], 'a mount over /dev/fuse', () => {
   });
 
   it('is read only without an upper', async () => {
-    await serve({ stack: { lowers: scratch.stack().lowers } });
+    await at.serve({ stack: { lowers: scratch.stack().lowers } });
     expect(mountLine(mnt)).toMatch(/ ro,/);
     expect(readFileSync(`${mnt}/folder/inner`, 'utf8')).toBe('inner\n');
     expect(readdirSync(mnt).sort()).toEqual(['file', 'folder']);
@@ -87,7 +75,7 @@ describeWith(['root', 'fuse'], 'a mount over /dev/fuse', () => {
   });
 
   it('answers control requests while it serves', async () => {
-    const mount = await serve();
+    const mount = await at.serve();
     writeFileSync(`${mnt}/new`, 'new');
     rmSync(`${mnt}/file`);
     const status = await mount.ask({ op: 'status' });
@@ -107,7 +95,7 @@ describeWith(['root', 'fuse'], 'a mount over /dev/fuse', () => {
   });
 
   it('tells of every request while it is asked to', async () => {
-    const mount = await serve();
+    const mount = await at.serve();
     readFileSync(`${mnt}/file`);
     const { events, lastSeq } = await mount.ask({ op: 'events', since: 0, requests: true });
     expect(events).toEqual([]);
@@ -126,7 +114,7 @@ describeWith(['root', 'fuse'], 'a mount over /dev/fuse', () => {
 
   it('keeps files that were removed while open, however many others are opened', async () => {
     scratch.sh('for i in $(seq 300); do echo $i > lower/f$i; done');
-    await serve();
+    await at.serve();
     const reading = openSync(`${mnt}/file`, 'r');
     const changing = openSync(`${mnt}/folder/inner`, 'r+');
     const made = openSync(`${mnt}/made`, 'w+');
@@ -148,7 +136,7 @@ describeWith(['root', 'fuse'], 'a mount over /dev/fuse', () => {
 
   it('lets a folder be emptied while others list it', async () => {
     scratch.sh('for i in $(seq 2000); do : > lower/folder/f$i; done');
-    await serve();
+    await at.serve();
     const others = spawn('sh', ['-c', `while ls -f ${mnt}/folder > /dev/null; do :; done`], {
       stdio: 'ignore',
     });
@@ -162,14 +150,14 @@ describeWith(['root', 'fuse'], 'a mount over /dev/fuse', () => {
   });
 
   it('that was frozen refuses changes and goes on reading', async () => {
-    const mount = await serve();
+    const mount = await at.serve();
     expect(await mount.ask({ op: 'freeze' })).toEqual({});
     expect(() => writeFileSync(`${mnt}/new`, '')).toThrow(/EROFS/);
     expect(readFileSync(`${mnt}/file`, 'utf8')).toBe('lower\n');
   });
 
   it('that is in use is not unmounted, unless lazily', async () => {
-    const mount = await serve();
+    const mount = await at.serve();
     const fd = openSync(`${mnt}/file`, 'r');
     try {
       expect(await mount.ask({ op: 'stop' })).toMatchObject({ error: { errno: EBUSY } });
@@ -184,48 +172,48 @@ describeWith(['root', 'fuse'], 'a mount over /dev/fuse', () => {
   });
 
   it('ends when somebody else unmounts it', async () => {
-    const mount = await serve();
+    const mount = await at.serve();
     scratch.sh('umount mnt');
     expect(await mount.line()).toEqual({ ended: 'unmounted' });
     expect(await mount.exit).toBe(0);
   });
 
   it('is detached when its process exits', async () => {
-    const mount = await serve();
+    const mount = await at.serve();
     mount.process.stdin?.write('{"op":"exit"}\n');
     expect(await mount.exit).toBe(0);
     expect(mountLine(mnt)).toBeUndefined();
   });
 
   it('can be mounted again after its server was killed', async () => {
-    const mount = await serve();
+    const mount = await at.serve();
     writeFileSync(`${mnt}/kept`, 'kept');
     mount.process.kill('SIGKILL');
     await mount.exit;
     expect(() => statSync(`${mnt}/kept`)).toThrow(/ENOTCONN/);
     scratch.sh('umount mnt');
-    await serve();
+    await at.serve();
     expect(readFileSync(`${mnt}/kept`, 'utf8')).toBe('kept');
   });
 
   it('does not begin, and leaves nothing mounted, when a layer is missing', async () => {
     const lowers = [{ path: scratch.at('none'), id: 'none', dialect: 'overlay' as const }];
-    served = new Served({ stack: { lowers }, mountPoint: mnt });
+    const served = new Served({ stack: { lowers }, mountPoint: mnt });
     expect(await served.line()).toMatchObject({ error: { errno: 2 } });
     expect(await served.exit).toBe(1);
     expect(mountLine(mnt)).toBeUndefined();
   });
 
   it('does not begin at a mount point that is no folder, and frees the upper', async () => {
-    served = new Served({ stack: scratch.stack(), mountPoint: scratch.at('lower/file') });
+    const served = new Served({ stack: scratch.stack(), mountPoint: scratch.at('lower/file') });
     expect(await served.line()).toMatchObject({ error: { errno: 20 } });
     expect(await served.exit).toBe(1);
-    await serve();
+    await at.serve();
     expect(existsSync(`${mnt}/file`)).toBe(true);
   });
 
   it('survives a caller that is killed while it waits', async () => {
-    await serve();
+    await at.serve();
     scratch.sh('dd if=/dev/zero of=lower/big bs=1M count=256 2>/dev/null');
     const killed = spawn('sh', ['-c', `exec dd if=/dev/zero of=${mnt}/big bs=1 count=1 conv=notrunc`], {
       stdio: 'ignore',
@@ -237,7 +225,7 @@ describeWith(['root', 'fuse'], 'a mount over /dev/fuse', () => {
   });
 
   it('ends as aborted when the connection is cut', async () => {
-    const mount = await serve();
+    const mount = await at.serve();
     const minor = scratch.sh('stat -c %Ld mnt');
     scratch.sh(`mkdir connections && mount -t fusectl none connections`);
     try {
