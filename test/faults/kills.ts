@@ -51,8 +51,9 @@ export function describeKills(operations: readonly Operation[], marks: MarkPrefi
           );
         const next = upper.open();
         const seen = shown(next.paths);
-        const is = [before, after].some((lines) => isDeepStrictEqual(seen, lines));
-        if (!is) say('mounted again', seen, killed ? before : after);
+        const isDone = isDeepStrictEqual(seen, after);
+        if (!isDone && !(killed && isDeepStrictEqual(seen, before)))
+          say('mounted again', seen, killed ? before : after);
         const left = upper.rubbish();
         if (left.length > 0) say('work folder', left, []);
         next.union.settle();
