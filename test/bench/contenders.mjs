@@ -193,8 +193,8 @@ export function contenders(fixtures, { against, fuseOverlayfs, user }, note) {
 }
 
 /** Whether a contender has a turn at a workload. The kernel driver has one where it is named. */
-export function takesPart({ kind, name, user }, { only, not = [], upperOnDisk, series }) {
+export function takesPart({ kind, user }, { only, not = [], upperOnDisk, series }) {
   if ((series !== undefined || upperOnDisk) && user !== undefined) return false;
-  if (only !== undefined) return only.includes(kind) && (user === undefined || !name.startsWith('user:'));
+  if (only !== undefined) return user === undefined && only.includes(kind);
   return kind !== 'driver' && !not.includes(kind);
 }

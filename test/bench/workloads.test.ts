@@ -24,7 +24,7 @@ it('has bounds that stand', () => {
 it('has a name of its own for every workload, and runs the series only when asked', () => {
   expect(new Set(WORKLOADS.map(({ name }) => name)).size).toBe(WORKLOADS.length);
   expect(chosenBy([]).filter(({ series }) => series !== undefined)).toEqual([]);
-  expect(chosenBy(['depth']).every(({ series }) => series?.name === 'depth')).toBe(true);
+  expect([...new Set(chosenBy(['depth']).map(({ series }) => series?.name))]).toEqual(['depth']);
   expect(chosenBy(['latency'])).toHaveLength(2);
 });
 
