@@ -70,6 +70,7 @@ export const declareMount: Declare = (command, act) => {
       assertInThisVersion(words);
       if (words.lower !== undefined) {
         if (second !== undefined) throw wrong('--lower takes one folder, the mount point');
+        if (words.key !== undefined) throw wrong('--key names a snapshot, and --lower makes none');
         return mounted(context, undefined, await mountFolders(context, first, words), words);
       }
       const alone = FOLDER_WORDS.find(({ word }) => words[word] !== undefined);
@@ -158,7 +159,7 @@ async function mountWord(
   const { meaningOf } = await import('./words.js');
   const { mountSnapshot } = await import('../mounts/mount-snapshot.js');
   const { transport } = context.settings;
-  const owners = fuseOf(words);
+  const fuse = fuseOf(words);
   const store = await context.store();
   const what = `cannot mount ${word}`;
   const meant = await meaningOf(store, word, what);
@@ -166,7 +167,7 @@ async function mountWord(
     transport,
     readOnly: words.readOnly === true,
     settle: words.settle === true,
-    ...(owners === undefined ? {} : { driver: 'fuse' as const, ...owners }),
+    ...(fuse === undefined ? {} : { driver: 'fuse' as const, ...fuse }),
     ...(driverOf(context) ?? {}),
   };
   if (meant.kind === 'key') {

@@ -38,6 +38,18 @@ describe('refused commands', () => {
     });
   });
 
+  it.each([
+    ['a key of plain folders, which have no snapshot', ['--lower', 'tree', '--key', 'k', 'mnt']],
+    ['a second folder beside plain ones', ['--lower', 'tree', 'tree', 'mnt']],
+    ['an upper without plain folders', ['--upper', 'tree', 'key', 'mnt']],
+  ])('mount with %s mounts nothing', (_, words) => {
+    expect(mica.run(['mount', ...words])).toMatchObject({
+      code: 2,
+      out: '',
+      err: expect.stringContaining('hint: mica mount --help'),
+    });
+  });
+
   it('a blob that is there already is exit code 4, and leaves no ingest', () => {
     expect(mica.run(['content', 'put', mica.path('file')])).toMatchObject({ code: 0 });
     expect(mica.run(['content', 'put', mica.path('file')])).toMatchObject({
