@@ -48,7 +48,7 @@ export function addGlobalOptions(program: Command): void {
     .option('-n, --namespace <name>', 'namespace of names and labels (MICA_NAMESPACE)')
     .option('--driver <name>', `${DRIVERS.join('|')} (MICA_DRIVER)`)
     .option('--transport <name>', `${TRANSPORTS.join('|')} (MICA_TRANSPORT)`)
-    .option('--address <socket>', 'talk to a running server (MICA_ADDRESS)')
+    .option('--address <socket>', 'not in this version: a running server (MICA_ADDRESS)')
     .option('--json', 'results as JSON on stdout')
     .option('-q, --quiet', 'ids and names only, no progress')
     .option('--debug', 'log on stderr, with the stack of an error (MICA_DEBUG)');
