@@ -3,6 +3,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { createInterface } from 'node:readline';
 
 interface Answer {
@@ -57,12 +58,33 @@ export class Partner {
 }
 
 /**
- * Two programs in a mount namespace of their own: what others copy of theirs keeps no mount of ours busy. With `user`
- * also in one user namespace, in which every id means what it means outside.
+ * Runs "$@" without the mounts that others have below the folder "$0", all but those below "$1": a copy would keep a
+ * filesystem alive, and so its server, its upper or its disk in use, when its owner has unmounted it. Other folders
+ * may be the system's. Not to be asked what they are: their servers may answer nobody.
  */
-export async function inNamespace(first: string, second: string, user: boolean): Promise<[Partner, Partner]> {
-  const kinds = user ? ['--user', '--mount'] : ['--mount'];
-  const words = ['unshare', ...kinds, '--propagation', 'private'];
+const WITHOUT_FOREIGN = `
+  own=$1 foreign=
+  shift
+  for at in $(cut -d ' ' -f 5 /proc/self/mountinfo); do
+    case $at in "$own"/*) ;; "$0"/*) foreign="$at $foreign" ;; esac
+  done
+  [ -z "$foreign" ] || umount --internal-only --no-canonicalize --lazy $foreign 2>/dev/null
+  exec "$@"`;
+
+/**
+ * Two programs in a mount namespace of their own: what others copy of theirs keeps no mount of ours busy, nor ours one
+ * of theirs. Of what is mounted in the temp dir they see the folder `own` alone. With `user` also in one user
+ * namespace, in which every id means what it means outside.
+ */
+export async function inNamespace(
+  first: string,
+  second: string,
+  { own, user }: { readonly own: string; readonly user: boolean },
+): Promise<[Partner, Partner]> {
+  const unshare = ['unshare', '--mount', '--propagation', 'private'];
+  const words = [...unshare, 'sh', '-c', WITHOUT_FOREIGN, tmpdir(), own];
+  // In the namespace of another user what was copied cannot be unmounted: so it is made after that.
+  if (user) words.push(...unshare, '--user');
   const one = new Partner(first, [...words, 'sh', '-c', 'echo; read go; exec "$@"', 'sh']);
   await one.line();
   const { pid } = one.process;
@@ -70,6 +92,7 @@ export async function inNamespace(first: string, second: string, user: boolean):
   if (user)
     for (const map of ['uid_map', 'gid_map']) writeFileSync(`/proc/${pid}/${map}`, '0 0 4294967295\n');
   one.process.stdin?.write('\n');
+  const kinds = user ? ['--user', '--mount'] : ['--mount'];
   const two = new Partner(second, ['nsenter', `--target=${pid}`, ...kinds, '--']);
   return [one, two];
 }

@@ -5,10 +5,23 @@ import { writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
+import type { Need } from '../requires.js';
 import { type History, historyOf, type Kernel, tourOf } from './commands.js';
 import type { Coverage } from './coverage.js';
 import { Ended } from './partner.js';
 import { live, Stage } from './twins.js';
+
+/** What a run needs of the machine. */
+export const NEEDS: readonly Need[] = [
+  'overlay',
+  'fuse',
+  'loop',
+  'program:mkfs.ext4',
+  'program:setfacl',
+  'program:setfattr',
+  'program:unshare',
+  'program:nsenter',
+];
 
 export interface RunOptions {
   readonly seed: number;

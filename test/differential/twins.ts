@@ -51,7 +51,10 @@ export class Stage {
     mountExt4(scratch.at('lower-ext4'), GROUND_BYTES);
     scratch.sh('rmdir lower-ext4/lost+found; mount -t tmpfs -o mode=755 tmpfs lower-tmpfs');
     const user = where === 'user namespace';
-    const [caller, server] = await inNamespace(program('./twin.mjs'), program('./server.mjs'), user);
+    const [caller, server] = await inNamespace(program('./twin.mjs'), program('./server.mjs'), {
+      own: scratch.path,
+      user,
+    });
     return new Stage(scratch, caller, server, !user);
   }
 

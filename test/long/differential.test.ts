@@ -6,7 +6,7 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, expect, it } from 'vitest';
 import { Coverage } from '../differential/coverage.js';
-import { runTwins } from '../differential/run.js';
+import { NEEDS, runTwins } from '../differential/run.js';
 import { describeWith } from '../requires.js';
 
 const OPERATIONS = Number(process.env['MICA_TWIN_OPERATIONS'] ?? 200_000);
@@ -16,44 +16,31 @@ const EACH = Math.ceil(OPERATIONS / SEEDS.length);
 const PLACES = ['first namespace', 'user namespace'] as const;
 const WHERE = { 'first namespace': 7 / 8, 'user namespace': 1 / 8 } as const;
 
-describeWith(
-  [
-    'overlay',
-    'fuse',
-    'loop',
-    'program:mkfs.ext4',
-    'program:setfacl',
-    'program:setfattr',
-    'program:unshare',
-    'program:nsenter',
-  ],
-  'a mount beside kernel overlayfs',
-  () => {
-    const all = new Coverage('first namespace');
-    afterAll(() => process.stdout.write(`seeds ${SEEDS}, ${OPERATIONS} operations\n${all.table()}\n`));
+describeWith(NEEDS, 'a mount beside kernel overlayfs', () => {
+  const all = new Coverage('first namespace');
+  afterAll(() => process.stdout.write(`seeds ${SEEDS}, ${OPERATIONS} operations\n${all.table()}\n`));
 
-    const file = process.env['MICA_TWIN_HISTORY'];
-    if (file !== undefined) {
-      const history = { ground: 'here', ...JSON.parse(readFileSync(file, 'utf8')) };
-      // In a user namespace the kernel mounts nothing else.
-      const places = PLACES.filter((where) => where === 'first namespace' || history.kernel === 'userxattr');
-      it.each(places)(`lives through ${file} again, in the %s`, async (where) => {
-        await runTwins({ seed: 0, where, operations: 0, commands: 10_000, least: 0, coverage: all, history });
-      });
-      return;
-    }
-
-    const runs = SEEDS.flatMap((seed) => PLACES.map((where) => ({ seed, where })));
-    it.concurrent.each(runs)('answers as it does (seed $seed, $where)', async ({ seed, where }) => {
-      const coverage = new Coverage(where);
-      const operations = Math.ceil(EACH * WHERE[where]);
-      const least = Math.max(1, Math.floor(operations / 10_000));
-      process.stdout.write(`seed ${seed}, ${where}: ${operations} operations\n`);
-      await runTwins({ seed, where, operations, commands: 700, least, coverage });
-      all.addAll(coverage);
-      process.stdout.write(`seed ${seed}, ${where}: ${JSON.stringify(coverage.totals)}\n`);
-      expect(coverage.missing(least)).toEqual([]);
-      expect(coverage.successShare).toBeGreaterThan(0.4);
+  const file = process.env['MICA_TWIN_HISTORY'];
+  if (file !== undefined) {
+    const history = { ground: 'here', ...JSON.parse(readFileSync(file, 'utf8')) };
+    // In a user namespace the kernel mounts nothing else.
+    const places = PLACES.filter((where) => where === 'first namespace' || history.kernel === 'userxattr');
+    it.each(places)(`lives through ${file} again, in the %s`, async (where) => {
+      await runTwins({ seed: 0, where, operations: 0, commands: 10_000, least: 0, coverage: all, history });
     });
-  },
-);
+    return;
+  }
+
+  const runs = SEEDS.flatMap((seed) => PLACES.map((where) => ({ seed, where })));
+  it.concurrent.each(runs)('answers as it does (seed $seed, $where)', async ({ seed, where }) => {
+    const coverage = new Coverage(where);
+    const operations = Math.ceil(EACH * WHERE[where]);
+    const least = Math.max(1, Math.floor(operations / 10_000));
+    process.stdout.write(`seed ${seed}, ${where}: ${operations} operations\n`);
+    await runTwins({ seed, where, operations, commands: 700, least, coverage });
+    all.addAll(coverage);
+    process.stdout.write(`seed ${seed}, ${where}: ${JSON.stringify(coverage.totals)}\n`);
+    expect(coverage.missing(least)).toEqual([]);
+    expect(coverage.successShare).toBeGreaterThan(0.4);
+  });
+});
