@@ -59,7 +59,6 @@ interface Calls {
   readonly pwrite: CFunction;
   readonly readlinkat: CFunction;
   readonly fchownat: CFunction;
-  readonly fchmod: CFunction;
   readonly fchmodat: CFunction;
   readonly fchmodat2: CFunction;
   readonly utimensat: CFunction;
@@ -88,7 +87,6 @@ function libc(): Calls {
     pwrite: declare('long', 'pwrite', ['int', 'void *', 'size_t', 'int64']),
     readlinkat: declare('long', 'readlinkat', ['int', 'void *', 'void *', 'size_t']),
     fchownat: declare('int', 'fchownat', ['int', 'void *', 'uint', 'uint', 'int']),
-    fchmod: declare('int', 'fchmod', ['int', 'uint']),
     fchmodat: declare('int', 'fchmodat', ['int', 'void *', 'uint', 'int']),
     fchmodat2: declareSyscall(SYSCALLS.fchmodat2, ['long', 'void *', 'long', 'long']),
     utimensat: declare('int', 'utimensat', ['int', 'void *', 'void *', 'int']),
