@@ -1,6 +1,7 @@
 // The device transport on real mounts: how a mount begins, is asked things, and ends.
 
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   appendFileSync,
   closeSync,
@@ -18,6 +19,7 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
+import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { describeWith } from '../requires.js';
 import { eachWithMount, type Scratch, Served } from './mounted.js';
@@ -212,27 +214,38 @@ describeWith(['root', 'fuse'], 'a mount over /dev/fuse', () => {
     expect(existsSync(`${mnt}/file`)).toBe(true);
   });
 
+  /** `act` has the folder of the mount in the kernel's control filesystem. */
+  async function withConnection(act: (folder: string) => void | Promise<void>): Promise<void> {
+    const minor = scratch.sh('stat -c %Ld mnt');
+    scratch.sh('mkdir connections && mount -t fusectl none connections');
+    try {
+      await act(scratch.at('connections', minor));
+    } finally {
+      scratch.sh('umount connections');
+    }
+  }
+
   it('survives a caller that is killed while it waits', async () => {
-    await at.serve();
     scratch.sh('dd if=/dev/zero of=lower/big bs=1M count=256 2>/dev/null');
-    const killed = spawn('sh', ['-c', `exec dd if=/dev/zero of=${mnt}/big bs=1 count=1 conv=notrunc`], {
-      stdio: 'ignore',
+    await at.serve();
+    // What is asked for from now on is the copy-up alone.
+    expect(statSync(`${mnt}/big`).size).toBe(256 << 20);
+    await withConnection(async (folder) => {
+      const killed = spawn('sh', ['-c', `exec dd if=/dev/zero of=${mnt}/big bs=1 count=1 conv=notrunc`], {
+        stdio: 'ignore',
+      });
+      const gone = once(killed, 'exit');
+      const isWaiting = () => readFileSync(join(folder, 'waiting'), 'utf8') !== '0\n';
+      await expect.poll(() => isWaiting() || killed.exitCode !== null, { interval: 1 }).toBe(true);
+      killed.kill('SIGKILL');
+      await gone;
     });
-    const gone = new Promise((resolve) => killed.once('exit', resolve));
-    killed.kill('SIGKILL');
-    await gone;
     expect(readFileSync(`${mnt}/file`, 'utf8')).toBe('lower\n');
   });
 
   it('ends as aborted when the connection is cut', async () => {
     const mount = await at.serve();
-    const minor = scratch.sh('stat -c %Ld mnt');
-    scratch.sh(`mkdir connections && mount -t fusectl none connections`);
-    try {
-      writeFileSync(scratch.at('connections', minor, 'abort'), '1');
-    } finally {
-      scratch.sh('umount connections');
-    }
+    await withConnection((folder) => writeFileSync(join(folder, 'abort'), '1'));
     expect(await mount.line()).toEqual({ ended: 'aborted' });
     expect(mountLine(mnt)).toBeUndefined();
   });
