@@ -183,7 +183,6 @@ function publish(stack: Stack, inode: Inode, staged: Staged, source: LayerNode, 
     parent.impure = true;
     staged.attributes(stack.attr);
     inode.upperIno = stack.attr.ino;
-    if (!inode.isFolder && inode.type !== S_IFREG) stack.table.noteCopy(inode);
     if (joinsIndex(inode, attr)) {
       const others = attr.nlink - 1 - (stack.lostNames.get(inode.ino) ?? 0);
       // Until all names are made, only the index joins them, which other readers of the upper do not know.
@@ -196,6 +195,7 @@ function publish(stack: Stack, inode: Inode, staged: Staged, source: LayerNode, 
       staged.publish(dir, inode.name, false);
       inode.upper = true;
     }
+    if (!inode.isFolder && inode.type !== S_IFREG) stack.table.noteCopy(inode);
     // The copy is there, whatever becomes of the times (as ovl_copy_up_one of the kernel).
     attempt(() => folder.utimes({ sec: atimeSec, nsec: atimeNsec }, { sec: mtimeSec, nsec: mtimeNsec }));
   });

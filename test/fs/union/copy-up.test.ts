@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { EIO, ENOSPC, EROFS, FsError } from '../../../fs/errno.js';
 import { O_RDWR, O_TRUNC, O_WRONLY } from '../../../fs/filesystem.js';
 import { MemLayer } from '../../../fs/layer/mem-layer.js';
+import { S_IFIFO } from '../../../fs/mode.js';
 import { Union } from '../../../fs/union/union.js';
 import { errnoOf, Paths } from '../../suites/paths.js';
 import { fillLayer, inUpper, rig } from './stacks.js';
@@ -67,6 +68,29 @@ test('a copy-up that fails at its last step leaves nothing in the upper', () => 
   expect(inUpper(upper, 'f')).toBeUndefined();
   expect(upper.statfs().bfree).toBe(before);
   expect(paths.read('f')).toBe('content');
+});
+
+test('an object that takes the place of a failed copy on the disk does not get the number of its source', () => {
+  const common = { device: 'disk', numbers: { last: 0 } };
+  const lower = new MemLayer({ id: 'lower', ...common });
+  const fifo = { mode: S_IFIFO | 0o644, uid: 0, gid: 0 };
+  lower.make('', 'p', fifo);
+  class Failing extends MemLayer {
+    override stage(...what: Parameters<MemLayer['stage']>) {
+      const staged = super.stage(...what);
+      staged.publish = () => {
+        common.numbers.last--;
+        throw new FsError(EIO);
+      };
+      return staged;
+    }
+  }
+  const upper = new Failing({ id: 'upper', ...common });
+  const paths = new Paths(new Union({ lowers: [lower], upper }));
+  const { ino } = paths.stat('p');
+  expect(errnoOf(() => paths.chmod('p', 0o600))).toBe(EIO);
+  expect(paths.mknod('n', fifo.mode).ino).not.toBe(ino);
+  expect(paths.stat('p').ino).toBe(ino);
 });
 
 test('reading, listing and a refused change copy nothing up', () => {
