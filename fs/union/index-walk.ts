@@ -28,8 +28,8 @@ export function lookupInIndex(
 }
 
 /** As Filesystem.getattr; false where the index alone cannot tell. */
-export function statInIndex({ indexed, table, lostNames }: Stack, node: NodeId, out: Attr): boolean {
-  if (indexed === undefined || table.has(node) || lostNames.size > 0) return false;
+export function statInIndex({ indexed, table }: Stack, node: NodeId, out: Attr): boolean {
+  if (indexed === undefined || table.has(node)) return false;
   const nid = indexed.nidOf(node);
   return nid !== 0 && indexed.lookups(nid) > 0 && indexed.stat(nid, out);
 }
@@ -69,7 +69,7 @@ export function listPlusInIndex(
 }
 
 /** Fills `out` with what the index says; false for an object of which there is more to be known. */
-function isPlain({ table, lostNames }: Stack, indexed: IndexedNodes, nid: number, out: Entry): boolean {
-  if (lostNames.size > 0 || !indexed.describe(nid, out)) return false;
+function isPlain({ table }: Stack, indexed: IndexedNodes, nid: number, out: Entry): boolean {
+  if (!indexed.describe(nid, out)) return false;
   return table.byIno(out.attr.ino) === undefined && !table.has(out.node);
 }

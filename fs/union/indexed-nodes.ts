@@ -37,7 +37,7 @@ export class IndexedNodes {
   /**
    * @param numberOf the number that is shown for one of the index
    * @param joinsLinks files with several names have inodes of their own, because each name must lead to what was
-   *   copied up through another
+   *   copied up through another, and names that went are counted by the union
    */
   constructor(layer: ReadLayer, tree: IndexedTree, numberOf: (ino: number) => number, joinsLinks: boolean) {
     this.tree = tree;

@@ -16,7 +16,9 @@ describe('serving what waits', () => {
   });
 
   it('comes to an end when there is nothing', () => {
-    const dispatcher = new Dispatcher(new RecordingFilesystem(), (fault) => expect.unreachable(fault.operation));
+    const dispatcher = new Dispatcher(new RecordingFilesystem(), (fault) =>
+      expect.unreachable(fault.operation),
+    );
     const device = openSync('/dev/null', 'r+');
     serveWaiting(device, dispatcher);
     closeSync(device);

@@ -2,6 +2,7 @@
 // each is counted in its folder once, whatever was done with it in between.
 
 import { expect, test } from 'vitest';
+import { EACCES, FsError } from '../../../fs/errno.js';
 import { Entry, type NodeId, ROOT_NODE } from '../../../fs/filesystem.js';
 import { Union } from '../../../fs/union/union.js';
 import { flattened } from '../layer/flatten.js';
@@ -61,4 +62,21 @@ test('a file of the index that the kernel may read by itself leaves no inode beh
   const [, file] = known(union, 'dir', 'file') as [NodeId, NodeId];
   union.backing(file, 1)?.close();
   expect(union.nodeCount).toBe(1);
+});
+
+test('the index answers alone also once a name of a file went that could not be copied up', () => {
+  const { lowers, union } = rig([{ a: 'x', b: '=a', dir: {}, 'dir/deep': {} }], {
+    indexed: true,
+    marks: 'user',
+  });
+  lowers[0]!.open = () => {
+    throw new FsError(EACCES);
+  };
+  union.unlink(ROOT_NODE, 'b');
+  const entry = new Entry();
+  expect([union.lookup(ROOT_NODE, 'a', entry), entry.attr.nlink]).toEqual([true, 1]);
+  const [dir] = known(union, 'dir') as [NodeId];
+  const before = union.nodeCount;
+  expect(union.lookup(dir, 'deep', entry)).toBe(true);
+  expect(union.nodeCount).toBe(before);
 });
