@@ -118,6 +118,7 @@ export class MemObject {
 
   fillEntry(out: LayerEntry): void {
     this.fill(out.attr);
+    out.unmarked();
     out.whiteout = this.whiteout;
     out.opaque = this.opaque;
     out.redirect = this.children !== undefined || this.metacopy ? this.redirect : undefined;
