@@ -62,19 +62,24 @@ export function openLowerDir(path: ByteString, options: LowerDirOptions = {}): R
   const dialect = options.dialect ?? 'overlay';
   const prefixes = options.marks ?? readablePrefixes(dialect);
   const root = openAt(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
-  const rules = {
-    prefixes,
-    dialect,
-    uuid: filesystemUuid(root),
-    ids: idsOf(options.numbering),
-    overrides: hasOverrides(root),
-    origins: false,
-    impurity: 0,
-    countsSubfolders: countsSubfolders(root),
-    // Where others change the layer each file is asked itself: what its folder said a moment ago says nothing.
-    blocksTell: options.anyMayLackData !== true && options.changes !== true && blocksTell(root),
-  };
-  return new DirLayer(root, options.id ?? toText(path), rules, options.changes);
+  try {
+    const rules = {
+      prefixes,
+      dialect,
+      uuid: filesystemUuid(root),
+      ids: idsOf(options.numbering),
+      overrides: hasOverrides(root),
+      origins: false,
+      impurity: 0,
+      countsSubfolders: countsSubfolders(root),
+      // Where others change the layer each file is asked itself: what its folder said a moment ago says nothing.
+      blocksTell: options.anyMayLackData !== true && options.changes !== true && blocksTell(root),
+    };
+    return new DirLayer(root, options.id ?? toText(path), rules, options.changes);
+  } catch (error) {
+    closeFd(root);
+    throw error;
+  }
 }
 
 /** Folders of which is remembered whether they hold copies. */

@@ -1,10 +1,13 @@
-// Opening an upper whose last process died: whatever call fails on the way, nothing is left open, and the next try works.
+// Opening a layer, also an upper whose last process died: whatever call fails on the way, nothing is left open, and the
+// next try works.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
 import { EIO } from '../../../fs/errno.js';
+import { openLowerDir } from '../../../fs/layer/dir-layer.js';
 import { openUpperDir } from '../../../fs/layer/dir-upper.js';
+import { fromText } from '../../../fs/name.js';
 import { mayUseTrustedXattrs } from '../../../fs/sys/index.js';
 import { arm, disarm, openDescriptors } from '../../faults/libc.js';
 import { Places, type Upper } from '../../faults/places.js';
@@ -26,7 +29,19 @@ function leftBehind(): Upper {
   return upper;
 }
 
-it('leaves no descriptor open whichever call fails, and works when none does', () => {
+it('of a lower leaves no descriptor open whichever call fails', () => {
+  const errnos: number[] = [];
+  for (let over = false; !over; ) {
+    const at = errnos.length;
+    arm((call) => (call.at === at ? EIO : undefined));
+    errnos.push(errnoOf(() => openLowerDir(fromText(places.base)).close()));
+    over = disarm().length <= at;
+    expect([at, openDescriptors()]).toEqual([at, 0]);
+  }
+  expect(errnos).toContain(EIO);
+});
+
+it('of an upper leaves no descriptor open whichever call fails, and works when none does', () => {
   const errnos: (number | undefined)[] = [];
   for (let over = false; !over; ) {
     const upper = leftBehind();

@@ -1,7 +1,7 @@
 // Random operations on a union of three random lower layers and on the model, which must always agree: in the
-// outcome of each operation, in which mtimes it changes, in the tree (with the link counts), in the tree after a remount (with the same file numbers), and in the
-// tree after settling. Half of the runs keep every node that was ever looked up, as a kernel
-// with memory to spare, and half have the lowers as one tree index.
+// outcome of each operation, in which mtimes it changes, in the tree (with the link counts), in the tree after a
+// remount (with the same file numbers), and in the tree after settling. Half of the runs keep every node that was
+// ever looked up, as a kernel with memory to spare, and half have the lowers as one tree index.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
