@@ -6,7 +6,7 @@ import { attempt, ESTALE, FsError } from '../errno.js';
 import type { WritableNode } from '../layer/layer.js';
 import { S_IFMT } from '../mode.js';
 import { type ByteString, joinPath } from '../name.js';
-import { type DataBelow, type Inode, type LowerFolder, releaseHeld } from './inode.js';
+import { closeData, type DataBelow, type Inode, type LowerFolder, releaseHeld } from './inode.js';
 import { Found, findData, LOWER, resolve, UPPER } from './lookup.js';
 import type { Stack } from './stack.js';
 
@@ -24,10 +24,7 @@ export function intern(stack: Stack, parent: Inode, name: ByteString, found: Fou
   }
   if (known !== undefined) {
     if (!known.isFolder) refresh(stack, known, parent, name, found);
-    else if (stack.lowersChange) {
-      known.folders = found.folders;
-      known.lowerPath = found.lowerPath;
-    }
+    if (stack.lowersChange) refreshLower(stack, known, parent, name, found);
     return known;
   }
   const inode = table.add(ino, found.entry.attr.mode & S_IFMT, parent, name, nidOf(stack, found));
@@ -151,6 +148,18 @@ function refresh(stack: Stack, inode: Inode, parent: Inode, name: ByteString, fo
   if (inode.upper !== (found.where === UPPER)) return;
   stack.table.place(inode, parent, name);
   if (inode.upper) releaseHeld(inode);
+}
+
+/** What others may have changed below since: the parts of a folder, and where the data of a lower file is. */
+function refreshLower(stack: Stack, inode: Inode, parent: Inode, name: ByteString, found: Found): void {
+  if (inode.isFolder) {
+    inode.folders = found.folders;
+    inode.lowerPath = found.lowerPath;
+  } else if (found.where === LOWER && !inode.upper) {
+    const { metacopy } = found.entry;
+    if (metacopy !== (inode.dataBelow !== undefined)) closeData(inode);
+    inode.dataBelow = metacopy ? findData(stack, parent, name, found) : undefined;
+  }
 }
 
 /** A lower file with several names may have been copied up through another of them. */

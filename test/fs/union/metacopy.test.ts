@@ -495,3 +495,17 @@ test('explain tells attributes and data apart', () => {
     result: { layer: 'upper' },
   });
 });
+
+test('a file of a lower that others change has its data where they put it', () => {
+  const [top, low] = [{ f: { size: 3, redirect: '/g' } }, { g: 'old' }].map((what, i) =>
+    fillLayer(new MemLayer({ id: `lower${i}` }), what),
+  ) as [MemLayer, MemLayer];
+  const paths = new Paths(new Union({ lowers: [Object.assign(top, { changes: true }), low] }));
+  paths.forgets = false;
+  const handle = paths.open('f');
+  expect([paths.read('f'), paths.readHandle(handle)]).toEqual(['old', 'old']);
+  const node = top.hold('', 'f');
+  node.openWrite().write(0, bytes('fetched'));
+  node.setMetacopy(false);
+  expect([paths.read('f'), paths.readHandle(handle)]).toEqual(['fetched', 'fetched']);
+});
