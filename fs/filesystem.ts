@@ -186,9 +186,15 @@ export interface Filesystem {
   backing(node: NodeId, atLeast: number): Backing | undefined;
   /** Reads up to `into.length` bytes at `offset`; fewer only at the end of the file. Returns the count. */
   read(handle: Handle, offset: number, into: Uint8Array): number;
-  /** Writes all of `data` at `offset` (at the end, for O_APPEND handles) or fails; returns the count. */
+  /**
+   * Writes `data` at `offset` (at the end, for O_APPEND handles), or as much of it as there is room for; fails where that
+   * is nothing. Returns the count.
+   */
   write(handle: Handle, offset: number, data: Uint8Array, killPrivileges: boolean): number;
-  /** Pages that a shared mapping has changed. They take no set-id bit and no capability, unlike a write(2) of them. */
+  /**
+   * Pages that a shared mapping has changed, all of them or it fails: nobody would write the rest. They take no set-id
+   * bit and no capability, unlike a write(2) of them.
+   */
   writeMapped(handle: Handle, offset: number, data: Uint8Array): number;
   /** lseek(2) with SEEK_DATA or SEEK_HOLE; ENXIO beyond the end. */
   lseek(handle: Handle, offset: number, whence: number): number;

@@ -86,8 +86,7 @@ export class DirFile implements WritableFile {
       const part = copyBuffer.subarray(0, Math.min(COPY_BYTES, length - done));
       const count = source.read(fromOffset + done, part);
       if (count === 0) break;
-      this.write(toOffset + done, part.subarray(0, count));
-      done += count;
+      done += this.write(toOffset + done, part.subarray(0, count));
     }
     return done;
   }

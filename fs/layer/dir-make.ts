@@ -33,7 +33,7 @@ import {
   O_TMPFILE,
   openAt,
   statAt,
-  writeAt,
+  writeAllAt,
 } from '../sys/index.js';
 import { DirStaged, type StagePlaces } from './dir-staged.js';
 import type { NewNode } from './layer.js';
@@ -166,7 +166,7 @@ export class ObjectMaker {
     const [fd, temp] = this.#create({ mode: S_IFREG | 0o600, uid: this.#uid, gid: this.#gid });
     const staged = new DirStaged(fd, this.#rules, this.#places, temp, true);
     try {
-      if (what.target !== undefined) writeAt(fd, 0, toBytes(what.target));
+      if (what.target !== undefined) writeAllAt(fd, 0, toBytes(what.target));
       staged.standFor({
         uid: what.uid,
         gid: what.gid,

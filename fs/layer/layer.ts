@@ -80,7 +80,7 @@ export interface LayerFile {
 export interface WritableFile extends LayerFile {
   /** The object itself, as long as the file is open; it need not be released. Absent where it cannot be reached so. */
   readonly node?: WritableNode;
-  /** Writes all of `data` or fails. */
+  /** Writes what there is room for, and fails where that is nothing; returns the count. */
   write(offset: number, data: Uint8Array): number;
   truncate(size: number): void;
   allocate(mode: number, offset: number, length: number): void;

@@ -46,7 +46,7 @@ import {
   tryLock,
   unlinkAt,
   unlinkAtIfAny,
-  writeAt,
+  writeAllAt,
 } from '../sys/index.js';
 import type { MarkPrefix } from './layer.js';
 import { makeWhiteoutFile } from './whiteout-file.js';
@@ -181,7 +181,7 @@ export class WorkFolder {
     const fd = openAt(this.fd, NOTE, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
     try {
       truncateFd(fd, 0);
-      writeAt(fd, 0, new TextEncoder().encode(text));
+      writeAllAt(fd, 0, new TextEncoder().encode(text));
     } finally {
       closeFd(fd);
     }
@@ -262,7 +262,7 @@ export class WorkFolder {
     const fd = openAt(this.#outer, HOLDER_FILE, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
     try {
       truncateFd(fd, 0);
-      writeAt(fd, 0, new TextEncoder().encode(JSON.stringify(holder)));
+      writeAllAt(fd, 0, new TextEncoder().encode(JSON.stringify(holder)));
     } finally {
       closeFd(fd);
     }

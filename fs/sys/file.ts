@@ -332,7 +332,7 @@ export function readAt(fd: number, offset: number, into: Uint8Array): number {
   return done;
 }
 
-/** Writes all of `data` or fails. */
+/** Writes what there is room for, as write(2) does: fails only where not a byte of `data` can be written. */
 export function writeAt(fd: number, offset: number, data: Uint8Array): number {
   let done = 0;
   while (done < data.length) {
@@ -340,9 +340,14 @@ export function writeAt(fd: number, offset: number, data: Uint8Array): number {
     const count = libc().pwrite(fd, part, part.length, offset + done);
     if (count > 0) done += count;
     else if (count === 0) throw new FsError(EIO, 'write');
-    else if (errno() !== EINTR) fail('write');
+    else if (errno() !== EINTR) return done > 0 ? done : fail('write');
   }
   return done;
+}
+
+/** Writes all of `data` or fails. */
+export function writeAllAt(fd: number, offset: number, data: Uint8Array): void {
+  for (let done = 0; done < data.length; ) done += writeAt(fd, offset + done, data.subarray(done));
 }
 
 export function truncateFd(fd: number, size: number): void {

@@ -286,7 +286,11 @@ export class Union implements Filesystem {
   writeMapped(handle: Handle, offset: number, data: Uint8Array): number {
     const file = this.#file(handle);
     const privileges = privilegesOf(this.#stack, file.inode);
-    const count = writeFile(this.#stack, file, offset, data);
+    let count = 0;
+    while (count < data.length) {
+      const rest = count === 0 ? data : data.subarray(count);
+      count += writeFile(this.#stack, file, offset + count, rest);
+    }
     if (privileges !== undefined) restorePrivileges(this.#stack, file.inode, privileges);
     return count;
   }

@@ -113,8 +113,7 @@ class CopyIn {
       for (let offset = 0; ; ) {
         const count = readSync(fd, buffer, 0, CHUNK, offset);
         if (count === 0) break;
-        this.#tree.write(handle, offset, buffer.subarray(0, count), false);
-        offset += count;
+        offset += this.#tree.write(handle, offset, buffer.subarray(0, count), false);
       }
     } finally {
       closeSync(fd);

@@ -85,7 +85,11 @@ export class Unpacking implements TarVisitor {
   data(offset: number, bytes: Uint8Array): void {
     const file = this.#file;
     if (file === undefined) return;
-    this.#naming(this.#entry!, () => this.#target.write(file.handle, offset, bytes, false));
+    this.#naming(this.#entry!, () => {
+      for (let done = 0; done < bytes.length; ) {
+        done += this.#target.write(file.handle, offset + done, bytes.subarray(done), false);
+      }
+    });
     this.#written = offset + bytes.length;
   }
 

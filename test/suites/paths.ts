@@ -154,14 +154,20 @@ export class Paths {
   /** Makes a file, or replaces the content of one. */
   write(path: ByteString, content: string, mode = 0o644): void {
     const handle = this.create(path, mode, O_RDWR | 0o1000);
-    this.fs.write(handle, 0, bytes(content), false);
+    this.#writeAll(handle, 0, bytes(content));
     this.fs.release(handle);
   }
 
   writeAt(path: ByteString, offset: number, content: string): void {
     const handle = this.open(path, O_RDWR);
-    this.fs.write(handle, offset, bytes(content), false);
+    this.#writeAll(handle, offset, bytes(content));
     this.fs.release(handle);
+  }
+
+  #writeAll(handle: Handle, offset: number, data: Uint8Array): void {
+    for (let done = 0; done < data.length; ) {
+      done += this.fs.write(handle, offset + done, data.subarray(done), false);
+    }
   }
 
   read(path: ByteString): string {

@@ -3,6 +3,9 @@
 import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
+  closeSync,
+  fstatSync,
+  openSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -10,6 +13,7 @@ import {
   truncateSync,
   unlinkSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -43,9 +47,13 @@ describeWith(['root', 'fuse'], 'a mount whose upper is full', () => {
     spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'none', scratch.path('disk')]);
     for (const name of ['disk/upper', 'disk/work']) scratch.folder(name);
     mnt = scratch.folder('mnt');
-    const upper = ['--upper', scratch.path('disk/upper'), '--work', scratch.path('disk/work')];
-    scratch.mica('mount', '--lower', scratch.path('lower'), ...upper, mnt);
+    mount();
   });
+
+  function mount(...options: string[]): void {
+    const upper = ['--upper', scratch.path('disk/upper'), '--work', scratch.path('disk/work')];
+    scratch.mica('mount', '--lower', scratch.path('lower'), ...upper, ...options, mnt);
+  }
 
   afterEach(() => {
     scratch.try('umount', mnt);
@@ -78,6 +86,20 @@ describeWith(['root', 'fuse'], 'a mount whose upper is full', () => {
     unlinkSync(join(mnt, 'new'));
     writeFileSync(join(mnt, 'new'), 'fits');
     expect(readdirSync(mnt)).toEqual(['big', 'd', 'new']);
+  });
+
+  it.each([[[]], [['--no-passthrough']]])('tells a writer how much of a write fits: %j', (options) => {
+    scratch.mica('umount', mnt);
+    mount(...options);
+    const fd = openSync(join(mnt, 'new'), 'a');
+    let told = 0;
+    const error = failure(() => {
+      for (;;) told += writeSync(fd, Buffer.alloc(700_000));
+    });
+    expect(error).toEqual(full);
+    expect(fstatSync(fd).size).toBe(told);
+    closeSync(fd);
+    expect(told).toBeGreaterThan(700_000);
   });
 });
 
