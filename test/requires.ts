@@ -45,11 +45,10 @@ const NEEDS = {
     return known || spawnSync('modprobe', ['overlay']).status === 0 ? undefined : 'no overlay in this kernel';
   },
   /** FUSE passthrough; only for who is root on the machine itself. */
-  passthrough: passthroughMissing,
+  passthrough: () => (isBefore(6, 9) ? 'Linux before 6.9' : undefined),
   /** The kernel mounts EROFS images that are files of the temp dir. */
   'erofs-files': () => {
-    const [major = 0, minor = 0] = release().split('.').map(Number);
-    if (major < 6 || (major === 6 && minor < 12)) return 'EROFS mounts no files before Linux 6.12';
+    if (isBefore(6, 12)) return 'EROFS mounts no files before Linux 6.12';
     if (!isOnExt4(tmpdir())) return `no ext4 at ${tmpdir()}`;
     const known = spawnSync('grep', ['-qw', 'erofs', '/proc/filesystems']).status === 0;
     return known || spawnSync('modprobe', ['erofs']).status === 0 ? undefined : 'no erofs in this kernel';
@@ -63,9 +62,10 @@ const NEEDS = {
 
 export type Need = keyof typeof NEEDS | `program:${string}`;
 
-function passthroughMissing(): string | undefined {
-  const [major = 0, minor = 0] = release().split('.').map(Number.parseFloat);
-  return major > 6 || (major === 6 && minor >= 9) ? undefined : 'Linux before 6.9';
+/** True if the kernel is older than the version. */
+function isBefore(major: number, minor: number): boolean {
+  const [ofKernel = 0, minorOfKernel = 0] = release().split('.').map(Number.parseFloat);
+  return ofKernel < major || (ofKernel === major && minorOfKernel < minor);
 }
 
 function lacks(need: Need): string | undefined {
