@@ -11,7 +11,11 @@ import { world } from './world.mjs';
 /** Clocks differ by the time between the two calls; what is further apart was not set by the same call. */
 const SAME_TIME_NS = 5_000_000_000n;
 
-const SHOWN = 1000;
+/** Longer contents are compared by their digest. */
+const LONG = 1000;
+/** So much of a difference is shown, and so much of what comes before it. */
+const SHOWN = 300;
+const AROUND = 20;
 
 function xattrsOf(dir, name) {
   return [...sys.listXattrsAt(dir, name)]
@@ -21,7 +25,7 @@ function xattrsOf(dir, name) {
 
 /** Short files as they are, long ones by their digest. */
 function contentOf(bytes) {
-  return bytes.length <= SHOWN ? bytes.toString('latin1') : createHash('sha1').update(bytes).digest('hex');
+  return bytes.length <= LONG ? bytes.toString('latin1') : createHash('sha1').update(bytes).digest('hex');
 }
 
 /** path -> what is there. `root` is a mount point. */
@@ -68,7 +72,15 @@ export function treeOf(root) {
 }
 
 const distance = (a, b) => (a > b ? a - b : b - a);
-const short = (value) => JSON.stringify(value)?.slice(0, 300);
+
+/** Two texts from where they begin to differ, for a line; undefined if they are the same. */
+function parted(one, other) {
+  const [x, y] = [JSON.stringify(one), JSON.stringify(other)];
+  if (x === y) return undefined;
+  let at = 0;
+  while (at < x?.length && x[at] === y?.[at]) at++;
+  return [x, y].map((text) => (at < AROUND ? '' : '…') + text?.slice(Math.max(0, at - AROUND), at + SHOWN));
+}
 
 /** Lines that tell how tree `a` differs from `b`. */
 export function differences(a, b) {
@@ -91,7 +103,7 @@ export function differences(a, b) {
     if (!isAlike(one, other))
       lines.push(`${path}: data is at ${one.data} in ours and at ${other.data} in theirs`);
     for (const key of ['line', 'mode', 'owner', 'rdev', 'nlink', 'size', 'content', 'target', 'xattrs']) {
-      const [x, y] = [short(one[key]), short(other[key])];
+      const [x, y] = parted(one[key], other[key]) ?? [];
       if (x !== y) lines.push(`${path}: ${key} is ${x} in ours and ${y} in theirs`);
     }
     if (distance(one.mtime, other.mtime) > SAME_TIME_NS) {
