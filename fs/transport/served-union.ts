@@ -3,7 +3,7 @@
 
 import { Buffer } from 'node:buffer';
 import { EBUSY, EINVAL, FsError } from '../errno.js';
-import type { Filesystem, NodeId } from '../filesystem.js';
+import { Attr, type Filesystem, type NodeId } from '../filesystem.js';
 import { openStack } from '../layer/open-stack.js';
 import { type ByteString, fromBytes, toText } from '../name.js';
 import { IdMap, type OwnerRules } from '../owners/id-map.js';
@@ -101,9 +101,17 @@ export class ServedUnion {
     }
   }
 
-  /** Paths of the files that somebody can write to without asking, which nobody can take back. */
+  /**
+   * Paths of the files that somebody can write to without asking, which nobody can take back; not of removed ones, which
+   * are in no layer.
+   */
   #written(counting: Counting): string[] {
-    return (counting.writers?.() ?? []).map((node) => toText(this.union.pathOf(node) ?? ''));
+    const attr = new Attr();
+    const nodes = (counting.writers?.() ?? []).filter((node) => {
+      this.union.getattr(node, attr);
+      return attr.nlink > 0;
+    });
+    return nodes.map((node) => toText(this.union.pathOf(node) ?? ''));
   }
 
   #eventsSince(request: object): object {

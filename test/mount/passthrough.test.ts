@@ -315,6 +315,20 @@ assert os.wait()[1] == 0`);
     });
   });
 
+  it('without a name stands against no freeze: no layer has it', async () => {
+    const mount = await serve();
+    const removed = fs.openSync(join(mnt, 'removed'), 'w+');
+    fs.unlinkSync(join(mnt, 'removed'));
+    fs.writeSync(removed, 'text');
+    expect(await mount.ask({ op: 'status' })).toMatchObject({ written: [] });
+    expect(await mount.ask({ op: 'freeze' })).toEqual({});
+    fs.writeSync(removed, ' and more');
+    const text = Buffer.alloc(20);
+    expect(text.toString('utf8', 0, fs.readSync(removed, text, 0, 20, 0))).toBe('text and more');
+    fs.closeSync(removed);
+    expect(fs.readdirSync(scratch.at('upper'))).toEqual([]);
+  });
+
   describe('of a read-only mount', () => {
     const lowers = () => ({ stack: { lowers: scratch.stack().lowers } });
 
