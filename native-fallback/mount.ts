@@ -8,7 +8,7 @@ import { E2BIG, FsError, fromText, type StackDescription, sys } from '../fs/inde
 import { runChild } from './child-process.js';
 import { type FeatureSet, featureSet } from './features.js';
 import { mountIndex } from './mount-index.js';
-import { type OverlayOptions, type OverlayPlan, overlayWords, planOverlay } from './options.js';
+import { type Overlay, type OverlayOptions, type OverlayPlan, overlayWords, planOverlay } from './options.js';
 
 /** mount(2) copies one page of options, with its NUL. */
 const OPTIONS_MAX = 4095;
@@ -70,8 +70,6 @@ export function bind(source: string, target: string, readOnly: boolean, recursiv
 export function unmountKernel(target: string, lazy = false): void {
   sys.unmount(fromText(target), sys.UMOUNT_NOFOLLOW | (lazy ? sys.MNT_DETACH : 0));
 }
-
-type Overlay = OverlayPlan & { readonly kind: 'overlay' };
 
 function mountByContext(plan: Overlay, target: string): void {
   const context = new sys.FilesystemContext('overlay');

@@ -32,6 +32,8 @@ export type OverlayPlan =
       readonly readOnly: boolean;
     };
 
+export type Overlay = OverlayPlan & { readonly kind: 'overlay' };
+
 export interface OverlayOptions {
   /** The upper, if there is one, is shown as the topmost lower: nothing of it or its work folder is written. */
   readonly readOnly?: boolean;
@@ -120,7 +122,7 @@ export function escapeOption(path: string, inLowerdir: boolean): string {
 
 /** The plan as mount(2) words; `name` says how a folder is written (absolute, or relative to a working folder). */
 export function overlayWords(
-  plan: OverlayPlan & { readonly kind: 'overlay' },
+  plan: Overlay,
   name: (path: string) => string = (path) => path,
 ): readonly string[] {
   const words = plan.settings.map(({ key, value }) => (value === undefined ? key : `${key}=${value}`));
@@ -145,14 +147,26 @@ export function planFromWords(words: readonly string[], readOnly: boolean): Over
     else if (FOLDERS.has(key)) folders.set(key, word.slice(at + 1));
     else settings.push({ key, value: word.slice(at + 1) });
   }
-  const lowers = splitUnescaped(folders.get('lowerdir') ?? '');
-  if (lowers.includes('')) throw new FsError(EINVAL, 'overlay with an empty name in lowerdir');
+  const layers = layersIn(folders.get('lowerdir') ?? '');
   const [path, work] = [folders.get('upperdir'), folders.get('workdir')];
   const upper =
     path === undefined || work === undefined
       ? {}
       : { upper: { path: unescaped(path), work: unescaped(work) } };
-  return { kind: 'overlay', lowers, ...upper, settings, readOnly };
+  return { kind: 'overlay', ...layers, ...upper, settings, readOnly };
+}
+
+/** `a:b::c::d`: layers, then those of data alone, each after an empty name. */
+function layersIn(lowerdir: string): Pick<Overlay, 'lowers' | 'data'> {
+  const names = splitUnescaped(lowerdir);
+  const first = names.indexOf('');
+  if (first < 0) return { lowers: names };
+  const rest = names.slice(first);
+  const alternate = rest.every((name, at) => (name === '') === (at % 2 === 0));
+  if (first === 0 || !alternate || rest.at(-1) === '') {
+    throw new FsError(EINVAL, 'overlay with an empty name in lowerdir');
+  }
+  return { lowers: names.slice(0, first), data: rest.filter((name) => name !== '') };
 }
 
 const FOLDERS: ReadonlySet<string> = new Set(['lowerdir', 'upperdir', 'workdir']);

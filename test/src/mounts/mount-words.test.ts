@@ -41,8 +41,15 @@ describe('overlay words', () => {
     });
   });
 
-  it('refuse an empty name, which stands for data-only layers', () => {
-    expect(() => planFromWords(['lowerdir=/a::/b'], true)).toThrow('empty name');
+  it('name layers of data alone behind empty names', () => {
+    expect(planFromWords(['lowerdir=/a:/b\\:::/c::/d'], true)).toMatchObject({
+      lowers: ['/a', '/b:'],
+      data: ['/c', '/d'],
+    });
+  });
+
+  it.each(['', ':/a', '/a:', '::/a', '/a::', '/a::/b:/c', '/a:::/b'])('refuse an empty name: %s', (list) => {
+    expect(() => planFromWords([`lowerdir=${list}`], true)).toThrow('empty name');
   });
 });
 
