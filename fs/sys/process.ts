@@ -54,15 +54,17 @@ export function currentUmask(): number {
   return line?.[1] === undefined ? 0o777 : Number.parseInt(line[1], 8);
 }
 
-/** The supplementary groups of a process or thread; none where it is unknown (0) or has ended. */
+/** What reading of a process fails with that has ended, or that /proc does not show to this user (`hidepid`, proc(5)). */
+const UNSEEN: ReadonlySet<unknown> = new Set(['ENOENT', 'ESRCH', 'EACCES', 'EPERM']);
+
+/** The supplementary groups of a process or thread; none where it is unknown (0), has ended or is not shown. */
 export function groupsOf(pid: number): readonly number[] {
   if (pid === 0) return [];
   let status: string;
   try {
     status = readFileSync(`/proc/${pid}/status`, 'utf8');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ESRCH'))
-      return [];
+    if (error instanceof Error && 'code' in error && UNSEEN.has(error.code)) return [];
     throw error;
   }
   return (/^Groups:[ \t]*([0-9 ]*)$/m.exec(status)?.[1] ?? '').split(' ').filter(Boolean).map(Number);

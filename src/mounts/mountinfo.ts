@@ -18,6 +18,8 @@ export interface MountPoint {
   readonly superOptions: readonly string[];
 }
 
+const UNSEEN: ReadonlySet<string> = new Set(['ENOENT', 'ESRCH', 'EINVAL', 'EACCES', 'EPERM']);
+
 /** The mounts that a process sees, in the order in which they were made. undefined if there is no such process. */
 export function readMounts(pid: number | 'self' = 'self'): readonly MountPoint[] | undefined {
   if (process.platform !== 'linux') return [];
@@ -25,8 +27,8 @@ export function readMounts(pid: number | 'self' = 'self'): readonly MountPoint[]
     return parseMountinfo(readFileSync(`/proc/${pid}/mountinfo`, 'utf8'));
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    // EINVAL: the process has ended and nobody has waited for it. EACCES: it is another user's.
-    if (code === 'ENOENT' || code === 'ESRCH' || code === 'EINVAL' || code === 'EACCES') return undefined;
+    // EINVAL: the process has ended and nobody has waited for it. EACCES, EPERM: it is another user's.
+    if (code !== undefined && UNSEEN.has(code)) return undefined;
     throw error;
   }
 }

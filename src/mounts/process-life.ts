@@ -24,14 +24,15 @@ export function isAlive(mark: ProcessMark): boolean {
   }
 }
 
-/** undefined if there is no such process, or only what is left of one that nobody has waited for. */
+/** undefined if there is no such process that this user may see, or only what is left of one that nobody has waited for. */
 function startOf(pid: number): string | undefined {
   let text: string;
   try {
     text = readFileSync(`/proc/${pid}/stat`, 'utf8');
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ESRCH') return undefined;
+    // The last two: another user's, where /proc hides those (`hidepid`).
+    if (code === 'ENOENT' || code === 'ESRCH' || code === 'EACCES' || code === 'EPERM') return undefined;
     throw error;
   }
   // The name in parentheses may hold spaces and parentheses itself.
