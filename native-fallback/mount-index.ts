@@ -61,7 +61,8 @@ function mountOver(place: string, root: string, stack: StackDescription, target:
   try {
     if (!mountTwo(place, root, target)) return false;
   } finally {
-    sys.unmount(fromText(place), sys.UMOUNT_NOFOLLOW);
+    // Detached, because somebody who looks into the temporary folder just now would make it busy.
+    sys.unmount(fromText(place), sys.MNT_DETACH | sys.UMOUNT_NOFOLLOW);
   }
   let shows = false;
   try {
