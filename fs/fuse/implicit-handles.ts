@@ -36,6 +36,8 @@ export class ImplicitHandles {
   readonly #files = new Map<NodeId, OpenNode>();
   /** By number; oldest first. */
   readonly #listings = new Map<number, Listing>();
+  /** Of each folder, how many of them there are: most nodes that are forgotten have none. */
+  readonly #listed = new Map<NodeId, number>();
   #lastListing = 0;
   readonly #place: Place = { handle: 0, from: 0, base: 0 };
 
@@ -82,6 +84,7 @@ export class ImplicitHandles {
       this.#files.delete(node);
       this.#filesystem.release(file.handle);
     }
+    if (!this.#listed.has(node)) return;
     for (const [number, listing] of this.#listings) {
       if (listing.node === node) this.#closeListing(number, listing);
     }
@@ -112,6 +115,7 @@ export class ImplicitHandles {
   #takeListing(node: NodeId): number {
     const number = ++this.#lastListing;
     this.#listings.set(number, { node, handle: this.#filesystem.opendir(node) });
+    this.#listed.set(node, (this.#listed.get(node) ?? 0) + 1);
     if (this.#listings.size > MAX_LISTINGS) {
       for (const [oldest, listing] of this.#listings) {
         this.#closeListing(oldest, listing);
@@ -121,8 +125,11 @@ export class ImplicitHandles {
     return number;
   }
 
-  #closeListing(number: number, { handle }: Listing): void {
+  #closeListing(number: number, { node, handle }: Listing): void {
     this.#listings.delete(number);
+    const others = this.#listed.get(node)! - 1;
+    if (others === 0) this.#listed.delete(node);
+    else this.#listed.set(node, others);
     this.#filesystem.releasedir(handle);
   }
 }

@@ -8,8 +8,8 @@ describe('where the kernel opens without asking', () => {
   const wire = () => new Wire({ init: INIT });
   const read = request(15, 7, `${le64(0)} ${le64(0)} ${le32(4)} ${'00'.repeat(20)}`);
   const write = request(16, 7, `${le64(0)} ${le64(0)} 01000000 ${'00'.repeat(20)} 61`);
-  const readdir = (cookie: number) =>
-    request(28, 1, `${le64(0)} ${le64(cookie)} ${le32(64)} ${'00'.repeat(20)}`);
+  const readdir = (cookie: number, node = 1) =>
+    request(28, node, `${le64(0)} ${le64(cookie)} ${le32(64)} ${'00'.repeat(20)}`);
   /** The cookies of a READDIR reply. */
   const cookies = (answer: string) => {
     const bytes = Buffer.from(answer, 'hex');
@@ -90,6 +90,21 @@ describe('where the kernel opens without asking', () => {
     asked();
     expect(cookies(send(readdir(first[1] as number)))).toHaveLength(1);
     expect(asked()).toEqual(['opendir 1', 'readdir 58 2']);
+  });
+
+  it('a folder that is forgotten leaves no listing open, and keeps those of others', () => {
+    const { send, asked } = bound(wire());
+    const closedBy = (act: () => void) => {
+      asked();
+      act();
+      return asked().filter((call) => call === 'releasedir 58').length;
+    };
+    const forget = (node: number) => closedBy(() => send(request(2, node, le64(1))));
+    for (const node of [1, 9, 1]) send(readdir(0, node));
+    expect([forget(7), forget(1), forget(1), forget(9)]).toEqual([0, 2, 0, 1]);
+    // One more than are kept.
+    expect(closedBy(() => Array.from({ length: 65 }, () => send(readdir(0))))).toBe(1);
+    expect(forget(1)).toBe(64);
   });
 });
 
