@@ -33,7 +33,6 @@ export class ServedUnion {
   readonly watched: Filesystem;
   readonly #events = new EventStream(EVENTS_KEPT);
   readonly #start: ServerStart;
-  #frozen = false;
 
   /** Opens the layers; fails as `openStack` does. */
   constructor(start: ServerStart) {
@@ -68,7 +67,7 @@ export class ServedUnion {
         return {
           target: this.#start.mountPoint,
           pid: process.pid,
-          readOnly: this.union.readOnly || this.#frozen,
+          readOnly: this.union.readOnly,
           transport: this.#start.transport,
           stack: this.#start.stack,
           ...(this.#start.owners && { owners: this.#start.owners }),
@@ -94,7 +93,6 @@ export class ServedUnion {
         // In the same step, so that nothing can come between a plain upper and its end.
         if (!this.union.readOnly) this.union.settle();
         this.union.freeze();
-        this.#frozen = true;
         return {};
       default:
         throw new FsError(EINVAL, `control request ${String(op)}`);

@@ -153,7 +153,9 @@ describeWith(['root', 'fuse'], 'a mount over /dev/fuse', () => {
 
   it('that was frozen refuses changes and goes on reading', async () => {
     const mount = await at.serve();
+    expect(await mount.ask({ op: 'status' })).toMatchObject({ readOnly: false });
     expect(await mount.ask({ op: 'freeze' })).toEqual({});
+    expect(await mount.ask({ op: 'status' })).toMatchObject({ readOnly: true });
     expect(() => writeFileSync(`${mnt}/new`, '')).toThrow(/EROFS/);
     expect(readFileSync(`${mnt}/file`, 'utf8')).toBe('lower\n');
   });
