@@ -15,6 +15,7 @@ OPTIONS, separated by commas:
   workdir=DIR         an empty folder on the filesystem of upperdir
   ro                  nothing can be changed
   volatile            do not wait for the disk when a file is copied up: after a power cut it may be empty
+  settle              make the upper plain when the mount has ended
   userxattr           the marks are user.overlay.* xattrs, even for root
   writeback=0|1       the kernel collects writes, which are lost if the server is killed; default 0
   dialect=overlay|wh  how the layers spell their marks; default wh: files .wh.* count as well

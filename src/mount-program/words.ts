@@ -11,7 +11,6 @@ export interface Words {
   readonly version: boolean;
   /** Stay in the foreground until the mount ends. */
   readonly foreground: boolean;
-  readonly debug: boolean;
   /** Topmost first. */
   readonly lowers: readonly string[];
   /** Layers of data alone, topmost first. */
@@ -109,7 +108,6 @@ export function parseWords(argv: readonly string[]): Words {
     help: flags.has('h'),
     version: flags.has('V') || flags.has('v'),
     foreground: flags.has('f'),
-    debug: flags.has('d'),
     source: places.length > 1 ? places.at(-2) : undefined,
     target: places.at(-1),
     ignored,
