@@ -53,6 +53,27 @@ describe('an image', () => {
     }
   });
 
+  it('is listed from any position on as it is listed whole', () => {
+    const image = imageOf(folderOf(300));
+    const whole: string[] = [];
+    image.list(image.root, (name, type, nid) => whole.push(`${name} ${type} ${nid}`));
+    const ordinals = new Set<number>();
+    for (let from = 0, left = whole; left.length > 0; ) {
+      const found: string[] = [];
+      let last = 0;
+      image.entries(image.root, from, (nid, type, position) => {
+        found.push(`${image.text(image.nameAt, image.nameLength)} ${type} ${nid}`);
+        ordinals.add(image.ordinal(nid));
+        last = position;
+        return found.length < 7;
+      });
+      expect(found).toEqual(left.slice(0, 7));
+      left = left.slice(7);
+      from = last + 1;
+    }
+    expect(ordinals.size).toBe(300);
+  });
+
   it('is the same to the byte whatever the order in which entries were added', () => {
     const other = new Tree();
     const root = other.add(-1, '', S_IFDIR | 0o755);
@@ -152,6 +173,13 @@ describe('a damaged image', () => {
       image.list(nid, (name, _type, child) => {
         image.lookup(nid, name);
         walk(image, child, depth + 1);
+      });
+      image.entries(nid, 0, (child) => {
+        image.text(image.nameAt, image.nameLength);
+        image.ordinal(child);
+        image.ino(child);
+        image.layer(child);
+        return true;
       });
     } else if ((image.mode(nid) & 0o170000) === S_IFLNK) image.readlink(nid);
   }
