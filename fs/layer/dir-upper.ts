@@ -327,6 +327,10 @@ export class UpperDir extends DirLayer implements WriteLayer {
     return this.#index.hasEntries;
   }
 
+  get knowsLinks(): boolean {
+    return this.hasIndexed || this.#work.hasLinks;
+  }
+
   get guarded(): boolean {
     return this.#work.guarded;
   }

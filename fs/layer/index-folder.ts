@@ -132,7 +132,7 @@ export class IndexFolder {
 
   /** The object of a key, held; undefined if there is none. */
   hold(key: string): UpperNode | undefined {
-    if (this.#keys === undefined && !this.#work.hasIndex) return undefined;
+    if (!this.hasEntries) return undefined;
     const fd = openAtIfAny(this.#work.index(), key, O_PATH | O_NOFOLLOW);
     return fd === undefined ? undefined : new UpperNode(fd, this.#rules);
   }

@@ -302,6 +302,8 @@ export interface WriteLayer extends ReadLayer {
   setLostNames(key: string, names: number, last?: ByteString): void;
   /** The index has entries: there may be files that changed through names which this layer does not hold. */
   readonly hasIndexed: boolean;
+  /** It may know something under the key of a lower object (`indexed`, `lostNames`): else a key need not be made. */
+  readonly knowsLinks: boolean;
 
   /** Other programs (kernel overlayfs) must not read this upper as it is: `work/work/incompat/mica` stands. */
   readonly guarded: boolean;

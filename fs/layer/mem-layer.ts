@@ -260,6 +260,10 @@ export class MemLayer implements WriteLayer {
     return this.#index.size > 0;
   }
 
+  get knowsLinks(): boolean {
+    return this.hasIndexed || this.#lost.size > 0;
+  }
+
   get guarded(): boolean {
     return this.#guarded;
   }

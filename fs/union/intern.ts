@@ -165,7 +165,7 @@ function refreshLower(stack: Stack, inode: Inode, parent: Inode, name: ByteStrin
 /** A lower file with several names may have been copied up through another of them. */
 function joinIndex(stack: Stack, inode: Inode, found: Found): void {
   const { upper } = stack;
-  if (upper === undefined || inode.lower === undefined) return;
+  if (upper?.knowsLinks !== true || inode.lower === undefined) return;
   const { layer, dir, name } = inode.lower;
   const source = layer.hold(dir, name);
   try {
@@ -211,7 +211,7 @@ function countName(stack: Stack, inode: Inode, key: string, nlink: number): void
 
 function holdIndexed(stack: Stack, inode: Inode): void {
   const { upper } = stack;
-  if (upper === undefined || inode.parent === undefined) return;
+  if (upper?.hasIndexed !== true || inode.parent === undefined) return;
   const held = upper.hold(stack.table.path(inode.parent), inode.name);
   let key: string | undefined;
   try {

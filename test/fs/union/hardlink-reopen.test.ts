@@ -113,6 +113,11 @@ it('names of what can carry no xattr are counted before another of them is met, 
   expect([readdirSync(join(base, 'work/index')), readdirSync(join(base, 'work/links'))]).toEqual([[], []]);
 });
 
+it('reading leaves no index', () => {
+  withUnion((union) => expect(read(union, 'one')).toBe('2 lower'));
+  expect(readdirSync(join(base, 'work'))).toEqual(['work']);
+});
+
 it('an entry of the index that was only being made is dropped', () => {
   withUnion((union) => write(union, 'one', 'UPPER'));
   writeFileSync(join(base, 'work/index', `00fb1d${'0'.repeat(40)}`), 'half');

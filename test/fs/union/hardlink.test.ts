@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { EACCES, EEXIST, ENOENT, EPERM, FsError } from '../../../fs/errno.js';
 import { Attr, Entry, O_EXCL, O_RDWR, ROOT_NODE, SYSTEM_CALLER } from '../../../fs/filesystem.js';
 import { MemLayer } from '../../../fs/layer/mem-layer.js';
-import { S_IFIFO, S_IFLNK } from '../../../fs/mode.js';
+import { S_IFIFO, S_IFLNK, S_IFREG } from '../../../fs/mode.js';
 import { Union } from '../../../fs/union/union.js';
 import { bytes, errnoOf, Paths } from '../../suites/paths.js';
 import { fillLayer, inUpper, rig } from './stacks.js';
@@ -91,6 +91,25 @@ test('link to a lower file copies it up once and keeps its number', () => {
   paths.writeAt('g', 0, 'y');
   expect(paths.read('f')).toBe('y');
   expect(remount().paths.stat('f')).toMatchObject({ ino, nlink: 2 });
+});
+
+test('names of a lower file are asked whose they are once one of them was copied up, and not before', () => {
+  let asked = 0;
+  class Asked extends MemLayer {
+    override indexKey(...source: Parameters<MemLayer['indexKey']>) {
+      asked++;
+      return super.indexKey(...source);
+    }
+  }
+  const lower = fillLayer(new MemLayer({ id: 'lower' }), { a: 'x', b: '=a', c: 'y', d: '=c' });
+  const upper = new Asked({ id: 'upper' });
+  const paths = new Paths(new Union({ lowers: [lower], upper }));
+  for (const name of ['a', 'b', 'c', 'd']) expect(paths.stat(name).nlink).toBe(2);
+  expect(asked).toBe(0);
+  paths.chmod('a', 0o600);
+  const before = asked;
+  expect(paths.stat('b')).toMatchObject({ mode: S_IFREG | 0o600, nlink: 2 });
+  expect(asked).toBeGreaterThan(before);
 });
 
 test('a hard link keeps its number where only more names than one tell of an origin', () => {
