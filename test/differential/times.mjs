@@ -8,11 +8,12 @@ import { pathOn, world } from './world.mjs';
 
 const NS = 1_000_000_000n;
 
+/** Of what a path leads to: an open file is a symlink in /proc, and a symlink is not what is opened. */
 function mtimeOf(path) {
   try {
-    return fs.lstatSync(path, { bigint: true, throwIfNoEntry: false })?.mtimeNs;
+    return fs.statSync(path, { bigint: true, throwIfNoEntry: false })?.mtimeNs;
   } catch (error) {
-    // Below a file, or the name is too long.
+    // Below a file, in circles, or the name is too long.
     if (typeof error.errno !== 'number') throw error;
     return undefined;
   }
