@@ -25,7 +25,6 @@ OPTIONS, separated by commas:
                       which owners are shown as the mounter; default unmapped: those that have no number here
   squash_to_root, squash_to_uid=UID, squash_to_gid=GID
                       all owners are shown as this one
-  settle              make the upper plain when the mount ends, for the kernel and other tools
 Every other option is ignored, with a line on stderr if it asks for what is not done anyway.
 
   -f         stay in the foreground until the mount ends
