@@ -86,15 +86,15 @@ module.exports = {
       name: 'union-is-pure',
       comment: 'The union runs in a browser for teaching: no Node modules, no system calls, no sessions.',
       severity: 'error',
-      from: { path: '^fs/(union/|layer/(layer\\.|mem-)|filesystem|name|errno|mode)' },
-      to: { pathNot: '^fs/(union/|layer/(layer\\.|mem-)|filesystem|name|errno|mode)' },
+      from: { path: '^fs/(union/|layer/(layer\\.|mem-)|filesystem|later|name|errno|mode)' },
+      to: { pathNot: '^fs/(union/|layer/(layer\\.|mem-)|filesystem|later|name|errno|mode)' },
     },
     {
       name: 'owners-are-pure',
       comment: 'Other owners are a matter of numbers: they are tried in memory.',
       severity: 'error',
       from: { path: '^fs/owners/' },
-      to: { pathNot: '^fs/(owners/|union/|layer/layer\\.|filesystem|name|errno|mode)' },
+      to: { pathNot: '^fs/(owners/|union/|layer/layer\\.|filesystem|later|name|errno|mode)' },
     },
     {
       name: 'fuse-below-transport',

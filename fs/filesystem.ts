@@ -9,7 +9,7 @@
 // Permission: the caller of this interface has already checked modes (the kernel does, `default_permissions`).
 // What an operation itself must do with the caller's identity (owner of a new file, set-id rules) it does.
 //
-// Absence is a value, failure an FsError.
+// Absence is a value, failure an FsError. Where somebody does what takes long, an operation may throw Later (later.ts).
 
 import type { ByteString } from './name.js';
 

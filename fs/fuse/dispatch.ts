@@ -2,13 +2,16 @@
 //
 // 1. A request that fails, however it fails, fails alone: an FsError answers its errno, a malformed request
 //    EINVAL, and any other exception is a bug, which is reported and answered EIO while the mount goes on.
-// 2. An entry or a handle that went out in a reply counts. If the reply could not be delivered (its asker was
+// 2. A request that is to be served later (later.ts) is kept, and others are served meanwhile.
+// 3. An entry or a handle that went out in a reply counts. If the reply could not be delivered (its asker was
 //    killed), `undelivered` takes it back.
 
-import { EINVAL, EIO, ENOSYS, FsError } from '../errno.js';
+import { EINTR, EINVAL, EIO, ENOSYS, FsError } from '../errno.js';
 import type { Filesystem, NodeId } from '../filesystem.js';
+import { Later, type Task, type TaskSource } from '../later.js';
 import * as abi from './abi.js';
 import { type Caching, Conversation, NO_REPLY, type Outcome } from './conversation.js';
+import { KeptRequests } from './kept-requests.js';
 import { OPERATIONS, type Operation, operationOf } from './operations.js';
 
 /** A bug that a request met: what was asked for, and the exception. */
@@ -26,10 +29,21 @@ export class Dispatcher {
   /** Requests so far. */
   requests = 0;
   readonly #counts = new Float64Array(abi.FUSE_OPCODES);
+  readonly #tasks: TaskSource | undefined;
+  readonly #kept = new KeptRequests();
+  /** The task that is over, while those who waited for it are served. */
+  #over: Task | undefined;
 
-  constructor(filesystem: Filesystem, onFault: (fault: Fault) => void, caching: Caching = {}) {
+  /** `tasks`: who does those that `filesystem` may let its callers wait for. */
+  constructor(
+    filesystem: Filesystem,
+    onFault: (fault: Fault) => void,
+    caching: Caching = {},
+    tasks?: TaskSource,
+  ) {
     this.#talk = new Conversation(filesystem, caching);
     this.#onFault = onFault;
+    this.#tasks = tasks;
   }
 
   /** From now on `filesystem` answers: the same one, watched or no longer. */
@@ -82,6 +96,62 @@ export class Dispatcher {
     const known = operationOf(opcode);
     if (known === undefined) return reply.finish(request, -ENOSYS, 0);
     this.#counts[opcode]!++;
+    if (opcode === abi.FUSE_INTERRUPT) return this.#interrupt();
+    return this.#serve(known, opcode);
+  }
+
+  /**
+   * Serves the next request whose task is over, as `dispatch`; undefined if there is none. To be called when the one who
+   * does tasks says that something is over, until it answers undefined.
+   */
+  resume(): number | undefined {
+    const tasks = this.#tasks;
+    if (tasks === undefined) return undefined;
+    const { request, reply } = this.#talk;
+    this.#lastBody = 0;
+    this.#lastOpcode = 0;
+    for (;;) {
+      this.#over ??= tasks.takeFinished();
+      const task = this.#over;
+      if (task === undefined) return undefined;
+      if (!this.#kept.take(task, request)) {
+        this.#over = undefined;
+        task.end();
+        continue;
+      }
+      if (task.errno !== 0) return reply.finish(request, -(task.errno ?? EIO), 0);
+      const { opcode } = request;
+      tasks.again = true;
+      try {
+        return this.#serve(OPERATIONS[opcode]!, opcode);
+      } finally {
+        tasks.again = false;
+      }
+    }
+  }
+
+  /** True while a request waits whose asker has a signal: `giveUp` is to be called from time to time. */
+  get anySignalled(): boolean {
+    return this.#kept.anySignalled;
+  }
+
+  /** Answers a request whose asker is being killed, as `dispatch`; 0 if there is none. */
+  giveUp(): number {
+    const { request, reply } = this.#talk;
+    this.#lastBody = 0;
+    return this.#kept.takeKilled(request) ? reply.finish(request, -EINTR, 0) : 0;
+  }
+
+  /** The kernel expects no answer to the INTERRUPT itself. */
+  #interrupt(): number {
+    const { request } = this.#talk;
+    if (request.bodyLength < 8) return 0;
+    this.#kept.signal(request.u32(0), request.u32(4));
+    return this.giveUp();
+  }
+
+  #serve(known: Operation, opcode: number): number {
+    const { request, reply } = this.#talk;
     const outcome = this.#outcome(known);
     if (outcome === NO_REPLY || known.silent === true) return 0;
     if (outcome < 0) return reply.finish(request, outcome, 0);
@@ -105,6 +175,10 @@ export class Dispatcher {
       if (this.#talk.request.bodyLength < known.body) return -EINVAL;
       return known.handle(this.#talk);
     } catch (error) {
+      if (error instanceof Later) {
+        this.#kept.keep(this.#talk.request, error.task);
+        return NO_REPLY;
+      }
       if (error instanceof FsError && error.errno > 0 && error.errno <= abi.FUSE_MAX_ERRNO) {
         return -error.errno;
       }

@@ -50,7 +50,7 @@ function syncfs({ filesystem }: Conversation): Outcome {
 export const OPERATIONS: Readonly<Record<number, Operation>> = {
   [abi.FUSE_INIT]: operation('init', abi.fuse_init_in.size, init),
   [abi.FUSE_DESTROY]: operation('destroy', 0, done),
-  // A request is answered before the next is read, so there is never one to interrupt.
+  // The dispatcher's: only requests that wait there can be interrupted.
   [abi.FUSE_INTERRUPT]: silent('interrupt', 8, nothing),
   [abi.FUSE_NOTIFY_REPLY]: silent('notify-reply', 0, nothing),
 

@@ -45,6 +45,16 @@ export class Request {
     return length >= HEADER && this.#words[fuse_in_header.len >> 2] === length;
   }
 
+  /** The whole message, to be put back by `restore`. */
+  copy(): Uint8Array {
+    return this.bytes.slice(0, this.#length);
+  }
+
+  restore(message: Uint8Array): void {
+    this.bytes.set(message);
+    this.#length = message.length;
+  }
+
   /** Bytes after the header. */
   get bodyLength(): number {
     return this.#length - HEADER;
@@ -70,11 +80,16 @@ export class Request {
     return this.#words[fuse_in_header.uid >> 2]!;
   }
 
+  /** 0 where the kernel has no number of the asker for us. */
+  get pid(): number {
+    return this.#words[fuse_in_header.pid >> 2]!;
+  }
+
   /** Who asks; filled anew for each request, so that it must not be kept. */
   caller(umask: number): Caller {
     this.#caller.uid = this.uid;
     this.#caller.gid = this.#words[fuse_in_header.gid >> 2]!;
-    this.#caller.pid = this.#words[fuse_in_header.pid >> 2]!;
+    this.#caller.pid = this.pid;
     this.#caller.umask = umask;
     return this.#caller;
   }

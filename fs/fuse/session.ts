@@ -10,7 +10,7 @@ import type { Dispatcher } from './dispatch.js';
 export interface SessionOptions {
   /** /dev/fuse, mounted or about to be, non-blocking. */
   readonly device: number;
-  /** An eventfd that is signalled when `onControl` has something to do. */
+  /** An eventfd that is signalled when `onControl` has something to do, or a task is over. */
   readonly control: number;
   readonly dispatcher: Dispatcher;
   /** Called between two requests; returns false to end the loop. */
@@ -71,12 +71,14 @@ export function serve(options: SessionOptions): SessionEnd {
   for (let inARow = 0; ; inARow++) {
     if (inARow === REQUESTS_IN_A_ROW) {
       inARow = 0;
-      if (drainEventFd(control) && !options.onControl()) return 'stopped';
+      const end = hear(options);
+      if (end !== undefined) return end;
     }
     const length = readInto(device, requestBytes);
+    let end: SessionEnd | undefined;
     if (length > 0) {
       patience.served();
-      const end = answer(device, dispatcher, dispatcher.dispatch(length));
+      end = answer(device, dispatcher, dispatcher.dispatch(length));
       if (end !== undefined) return end;
       if (!live && dispatcher.initialized) {
         live = true;
@@ -87,8 +89,10 @@ export function serve(options: SessionOptions): SessionEnd {
     switch (-length) {
       case EAGAIN:
         if (patience.again()) break;
-        waiting.wait(-1);
-        if (waiting.revents(1) !== 0 && drainEventFd(control) && !options.onControl()) return 'stopped';
+        waiting.wait(dispatcher.anySignalled ? SIGNALLED_MS : -1);
+        end = waiting.revents(1) !== 0 ? hear(options) : undefined;
+        end ??= giveUpKilled(device, dispatcher);
+        if (end !== undefined) return end;
         break;
       case EINTR:
       // The request that we were woken for was taken back.
@@ -98,6 +102,29 @@ export function serve(options: SessionOptions): SessionEnd {
         return endOf(-length, 'read request');
     }
   }
+}
+
+/** How often those who wait with a signal are looked at. */
+const SIGNALLED_MS = 200;
+
+/** Listens to the main thread, and serves requests whose task is over. */
+function hear({ device, control, dispatcher, onControl }: SessionOptions): SessionEnd | undefined {
+  if (!drainEventFd(control)) return undefined;
+  if (!onControl()) return 'stopped';
+  for (let length = dispatcher.resume(); length !== undefined; length = dispatcher.resume()) {
+    const end = answer(device, dispatcher, length);
+    if (end !== undefined) return end;
+  }
+  return undefined;
+}
+
+function giveUpKilled(device: number, dispatcher: Dispatcher): SessionEnd | undefined {
+  if (!dispatcher.anySignalled) return undefined;
+  for (let length = dispatcher.giveUp(); length > 0; length = dispatcher.giveUp()) {
+    const end = answer(device, dispatcher, length);
+    if (end !== undefined) return end;
+  }
+  return undefined;
 }
 
 /**

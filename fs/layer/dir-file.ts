@@ -8,6 +8,7 @@ import {
   closeFd,
   copyRange,
   readAt,
+  readAtNow,
   seekFd,
   statFd,
   syncFd,
@@ -17,24 +18,25 @@ import {
 import { type LayerRules, showAttributes } from './dir-marks.js';
 import type { LayerFile, WritableFile } from './layer.js';
 
-export class DirFile implements WritableFile {
+/** An open file as it is, of no layer. */
+export class DataFile implements WritableFile {
   readonly fd: number;
 
-  readonly #rules: LayerRules;
-
   /** Takes the descriptor over. */
-  constructor(fd: number, rules: LayerRules) {
+  constructor(fd: number) {
     this.fd = fd;
-    this.#rules = rules;
   }
 
   read(offset: number, into: Uint8Array): number {
     return readAt(this.fd, offset, into);
   }
 
+  readNow(offset: number, into: Uint8Array): number | undefined {
+    return readAtNow(this.fd, offset, into);
+  }
+
   stat(out: Attr): void {
     statFd(this.fd, out);
-    showAttributes(this.#rules, this.fd, out);
   }
 
   seek(offset: number, whence: number): number | undefined {
@@ -89,6 +91,21 @@ export class DirFile implements WritableFile {
       done += this.write(toOffset + done, part.subarray(0, count));
     }
     return done;
+  }
+}
+
+export class DirFile extends DataFile {
+  readonly #rules: LayerRules;
+
+  /** Takes the descriptor over. */
+  constructor(fd: number, rules: LayerRules) {
+    super(fd);
+    this.#rules = rules;
+  }
+
+  override stat(out: Attr): void {
+    super.stat(out);
+    showAttributes(this.#rules, this.fd, out);
   }
 }
 

@@ -32,7 +32,7 @@ import { FolderCache } from './folder-cache.js';
 import type { Dialect, LayerEntry, LayerFile, LayerVisitor, MarkPrefix, ReadLayer } from './layer.js';
 import { isMarkFile, mayHaveWhiteoutFile, WH_PREFIX } from './marks.js';
 import type { Numbering } from './real-ids.js';
-import { blocksTell, countsSubfolders, hasOverrides, idsOf } from './upper-rules.js';
+import { blocksTell, comesFromAfar, countsSubfolders, hasOverrides, idsOf } from './upper-rules.js';
 
 export interface LowerDirOptions {
   /** The layer's name in events; the path if absent. */
@@ -90,6 +90,7 @@ export class DirLayer implements ReadLayer {
   readonly device: string;
   readonly uuid: ByteString;
   readonly changes: boolean;
+  readonly remote: boolean;
   protected readonly root: number;
   protected readonly folders: FolderCache;
   protected readonly rules: LayerRules;
@@ -108,6 +109,7 @@ export class DirLayer implements ReadLayer {
     this.device = deviceOf(root);
     this.uuid = fromBytes(rules.uuid);
     this.changes = changes;
+    this.remote = comesFromAfar(root);
     this.folders = new FolderCache(root, !changes);
     this.rules = rules;
   }

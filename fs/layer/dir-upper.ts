@@ -136,6 +136,10 @@ export class UpperDir extends DirLayer implements WriteLayer {
     return this.rules.privileged && this.rules.keptBits(S_IFREG) === 0;
   }
 
+  get fd(): number {
+    return this.root;
+  }
+
   get redirectsArePlain(): boolean {
     return this.rules.marks === 'trusted' && this.rules.dialect === 'overlay';
   }

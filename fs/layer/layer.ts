@@ -71,6 +71,8 @@ export interface LayerFile {
   readonly fd: number | undefined;
   /** Reads up to into.length bytes; fewer only at the end. */
   read(offset: number, into: Uint8Array): number;
+  /** As `read` of what is in memory; undefined where it might have to wait. Absent where reading never waits. */
+  readNow?(offset: number, into: Uint8Array): number | undefined;
   stat(out: Attr): void;
   /** SEEK_DATA or SEEK_HOLE; undefined beyond the last data. */
   seek(offset: number, whence: number): number | undefined;
@@ -221,6 +223,8 @@ export interface ReadLayer {
   readonly uuid?: ByteString;
   /** Others may change the layer while it is open, so nothing of it is to be remembered. Absent: it never changes. */
   readonly changes?: boolean;
+  /** Its files come over a network or from a program: reading them is slow until it was seen not to be. */
+  readonly remote?: boolean;
   /** The layers, topmost first, whose union this one shows by itself (a flattened chain). Absent for all others. */
   readonly layers?: readonly ReadLayer[];
   /** Set where every object of the layer is in one index and none has a mark. */
@@ -311,4 +315,6 @@ export interface WriteLayer extends ReadLayer {
 
   /** All changes so far are durable (syncfs). */
   sync(): void;
+  /** Open on the upper's filesystem, where it is a real one, for who syncs it in another way. */
+  readonly fd?: number;
 }

@@ -75,6 +75,16 @@ export function blocksTell(fd: number): boolean {
   return WITH_TRUE_BLOCKS.has(filesystemMagic(fd));
 }
 
+/** FUSE, NFS, SMB and CIFS, 9P, Ceph, AFS (linux/magic.h). */
+const FROM_AFAR = new Set([
+  0x65735546, 0x6969, 0xfe534d42, 0xff534d42, 0x01021997, 0x00c36400, 0x5346414f, 0x6b414653,
+]);
+
+/** True if the files of an open file's filesystem come over a network or from a program. */
+export function comesFromAfar(fd: number): boolean {
+  return FROM_AFAR.has(filesystemMagic(fd));
+}
+
 /** How this process turns owners of real objects into those of a layer; undefined where they are the same. */
 export function idsOf(numbering: Numbering | undefined): RealIds | undefined {
   return numbering === undefined ? undefined : RealIds.between(numbering, namespaceNumbering());

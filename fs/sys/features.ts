@@ -57,6 +57,7 @@ const TABLE = {
   },
   reflink: onDisk('4.5', 'copies that share their extents (FICLONE)', 'copies of the data'),
   'copy-range': onDisk('4.5', 'copies made inside the kernel (copy_file_range)', 'reading and writing'),
+  'read-now': onDisk('4.14', 'reads of what is in memory alone (RWF_NOWAIT)', 'reads that may wait'),
   tmpfile: onDisk('3.11', 'new files without a name until they are whole (O_TMPFILE)', 'names in work/'),
   'file-handles': onDisk(
     '2.6.39',

@@ -10,6 +10,7 @@ import { hasFeature } from './features.js';
 import { fileNumber } from './file-number.js';
 import {
   AT_FDCWD,
+  addressOf,
   type CFunction,
   cPath,
   declare,
@@ -57,6 +58,7 @@ interface Calls {
   readonly statx: CFunction;
   readonly pread: CFunction;
   readonly pwrite: CFunction;
+  readonly preadv2: CFunction;
   readonly readlinkat: CFunction;
   readonly fchownat: CFunction;
   readonly fchmodat: CFunction;
@@ -85,6 +87,7 @@ function libc(): Calls {
     statx: declare('long', 'syscall', ['long', 'long', 'void *', 'long', 'long', 'void *']),
     pread: declare('long', 'pread', ['int', 'void *', 'size_t', 'int64']),
     pwrite: declare('long', 'pwrite', ['int', 'void *', 'size_t', 'int64']),
+    preadv2: declareSyscall(SYSCALLS.preadv2, ['long', 'void *', 'long', 'int64', 'int64', 'long']),
     readlinkat: declare('long', 'readlinkat', ['int', 'void *', 'void *', 'size_t']),
     fchownat: declare('int', 'fchownat', ['int', 'void *', 'uint', 'uint', 'int']),
     fchmodat: declare('int', 'fchmodat', ['int', 'void *', 'uint', 'int']),
@@ -330,6 +333,32 @@ export function readAt(fd: number, offset: number, into: Uint8Array): number {
     else if (errno() !== EINTR) fail('read');
   }
   return done;
+}
+
+const RWF_NOWAIT = 8;
+// struct iovec { void *base; size_t length; }
+const vector = new BigUint64Array(2);
+const vectorBytes = new Uint8Array(vector.buffer);
+
+/** As `readAt` of what is in the page cache; undefined where it would wait, or the filesystem does not say. */
+export function readAtNow(fd: number, offset: number, into: Uint8Array): number | undefined {
+  if (!hasFeature('read-now')) return undefined;
+  const address = addressOf(into);
+  for (let done = 0; ; ) {
+    vector[0] = address + BigInt(done);
+    vector[1] = BigInt(into.length - done);
+    // The position is one word where words have 64 bits; the higher half is then not looked at (preadv2(2)).
+    const count = libc().preadv2(fd, vectorBytes, 1, offset + done, 0, RWF_NOWAIT);
+    if (count < 0) {
+      const failure = errno();
+      if (failure === EINTR) continue;
+      // All else is said again by a reading that waits.
+      return undefined;
+    }
+    done += count;
+    // Short where the rest is not there, or at the end.
+    if (count === 0 || done === into.length) return done;
+  }
 }
 
 /** Writes what there is room for, as write(2) does: fails only where not a byte of `data` can be written. */

@@ -64,6 +64,7 @@ export interface SyscallNumber {
 export const SYSCALLS = {
   getdents64: { x64: 217, arm64: 61 },
   mknodat: { x64: 259, arm64: 33 },
+  preadv2: { x64: 327, arm64: 286 },
   nameToHandleAt: { x64: 303, arm64: 264 },
   renameat2: { x64: 316, arm64: 276 },
   copyFileRange: { x64: 326, arm64: 285 },

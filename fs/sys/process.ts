@@ -59,15 +59,27 @@ const UNSEEN: ReadonlySet<unknown> = new Set(['ENOENT', 'ESRCH', 'EACCES', 'EPER
 
 /** The supplementary groups of a process or thread; none where it is unknown (0), has ended or is not shown. */
 export function groupsOf(pid: number): readonly number[] {
-  if (pid === 0) return [];
-  let status: string;
+  const groups = /^Groups:[ \t]*([0-9 ]*)$/m.exec(statusOf(pid) ?? '')?.[1] ?? '';
+  return groups.split(' ').filter(Boolean).map(Number);
+}
+
+/** True if a process or thread has a SIGKILL, into which the kernel turns what ends a process; false where it is unknown. */
+export function isBeingKilled(pid: number): boolean {
+  const pending = /^SigPnd:\s*([0-9a-f]+)$/m.exec(statusOf(pid) ?? '')?.[1] ?? '0';
+  return (Number.parseInt(pending.slice(-3), 16) & SIGKILL_BIT) !== 0;
+}
+
+const SIGKILL_BIT = 1 << (9 - 1);
+
+/** undefined where it is unknown (0), has ended or is not shown. */
+function statusOf(pid: number): string | undefined {
+  if (pid === 0) return undefined;
   try {
-    status = readFileSync(`/proc/${pid}/status`, 'utf8');
+    return readFileSync(`/proc/${pid}/status`, 'utf8');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && UNSEEN.has(error.code)) return [];
+    if (error instanceof Error && 'code' in error && UNSEEN.has(error.code)) return undefined;
     throw error;
   }
-  return (/^Groups:[ \t]*([0-9 ]*)$/m.exec(status)?.[1] ?? '').split(' ').filter(Boolean).map(Number);
 }
 
 /** `count` ids from `first` on, which are those from `outside` on in the namespace above. */

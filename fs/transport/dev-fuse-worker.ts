@@ -6,6 +6,7 @@ import type { Caching } from '../fuse/conversation.js';
 import { Dispatcher } from '../fuse/dispatch.js';
 import { serve, serveWaiting } from '../fuse/session.js';
 import { mayPassThrough, passthroughDevice } from '../sys/index.js';
+import { Lanes } from './lanes.js';
 import { type FromServer, type ServerStart, type ToServer, toPlainError } from './messages.js';
 import { ServedUnion } from './served-union.js';
 
@@ -17,6 +18,8 @@ function tell(message: FromServer): void {
 }
 
 function run(served: ServedUnion, device: number, wake: number, caching: Caching): void {
+  const lanes = new Lanes(wake);
+  served.union.workAside(lanes);
   const dispatcher = new Dispatcher(
     served.filesystem,
     ({ operation, error }) => {
@@ -24,6 +27,7 @@ function run(served: ServedUnion, device: number, wake: number, caching: Caching
       tell({ type: 'fault', fault: { operation, message, ...(stack === undefined ? {} : { stack }) } });
     },
     caching,
+    lanes,
   );
   const answer = (id: number, request: object) => {
     try {
@@ -47,8 +51,11 @@ function run(served: ServedUnion, device: number, wake: number, caching: Caching
   };
   const onLive = () => tell({ type: 'live' });
   const how = serve({ device, control: wake, dispatcher, onControl, onLive });
+  const stuck = !lanes.end();
   served.union.destroy();
-  tell({ type: 'ended', how });
+  // The process exits, and would wait for what waits for a disk.
+  if (stuck && how === 'stopped') process.kill(process.pid, 'SIGKILL');
+  tell({ type: 'ended', how, stuck });
 }
 
 /** The kernel has either of writeback and passthrough (process_init_reply), and neither goes with lowers that change. */

@@ -33,6 +33,10 @@ class Server {
   readonly #waiting = new Map<number, Deferred<object>>();
   #lastId = 0;
   #end: MountEnd | undefined;
+  /** Something of it is still under way, and will signal the eventfd. */
+  stuck = false;
+  /** Tells everybody that the thread has ended. */
+  readonly #over: () => void;
   /** The layers are open; rejects if they could not be opened. */
   readonly opened: Promise<{ readOnly: boolean }>;
   readonly live: Promise<void>;
@@ -71,7 +75,7 @@ class Server {
     this.#worker.on('error', (error) => {
       this.#end ??= { how: 'failed', error };
     });
-    this.#worker.on('exit', () => {
+    this.#over = () => {
       const end = this.#end ?? { how: 'failed', error: new Error('the thread of the mount is gone') };
       const error = end.how === 'failed' ? end.error : new FsError(ENOTCONN, 'mount');
       opened.reject(error);
@@ -79,7 +83,8 @@ class Server {
       for (const answer of this.#waiting.values()) answer.reject(error);
       this.#waiting.clear();
       ended.resolve(end);
-    });
+    };
+    this.#worker.on('exit', this.#over);
   }
 
   send(message: ToServer): void {
@@ -109,11 +114,23 @@ class Server {
         break;
       case 'ended':
         this.#end = { how: message.how };
+        if (message.stuck) this.#leaveBehind();
         break;
       case 'failed':
         this.#end = { how: 'failed', error: fromPlainError(message.error) };
         break;
     }
+  }
+
+  /**
+   * The thread waits for one of its own that waits for a disk, and the exit of the process would wait for it: nothing
+   * but a signal ends that, where the kernel lets it. What the upper holds is as after any death of a server.
+   */
+  #leaveBehind(): void {
+    this.stuck = true;
+    process.emitWarning('a disk does not answer: the process of the mount is killed when it exits');
+    process.once('exit', () => process.kill(process.pid, 'SIGKILL'));
+    this.#over();
   }
 
   #take(id: number): Deferred<object> | undefined {
@@ -155,7 +172,7 @@ class DeviceMount implements RunningMount {
       if (end.how !== 'unmounted') detachLost(this.#mounted);
       // The last descriptor of the connection: whoever still waits for an answer is released now.
       closeDevice(this.#mounted.device);
-      closeDevice(this.#wake);
+      if (!server.stuck) closeDevice(this.#wake);
       return end;
     });
   }

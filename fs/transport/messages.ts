@@ -28,7 +28,8 @@ export type FromServer =
   | { readonly type: 'reply'; readonly id: number; readonly reply: object }
   | { readonly type: 'refusal'; readonly id: number; readonly error: PlainError }
   | { readonly type: 'fault'; readonly fault: ServerFault }
-  | { readonly type: 'ended'; readonly how: 'unmounted' | 'aborted' | 'stopped' }
+  /** `stuck`: something waits for a disk that does not answer, so that the thread cannot end. */
+  | { readonly type: 'ended'; readonly how: 'unmounted' | 'aborted' | 'stopped'; readonly stuck: boolean }
   /** The server could not begin, or cannot go on. */
   | { readonly type: 'failed'; readonly error: PlainError };
 

@@ -39,16 +39,26 @@ export function syncCopy(upper: WriteLayer, copy: WritableFile, { bytesCopied }:
 /** Copies the data and leaves the holes; returns the bytes copied. */
 function copyRanges(from: LayerFile, to: WritableFile, size: number): number {
   let copied = 0;
+  for (const count of copyPieces(from, to, size, Number.POSITIVE_INFINITY)) copied += count;
+  return copied;
+}
+
+/** As that, and after each piece of at most `piece` bytes it is told how many were copied. */
+export function* copyPieces(
+  from: LayerFile,
+  to: WritableFile,
+  size: number,
+  piece: number,
+): Generator<number, void> {
   for (let at = 0; at < size; ) {
     const start = from.seek(at, SEEK_DATA);
-    if (start === undefined || start >= size) break;
+    if (start === undefined || start >= size) return;
     const end = Math.min(from.seek(start, SEEK_HOLE) ?? size, size);
     for (at = start; at < end; ) {
-      const count = to.copyFrom(from, at, at, end - at);
-      if (count === 0) return copied;
+      const count = to.copyFrom(from, at, at, Math.min(end - at, piece));
+      if (count === 0) return;
       at += count;
-      copied += count;
+      yield count;
     }
   }
-  return copied;
 }

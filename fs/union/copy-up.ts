@@ -14,6 +14,7 @@ import { type Amounts, copyData, syncCopy } from './copy-data.js';
 import { fetchData, leaveBelow, mayLeaveBelow, openSource } from './data-below.js';
 import { type DataBelow, type Inode, switchData } from './inode.js';
 import { becomeIndexed } from './intern.js';
+import { preparedCopy } from './prepared-copy.js';
 import type { Stack } from './stack.js';
 import { CAPABILITY } from './xattr-names.js';
 
@@ -92,19 +93,23 @@ function copyUp(
   const isFile = inode.type === S_IFREG;
   const xattrs = source.listxattr();
   const keepsCapability = isFile && capability && xattrs.includes(CAPABILITY);
-  const staged = upper.stage(isSymlink(attr.mode) ? { ...what, target: source.readlink() } : what);
-  const amounts: Amounts = { bytesCopied: 0, bytesSaved: 0 };
   const cut = isFile && limit !== LEFT_BELOW && limit < attr.size;
-  let data: WritableFile | undefined;
+  const leaves = isFile && limit === LEFT_BELOW && mayLeaveBelow(stack, attr, keepsCapability);
+  const wanted = !isFile || leaves ? 0 : cut ? limit : attr.size;
+  const whole = wanted === attr.size;
+  const prepared = wanted > 0 ? preparedCopy(stack, inode, source, what, wanted, whole) : undefined;
+  const staged =
+    prepared?.staged ?? upper.stage(isSymlink(attr.mode) ? { ...what, target: source.readlink() } : what);
+  const amounts: Amounts = prepared?.amounts ?? { bytesCopied: 0, bytesSaved: 0 };
+  let data = prepared?.data;
   let below: DataBelow | undefined;
   try {
-    if (isFile && limit === LEFT_BELOW && mayLeaveBelow(stack, attr, keepsCapability)) {
+    if (leaves) {
       below = leaveBelow(stack, inode, staged, source, attr);
       amounts.bytesSaved = attr.size;
-    } else if (isFile) {
+    } else if (isFile && data === undefined) {
       data = staged.openWrite();
-      const wanted = limit === LEFT_BELOW ? attr.size : Math.min(attr.size, limit);
-      if (wanted > 0) copyDataOf(stack, inode, source, data, wanted, wanted === attr.size, amounts);
+      if (wanted > 0) copyDataOf(stack, inode, source, data, wanted, whole, amounts);
     }
     copyAttributes(source, xattrs, staged, attr, capability);
     if (cut) staged.utimes(undefined, 'now');

@@ -10,6 +10,7 @@ import { isFolder, S_IFDIR, S_IFMT } from '../mode.js';
 import { type ByteString, joinPath } from '../name.js';
 import { FIRST_OTHER_NODE, type IndexedNodes } from './indexed-nodes.js';
 import type { LowerNames } from './lower-names.js';
+import type { PreparedCopy } from './prepared-copy.js';
 
 /** A lower folder that is part of a merged one: which lower (0 is the topmost) and the folder's path in it. */
 export interface LowerFolder {
@@ -91,6 +92,12 @@ export class Inode {
   /** Data that is open; shared by all handles, so a copy-up moves all of them at once. */
   reader: LayerFile | undefined;
   writer: WritableFile | undefined;
+  /** Its copy with data that is made aside, kept by prepared-copy.ts. */
+  prepared: PreparedCopy | undefined;
+  /** Bytes written through this union since they were last made durable. */
+  unsynced = 0;
+  /** st_blocks when they were. */
+  syncedBlocks = 0;
   /** Set while it is known that a write has no set-id bits and no capability to clear. */
   unprivileged = false;
   /** Set while it is known to have no `security.capability`: the kernel asks for it before every write and chown. */

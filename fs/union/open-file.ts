@@ -18,6 +18,7 @@ import {
 import type { LayerFile, WritableFile } from '../layer/layer.js';
 import { S_IFDIR, S_IFREG } from '../mode.js';
 import { assertOffset, isStill, statLayer, withNode, withUpper } from './access.js';
+import { readData } from './aside.js';
 import { ensureData } from './copy-up.js';
 import { openBelow } from './data-below.js';
 import { closeData, type Inode } from './inode.js';
@@ -68,7 +69,7 @@ export function closeFile(stack: Stack, file: OpenFile): void {
 
 export function readFile(stack: Stack, file: OpenFile, offset: number, into: Uint8Array): number {
   assertOffset(offset);
-  return readable(stack, file.inode).read(offset, into);
+  return readData(stack, readable(stack, file.inode), offset, into);
 }
 
 export function writeFile(stack: Stack, file: OpenFile, offset: number, data: Uint8Array): number {
@@ -80,6 +81,7 @@ export function writeFile(stack: Stack, file: OpenFile, offset: number, data: Ui
   }
   assertOffset(at);
   if (!Number.isSafeInteger(at + data.length)) throw new FsError(EFBIG, 'write');
+  file.inode.unsynced += data.length;
   return data.length === 0 ? 0 : writer.write(at, data);
 }
 
@@ -133,6 +135,7 @@ export function copyRange(
   const count = Math.max(0, Math.min(length, stack.attr.size - fromOffset));
   const overlap = Math.abs(fromOffset - toOffset) < count;
   if (from.inode === to.inode && overlap) throw new FsError(EINVAL, 'copy');
+  to.inode.unsynced += count;
   return count === 0 ? 0 : writer.copyFrom(source, fromOffset, toOffset, count);
 }
 
@@ -149,21 +152,6 @@ export function backingOf(stack: Stack, inode: Inode, atLeast: number): Backing 
   if (file.fd !== undefined) return { fd: file.fd, close };
   close();
   return undefined;
-}
-
-/** Data of the upper reaches the disk; what lies below is on it. A file that is not open for writing is opened for it. */
-export function syncFile(stack: Stack, inode: Inode, dataOnly: boolean): void {
-  if (!inode.upper || stack.readOnly) return;
-  if (inode.writer !== undefined) {
-    inode.writer.sync(dataOnly);
-    return;
-  }
-  const file = withUpper(stack, inode, (node) => node.openWrite());
-  try {
-    file.sync(dataOnly);
-  } finally {
-    file.close();
-  }
 }
 
 /** Sets the size of a file that is in the upper. */

@@ -11,6 +11,7 @@ import type { ByteString } from '../name.js';
 import type { EventKind, EventStream } from './event.js';
 import { IndexedNodes } from './indexed-nodes.js';
 import { type Inode, InodeTable } from './inode.js';
+import { type LongWork, Pace } from './long-work.js';
 import { Found, type Where } from './lookup.js';
 import { NameShelf } from './lower-names.js';
 
@@ -40,6 +41,12 @@ export class Stack {
    * upper keeps it over a remount.
    */
   readonly lostNames = new Map<number, number>();
+  /** Who does what takes long; unset where everything is done at once. */
+  work: LongWork | undefined;
+  /** What is to be expected of reading, of making a file durable, and a filesystem; of the last always the worst at first. */
+  readonly reads: Pace;
+  readonly syncs = new Pace();
+  readonly fullSyncs = new Pace(true);
   /** Set by freeze(): the upper changes no more. */
   frozen = false;
   #absentFrom: Inode | undefined;
@@ -61,6 +68,8 @@ export class Stack {
     this.upper = upper;
     this.events = events;
     this.lowersChange = [...lowers, ...data].some(({ changes }) => changes === true);
+    const all = [...lowers, ...data, ...(upper === undefined ? [] : [upper])];
+    this.reads = new Pace(all.some(({ remote }) => remote === true));
     const bases = new Map<string, number>();
     const baseOf = (device: string): number => {
       const known = bases.get(device);

@@ -3,6 +3,7 @@
 
 import { FsError } from '../errno.js';
 import type { Filesystem } from '../filesystem.js';
+import { Later } from '../later.js';
 import { type ByteString, joinPath } from '../name.js';
 import type { EventStream } from './event.js';
 import type { Union } from './union.js';
@@ -75,20 +76,18 @@ function watch(union: Union, events: EventStream, operation: Operation): unknown
     const path = pathOf(union, SUBJECTS[operation], args);
     const begin = performance.now();
     let errno: number | undefined;
+    let waits = false;
     try {
       return act(...args);
     } catch (error) {
       if (error instanceof FsError) errno = error.errno;
+      // It will be called again.
+      waits = error instanceof Later;
       throw error;
     } finally {
       const durationNs = Math.round((performance.now() - begin) * 1e6);
-      events.emit({
-        kind: 'request',
-        operation,
-        path,
-        durationNs,
-        ...(errno === undefined ? {} : { errno }),
-      });
+      const failure = errno === undefined ? {} : { errno };
+      if (!waits) events.emit({ kind: 'request', operation, path, durationNs, ...failure });
     }
   };
 }

@@ -23,6 +23,7 @@ import type { ReadLayer, WriteLayer } from '../layer/layer.js';
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK } from '../mode.js';
 import type { ByteString } from '../name.js';
 import { assertLiveFolder, readlink, stat } from './access.js';
+import { syncFile, syncUpper } from './aside.js';
 import { clearPrivileges, privilegesOf, restorePrivileges, setAttributes } from './attributes.js';
 import { create, createFile, createNameless } from './create.js';
 import type { EventStream } from './event.js';
@@ -31,6 +32,7 @@ import { link } from './hardlink.js';
 import { lookupInIndex, statInIndex } from './index-walk.js';
 import type { Inode } from './inode.js';
 import { child, makeRoot } from './intern.js';
+import type { LongWork } from './long-work.js';
 import {
   allocateFile,
   backingOf,
@@ -40,7 +42,6 @@ import {
   openFile,
   readFile,
   seekFile,
-  syncFile,
   writeFile,
 } from './open-file.js';
 import { fillEntry, OpenFolder } from './readdir.js';
@@ -81,6 +82,11 @@ export class Union implements Filesystem {
   /** True if what lies below the upper is one tree index: names and attributes take no system call there. */
   get indexed(): boolean {
     return this.#stack.indexed !== undefined;
+  }
+
+  /** From now on `work` does what takes long: operations may throw Later. */
+  workAside(work: LongWork): void {
+    this.#stack.work = work;
   }
 
   /** From now on nothing changes the upper any more: every change fails with EROFS. */
@@ -130,12 +136,12 @@ export class Union implements Filesystem {
    * of hard links are made, folders under a `user.` redirect are copied up, then the guard goes. May be cut short and begun again.
    */
   settle(): boolean {
-    return settle(this.#stack, this.#get(ROOT_NODE));
+    return this.#atOnce(() => settle(this.#stack, this.#get(ROOT_NODE)));
   }
 
   /** Makes the names of hard links that only the index knows, so that the upper reads right as a lower of others. */
   joinLinks(): void {
-    joinLinks(this.#stack, this.#get(ROOT_NODE));
+    this.#atOnce(() => joinLinks(this.#stack, this.#get(ROOT_NODE)));
   }
 
   /** The layers below show nothing at a name any more; what the upper itself has there stays. For unpacking a layer. */
@@ -339,7 +345,7 @@ export class Union implements Filesystem {
 
   fsyncdir(handle: Handle, _dataOnly: boolean): void {
     this.#folder(handle);
-    this.sync();
+    syncUpper(this.#stack);
   }
 
   releasedir(handle: Handle): void {
@@ -400,6 +406,17 @@ export class Union implements Filesystem {
       node = out.node;
     }
     return true;
+  }
+
+  /** What has nobody to wait for it but its caller does all of its work itself. */
+  #atOnce<T>(act: () => T): T {
+    const { work } = this.#stack;
+    this.#stack.work = undefined;
+    try {
+      return act();
+    } finally {
+      this.#stack.work = work;
+    }
   }
 
   /** Asks a node for something; an inode that was made for it goes again. */

@@ -2,6 +2,7 @@
 
 import type { Caching } from '../../fs/fuse/conversation.js';
 import { Dispatcher, type Fault } from '../../fs/fuse/dispatch.js';
+import type { TaskSource } from '../../fs/later.js';
 import { RecordingFilesystem } from '../fs/fuse/recording-filesystem.js';
 
 export function hex(text: string): Uint8Array {
@@ -76,14 +77,21 @@ export const INIT = initOf('fbffff73');
 /** The same without NO_OPEN_SUPPORT and NO_OPENDIR_SUPPORT: the kernel asks for every open. */
 export const INIT_ASKING = initOf('fbfffd72');
 
+interface WireOptions {
+  readonly init?: Uint8Array;
+  readonly caching?: Caching;
+  readonly tasks?: TaskSource;
+}
+
 export class Wire {
   readonly filesystem: RecordingFilesystem;
   readonly faults: Fault[] = [];
   readonly dispatcher: Dispatcher;
 
-  constructor({ init, caching }: { readonly init?: Uint8Array; readonly caching?: Caching } = {}) {
+  constructor({ init, caching, tasks }: WireOptions = {}) {
     this.filesystem = new RecordingFilesystem();
-    this.dispatcher = new Dispatcher(this.filesystem, (fault) => this.faults.push(fault), caching);
+    const onFault = (fault: Fault) => this.faults.push(fault);
+    this.dispatcher = new Dispatcher(this.filesystem, onFault, caching, tasks);
     this.send(init ?? INIT_ASKING);
     this.filesystem.calls.length = 0;
   }
@@ -93,6 +101,16 @@ export class Wire {
     this.dispatcher.requestBytes.set(bytes);
     const length = this.dispatcher.dispatch(bytes.length);
     return Buffer.from(this.dispatcher.replyBytes.subarray(0, length)).toString('hex');
+  }
+
+  /** The replies to requests whose task is over, as hex. */
+  resume(): string[] {
+    const replies: string[] = [];
+    for (let length = this.dispatcher.resume(); length !== undefined; length = this.dispatcher.resume()) {
+      if (length > 0)
+        replies.push(Buffer.from(this.dispatcher.replyBytes.subarray(0, length)).toString('hex'));
+    }
+    return replies;
   }
 
   /** As `send`, where an earlier and longer request has left `filler` behind the bytes. */

@@ -40,18 +40,37 @@ export class FailingFilesystem {
 
   /** Counts changes anew, and fails what is asked for. */
   fail(failure: Failure): void {
-    const value = new TextEncoder().encode(JSON.stringify(failure));
-    this.#withRoot((root) => sys.setXattr(root, 'user.fail', value, 0));
+    this.#command('user.fail', failure);
   }
 
   /** Ends what `fail` began; returns the kinds of the changes since then. */
   heal(): readonly string[] {
     return this.#withRoot((root) => {
       const requests = new TextDecoder().decode(sys.getXattr(root, 'user.requests'));
-      const none = new TextEncoder().encode(JSON.stringify({ at: -1, errno: 0, later: 'nothing' }));
-      sys.setXattr(root, 'user.fail', none, 0);
+      this.#command('user.fail', { at: -1, errno: 0, later: 'nothing' });
       return JSON.parse(requests) as string[];
     });
+  }
+
+  /** Requests of these kinds wait from now on, and keep nobody else waiting. */
+  hold(...kinds: readonly string[]): void {
+    this.#command('user.hold', kinds);
+  }
+
+  /** Lets them go: they are served, or fail, as all that are like them from then on. */
+  letGo(errno = 0): void {
+    this.#command('user.hold', { errno });
+  }
+
+  /** Waits until one is held. */
+  async holds(): Promise<void> {
+    const held = () => this.#withRoot((root) => new TextDecoder().decode(sys.getXattr(root, 'user.held')));
+    while (held() === '0') await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  #command(name: string, command: unknown): void {
+    const value = new TextEncoder().encode(JSON.stringify(command));
+    this.#withRoot((root) => sys.setXattr(root, name, value, 0));
   }
 
   /** Whatever becomes of the unmounting: without its server the mount answers nobody, and nobody waits for it. */

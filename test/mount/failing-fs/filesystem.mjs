@@ -2,6 +2,7 @@
 // devices 0:0, which a union keeps for itself, by another number within, and RENAME_WHITEOUT where that is wanted.
 // Commands are attributes of its root: setting `user.fail` to {at, errno, later} lets the change `at` from now on (from
 // 0) fail, and after it `nothing`, what takes `space`, or `all` changes; `user.requests` lists the changes since then.
+// `user.hold` and `user.held`: see holding.mjs.
 
 const { Attr, Entry, FsError, MemLayer, makeDev, ROOT_NODE, SYSTEM_CALLER, Union } = await import(
   '../../../dist/fs/index.js'
@@ -9,6 +10,8 @@ const { Attr, Entry, FsError, MemLayer, makeDev, ROOT_NODE, SYSTEM_CALLER, Union
 
 const FAIL = 'user.fail';
 const REQUESTS = 'user.requests';
+const HOLD = 'user.hold';
+const HELD = 'user.held';
 const EINVAL = 22;
 const RENAME_WHITEOUT = 4;
 const S_IFCHR = 0o020000;
@@ -27,8 +30,8 @@ function outward(out) {
   if (attr instanceof Attr && attr.rdev === ZERO_DEVICE) attr.rdev = 0;
 }
 
-/** `whiteouts`: whether rename(2) can leave one. */
-export function failingFilesystem({ whiteouts }) {
+/** `whiteouts`: whether rename(2) can leave one; `holding`: a Holding. */
+export function failingFilesystem({ whiteouts, holding }) {
   const union = new Union({ lowers: [], upper: new MemLayer() });
   let plan;
   let requests = [];
@@ -49,10 +52,14 @@ export function failingFilesystem({ whiteouts }) {
 
   const own = {
     getxattr(node, name) {
-      if (node !== ROOT_NODE || name !== REQUESTS) return union.getxattr(node, name);
-      return new TextEncoder().encode(JSON.stringify(requests));
+      if (node !== ROOT_NODE || (name !== REQUESTS && name !== HELD)) return union.getxattr(node, name);
+      return new TextEncoder().encode(JSON.stringify(name === HELD ? holding.held : requests));
     },
     setxattr(node, name, value, ...rest) {
+      if (node === ROOT_NODE && name === HOLD) {
+        holding.command(JSON.parse(new TextDecoder().decode(value)));
+        return;
+      }
       if (node !== ROOT_NODE || name !== FAIL) {
         judge('setxattr');
         union.setxattr(node, name, value, ...rest);
@@ -90,6 +97,7 @@ export function failingFilesystem({ whiteouts }) {
       const act = own[operation] ?? union[operation];
       if (typeof act !== 'function') return act;
       return (...args) => {
+        holding.meet(operation);
         if (own[operation] === undefined) judge(operation);
         const result = act.apply(union, args);
         for (const arg of args) outward(arg);

@@ -4,6 +4,7 @@
 
 import { writeSync } from 'node:fs';
 import { failingFilesystem } from './filesystem.mjs';
+import { Holding } from './holding.mjs';
 
 const { Dispatcher } = await import('../../../dist/fs/fuse/dispatch.js');
 const { serve } = await import('../../../dist/fs/fuse/session.js');
@@ -11,14 +12,18 @@ const { sys } = await import('../../../dist/fs/index.js');
 const { mountDevice } = await import('../../../dist/fs/transport/mount-device.js');
 
 const [mountPoint, whiteouts] = process.argv.slice(2);
+const control = sys.makeEventFd();
+const holding = new Holding(() => sys.signalEventFd(control));
 const dispatcher = new Dispatcher(
-  failingFilesystem({ whiteouts: whiteouts === 'whiteouts' }),
+  failingFilesystem({ whiteouts: whiteouts === 'whiteouts', holding }),
   ({ operation, error }) => writeSync(2, `fault in ${operation}: ${error.stack}\n`),
+  {},
+  holding,
 );
 const { device } = mountDevice({ mountPoint, fsname: 'failing', subtype: 'failing' }, false);
 serve({
   device,
-  control: sys.makeEventFd(),
+  control,
   dispatcher,
   onControl: () => true,
   onLive: () => writeSync(1, 'live\n'),

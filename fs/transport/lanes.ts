@@ -1,0 +1,142 @@
+// The threads that do a mount's long work, so that the mount's own thread answers others meanwhile: one copies data,
+// one syncs files and reads, because a copy from a filesystem that does not answer must not keep an fsync waiting, and
+// one syncs whole filesystems. Each is started by the first job that it gets. They tell through the eventfd that the mount's thread waits on anyway.
+
+import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
+import type { Task } from '../later.js';
+import type { LayerFile, WritableFile } from '../layer/layer.js';
+import { closeFd, drainEventFd, duplicate, PollSet } from '../sys/index.js';
+import type { LongWork } from '../union/long-work.js';
+import type { LaneJob, LaneReport, LaneStart } from './lane-messages.js';
+
+type Unnumbered<Job> = Job extends unknown ? Omit<Job, 'id'> : never;
+
+type LaneName = 'copy' | 'disk' | 'filesystem';
+
+/** A job under way. */
+interface Running {
+  readonly task: Task;
+  /** To be closed when it is over. */
+  readonly fd: number | undefined;
+  /** Copies only. */
+  readonly cancelled: Int32Array | undefined;
+}
+
+class Lane {
+  readonly port: MessagePort;
+  readonly #worker: Worker;
+
+  constructor(wake: number) {
+    const { port1, port2 } = new MessageChannel();
+    this.port = port1;
+    const start: Omit<LaneStart, 'port'> & { port: MessagePort } = { port: port2, wake };
+    this.#worker = new Worker(new URL('./lane-worker.js', import.meta.url), {
+      workerData: start,
+      transferList: [port2],
+      resourceLimits: { maxYoungGenerationSizeMb: 1 },
+    });
+    this.#worker.unref();
+  }
+}
+
+export class Lanes implements LongWork {
+  again = false;
+  readonly #wake: number;
+  readonly #lanes = new Map<LaneName, Lane>();
+  readonly #running = new Map<number, Running>();
+  readonly #finished: Task[] = [];
+  #lastId = 0;
+
+  /** `wake`: the eventfd on which the mount's thread waits. */
+  constructor(wake: number) {
+    this.#wake = wake;
+  }
+
+  copy(from: LayerFile, to: WritableFile, size: number, sync: boolean, task: Task): boolean {
+    if (from.fd === undefined || to.fd === undefined) return false;
+    const cancelled = new Int32Array(new SharedArrayBuffer(4));
+    const job = { kind: 'copy', from: from.fd, to: to.fd, size, sync, cancelled } as const;
+    this.#give('copy', job, { task, fd: undefined, cancelled });
+    return true;
+  }
+
+  sync(file: WritableFile, dataOnly: boolean, task: Task): boolean {
+    if (file.fd === undefined) return false;
+    const fd = duplicate(file.fd);
+    this.#give('disk', { kind: 'sync', fd, dataOnly }, { task, fd, cancelled: undefined });
+    return true;
+  }
+
+  syncFilesystem(open: number, task: Task): boolean {
+    const fd = duplicate(open);
+    this.#give('filesystem', { kind: 'sync-filesystem', fd }, { task, fd, cancelled: undefined });
+    return true;
+  }
+
+  fetch(file: LayerFile, offset: number, length: number, task: Task): boolean {
+    if (file.fd === undefined) return false;
+    const fd = duplicate(file.fd);
+    this.#give('disk', { kind: 'fetch', fd, offset, length }, { task, fd, cancelled: undefined });
+    return true;
+  }
+
+  cancel(task: Task): void {
+    for (const { task: running, cancelled } of this.#running.values()) {
+      if (running === task && cancelled !== undefined) Atomics.store(cancelled, 0, 1);
+    }
+  }
+
+  takeFinished(): Task | undefined {
+    if (this.#running.size > 0) this.#hear();
+    return this.#finished.shift();
+  }
+
+  /**
+   * Ends all that is under way, as far as it can be ended: what waits for a disk that does not answer cannot, and its
+   * files stay open. True if nothing is left.
+   */
+  end(): boolean {
+    for (const { cancelled } of this.#running.values()) {
+      if (cancelled !== undefined) Atomics.store(cancelled, 0, 1);
+    }
+    const reports = new PollSet([this.#wake]);
+    const until = performance.now() + REST_MS;
+    for (;;) {
+      for (let task = this.takeFinished(); task !== undefined; task = this.takeFinished()) task.end();
+      const left = until - performance.now();
+      if (this.#running.size === 0 || left <= 0) return this.#running.size === 0;
+      reports.wait(Math.ceil(left));
+      drainEventFd(this.#wake);
+    }
+  }
+
+  #give(name: LaneName, job: Unnumbered<LaneJob>, running: Running): void {
+    let lane = this.#lanes.get(name);
+    if (lane === undefined) {
+      lane = new Lane(this.#wake);
+      this.#lanes.set(name, lane);
+    }
+    const id = ++this.#lastId;
+    this.#running.set(id, running);
+    lane.port.postMessage({ ...job, id });
+  }
+
+  #hear(): void {
+    for (const { port } of this.#lanes.values()) {
+      for (;;) {
+        const received = receiveMessageOnPort(port) as { readonly message: LaneReport } | undefined;
+        if (received === undefined) break;
+        const { message } = received;
+        const running = this.#running.get(message.id);
+        if (running === undefined) continue;
+        this.#running.delete(message.id);
+        if (running.fd !== undefined) closeFd(running.fd);
+        running.task.finish(message);
+        this.#finished.push(running.task);
+      }
+    }
+  }
+}
+
+/** How long the end of a mount waits for what is under way. */
+const REST_MS = 5000;

@@ -1,0 +1,97 @@
+// What of an open file may take long, beside copying it (prepared-copy.ts): making it durable, and reading what is not
+// in memory. Both most often do not, and going aside takes longer than they do; so the last ones tell what is to be
+// expected (Pace), for a sync also how much there is to write. A first one that nobody could expect keeps others waiting.
+
+import { Later, type Task, type TaskResult } from '../later.js';
+import type { LayerFile, WritableFile } from '../layer/layer.js';
+import { withUpper } from './access.js';
+import type { Inode } from './inode.js';
+import type { Pace } from './long-work.js';
+import type { Stack } from './stack.js';
+
+/** A task of which there is nothing to keep but how it went. */
+class PlainTask implements Task {
+  readonly #pace: Pace;
+  errno: number | undefined;
+
+  constructor(pace: Pace) {
+    this.#pace = pace;
+  }
+
+  finish({ errno, durationMs }: TaskResult): void {
+    this.errno = errno;
+    this.#pace.note(durationMs);
+  }
+
+  abandon(): void {
+    // It does no harm.
+  }
+
+  end(): void {
+    // Nothing was kept.
+  }
+}
+
+/** So much to write takes a fast disk a millisecond. */
+const MUCH_TO_WRITE = 1 << 20;
+const BLOCK = 512;
+
+/** Data of the upper reaches the disk; what lies below is on it. A file that is not open for writing is opened for it. */
+export function syncFile(stack: Stack, inode: Inode, dataOnly: boolean): void {
+  if (!inode.upper || stack.readOnly) return;
+  const { work, syncs } = stack;
+  // Whoever has waited has waited for this.
+  if (work?.again === true) return;
+  const file = inode.writer ?? withUpper(stack, inode, (node) => node.openWrite());
+  try {
+    if (work !== undefined) {
+      const much = hasMuchToWrite(stack, inode, file);
+      const task = new PlainTask(syncs);
+      if ((much || syncs.slow) && work.sync(file, dataOnly, task)) throw new Later(task);
+    }
+    const begin = performance.now();
+    file.sync(dataOnly);
+    syncs.note(performance.now() - begin);
+  } finally {
+    if (file !== inode.writer) file.close();
+  }
+}
+
+/** Since this was asked last. What is written past the union is told by the file's growth alone. */
+function hasMuchToWrite(stack: Stack, inode: Inode, file: WritableFile): boolean {
+  file.stat(stack.attr);
+  const { blocks } = stack.attr;
+  const grown = (blocks - inode.syncedBlocks) * BLOCK;
+  const much = Math.max(grown, inode.unsynced) >= MUCH_TO_WRITE;
+  inode.syncedBlocks = blocks;
+  inode.unsynced = 0;
+  return much;
+}
+
+/** Everything in the upper reaches the disk, with whatever else lies on it. */
+export function syncUpper(stack: Stack): void {
+  const { work, upper, fullSyncs } = stack;
+  if (upper === undefined || stack.frozen || work?.again === true) return;
+  const task = new PlainTask(fullSyncs);
+  const goesAside = work !== undefined && upper.fd !== undefined && fullSyncs.slow;
+  if (goesAside && work.syncFilesystem(upper.fd, task)) throw new Later(task);
+  const begin = performance.now();
+  upper.sync();
+  fullSyncs.note(performance.now() - begin);
+}
+
+/** Reads as LayerFile.read; Later while what is asked for comes into memory. */
+export function readData(stack: Stack, file: LayerFile, offset: number, into: Uint8Array): number {
+  const { work, reads } = stack;
+  if (work === undefined || file.readNow === undefined) return file.read(offset, into);
+  if (reads.slow && !work.again) {
+    const count = file.readNow(offset, into);
+    if (count !== undefined) return count;
+    const task = new PlainTask(reads);
+    if (work.fetch(file, offset, into.length, task)) throw new Later(task);
+  }
+  const begin = performance.now();
+  const count = file.read(offset, into);
+  reads.note(performance.now() - begin);
+  return count;
+}
