@@ -54,6 +54,7 @@ function install() {
 function build() {
   install();
   must('the build', run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', '.']));
+  must('the bundling', run(process.execPath, ['bin/bundle.mjs']));
 }
 
 /** What can be checked without running the program; counts one for each check. */
@@ -66,6 +67,7 @@ function check() {
     'union in a browser': [node, ['test/house/browser-bundle.mjs']],
     'loads on macOS': [node, ['test/house/loads-elsewhere.mjs']],
     'lock file': [node, ['test/house/lock-file.mjs']],
+    bundles: [node, ['test/house/bundles.mjs']],
     'dead code': [node, ['node_modules/knip/bin/knip.js']],
   };
   const counts = { passed: 0, failed: 0, skipped: 0 };

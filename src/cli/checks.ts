@@ -11,6 +11,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
+import { createRequire } from 'node:module';
 import { release } from 'node:os';
 import { dirname, join } from 'node:path';
 import { FsError, fromText, ID_COUNT, makeDev, S_IFCHR, sys } from '../../fs/index.js';
@@ -164,7 +165,7 @@ function mayAllowOthers(): boolean {
 function fuseNative(): Check {
   const check = 'transport fuse-native';
   try {
-    import.meta.resolve('fuse-native');
+    createRequire(import.meta.url).resolve('fuse-native');
     return { check, ok: true, why: 'installed; used only when asked for: --transport fuse-native', fix: '' };
   } catch (error) {
     if (!(error instanceof Error && 'code' in error)) throw error;

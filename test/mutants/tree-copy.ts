@@ -48,6 +48,8 @@ export class TreeCopy {
     for (const name of [...COPIED, 'vitest.config.ts']) {
       cpSync(join(top, name), this.#at(name), { recursive: true, preserveTimestamps: true });
     }
+    // Mutants are put among the modules that a bundle was made of.
+    rmSync(this.#at('dist/bundle'), { recursive: true, force: true });
     symlinkSync(join(top, 'node_modules'), this.#at('node_modules'));
     this.#compiler = this.#startCompiler();
   }

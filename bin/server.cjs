@@ -1,0 +1,1 @@
+require('./start.cjs').start('server', 'fs/transport/dev-fuse-worker.js');
