@@ -7,7 +7,7 @@ export * from './file.js';
 export * from './file-handle.js';
 export * from './folder.js';
 export * from './fusermount.js';
-export { AT_FDCWD, PATH_MAX } from './libc.js';
+export { AT_FDCWD, loadLibrary, PATH_MAX } from './libc.js';
 export * from './map.js';
 export * from './mount.js';
 export * from './passthrough.js';

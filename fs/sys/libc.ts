@@ -36,6 +36,11 @@ function load(): Loaded {
   return loaded;
 }
 
+/** Loads the C library now, for who has time for it before the first call. FsError EOPNOTSUPP where that is not Linux. */
+export function loadLibrary(): void {
+  load();
+}
+
 /** Declares a function of the C library: C types as koffi spells them (koffi.dev/primitives). */
 export function declare(result: string, name: string, parameters: readonly string[]): CFunction {
   return load().library.func(name, result, [...parameters]) as unknown as CFunction;

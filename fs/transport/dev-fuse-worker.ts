@@ -1,11 +1,11 @@
-// The thread of one mount over /dev/fuse. It opens the layers, says so, waits for the mounted device, and then
-// serves it in one synchronous loop until the mount ends. It is started by dev-fuse.ts and nobody else.
+// The thread of one mount over /dev/fuse. It is told what to serve, opens the layers, says so, waits for the mounted
+// device, and then serves it in one synchronous loop until the mount ends. It is started by dev-fuse.ts and nobody else.
 
-import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { parentPort, receiveMessageOnPort } from 'node:worker_threads';
 import type { Caching } from '../fuse/conversation.js';
 import { Dispatcher } from '../fuse/dispatch.js';
 import { serve, serveWaiting } from '../fuse/session.js';
-import { mayPassThrough, passthroughDevice } from '../sys/index.js';
+import { loadLibrary, mayPassThrough, passthroughDevice } from '../sys/index.js';
 import { Lanes } from './lanes.js';
 import { type FromServer, type ServerStart, type ToServer, toPlainError } from './messages.js';
 import { ServedUnion } from './served-union.js';
@@ -70,8 +70,7 @@ function cachingOf(
   return { passthrough: passthroughDevice(device), freeAttributes };
 }
 
-function begin(): void {
-  const start = workerData as ServerStart;
+function open(start: ServerStart): void {
   const served = new ServedUnion(start);
   tell({ type: 'opened', readOnly: served.union.readOnly });
   port.once('message', (message: ToServer) => {
@@ -88,8 +87,12 @@ function begin(): void {
   });
 }
 
-try {
-  begin();
-} catch (error) {
-  tell({ type: 'failed', error: toPlainError(error) });
-}
+port.once('message', (message: ToServer) => {
+  try {
+    if (message.type === 'open') open(message.start);
+  } catch (error) {
+    tell({ type: 'failed', error: toPlainError(error) });
+  }
+});
+// While nobody waits for it yet.
+loadLibrary();

@@ -1,5 +1,5 @@
-// The transport that speaks the FUSE protocol over /dev/fuse. Order: the server's thread opens the layers; this
-// thread mounts and hands over the device; the server serves. At the end the mount goes first and the thread
+// The transport that speaks the FUSE protocol over /dev/fuse. Order: the server's thread begins, beforehand where
+// it was asked to, and opens the layers; this thread mounts and hands over the device; the server serves. At the end the mount goes first and the thread
 // is joined afterwards, because nothing else wakes a thread that waits for its device.
 
 import { Worker } from 'node:worker_threads';
@@ -16,12 +16,19 @@ import type { MountEnd, MountRequest, RunningMount, ServerFault, Transport } fro
  */
 const YOUNG_MB = 1;
 
+/** Begun before it was known what it is to serve. */
+let prepared: Server | undefined;
+
 export const deviceTransport: Transport = {
   name: 'device',
+  prepare() {
+    prepared ??= new Server();
+  },
   async start(request) {
     raiseOpenFiles();
-    const server = new Server(request);
-    const { readOnly } = await server.opened;
+    const server = prepared ?? new Server();
+    prepared = undefined;
+    const { readOnly } = await server.open(request);
     return new DeviceMount(request, server, request.readOnly === true || readOnly);
   },
 };
@@ -29,7 +36,7 @@ export const deviceTransport: Transport = {
 /** The server's thread as the main thread sees it. */
 class Server {
   readonly #worker: Worker;
-  readonly #onFault: ((fault: ServerFault) => void) | undefined;
+  #onFault: ((fault: ServerFault) => void) | undefined;
   readonly #waiting = new Map<number, Deferred<object>>();
   #lastId = 0;
   #end: MountEnd | undefined;
@@ -37,36 +44,23 @@ class Server {
   stuck = false;
   /** Tells everybody that the thread has ended. */
   readonly #over: () => void;
-  /** The layers are open; rejects if they could not be opened. */
-  readonly opened: Promise<{ readOnly: boolean }>;
+  readonly #opened = new Deferred<{ readOnly: boolean }>();
   readonly live: Promise<void>;
   /** The thread has ended; never rejects. */
   readonly ended: Promise<MountEnd>;
 
-  constructor(request: MountRequest) {
-    const { stack, mountPoint, owners, writeback, passthrough } = request;
-    const transport = deviceTransport.name;
-    const start: ServerStart = {
-      stack,
-      mountPoint,
-      transport,
-      ...(owners && { owners }),
-      ...(writeback && { writeback }),
-      ...(passthrough === false && { passthrough }),
-    };
-    this.#onFault = request.onFault;
+  /** Begins without keeping the process alive: nothing is open yet. */
+  constructor() {
     this.#worker = new Worker(new URL('./dev-fuse-worker.js', import.meta.url), {
-      workerData: start,
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
     });
-    const opened = new Deferred<{ readOnly: boolean }>();
+    const opened = this.#opened;
     const live = new Deferred<void>();
     const ended = new Deferred<MountEnd>();
-    this.opened = opened.promise;
     this.live = live.promise;
     this.ended = ended.promise;
     // Whoever does not wait for these is not to be killed by their rejection.
-    for (const promise of [this.opened, this.live]) promise.catch(() => undefined);
+    for (const promise of [opened.promise, this.live]) promise.catch(() => undefined);
     this.#worker.on('message', (message: FromServer) => {
       if (message.type === 'opened') opened.resolve(message);
       else if (message.type === 'live') live.resolve(undefined);
@@ -85,6 +79,25 @@ class Server {
       ended.resolve(end);
     };
     this.#worker.on('exit', this.#over);
+    // Listeners have kept it alive until here.
+    this.#worker.unref();
+  }
+
+  /** The layers are open when it resolves; rejects if they could not be opened. */
+  open(request: MountRequest): Promise<{ readOnly: boolean }> {
+    const { stack, mountPoint, owners, writeback, passthrough } = request;
+    const start: ServerStart = {
+      stack,
+      mountPoint,
+      transport: deviceTransport.name,
+      ...(owners && { owners }),
+      ...(writeback && { writeback }),
+      ...(passthrough === false && { passthrough }),
+    };
+    this.#onFault = request.onFault;
+    this.#worker.ref();
+    this.send({ type: 'open', start });
+    return this.#opened.promise;
   }
 
   send(message: ToServer): void {

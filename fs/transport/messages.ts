@@ -5,7 +5,7 @@ import type { StackDescription } from '../layer/open-stack.js';
 import type { OwnerRules } from '../owners/id-map.js';
 import type { ServerFault } from './transport.js';
 
-/** What the thread is started with. */
+/** What the thread serves. */
 export interface ServerStart {
   readonly stack: StackDescription;
   readonly mountPoint: string;
@@ -16,6 +16,8 @@ export interface ServerStart {
 }
 
 export type ToServer =
+  /** The first message, once. */
+  | { readonly type: 'open'; readonly start: ServerStart }
   /** The descriptors of the mounted device and of the eventfd. */
   | { readonly type: 'serve'; readonly device: number; readonly wake: number }
   | { readonly type: 'control'; readonly id: number; readonly request: object }

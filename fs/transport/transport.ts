@@ -69,6 +69,8 @@ export interface RunningMount {
 
 export interface Transport {
   readonly name: string;
+  /** Begins what the next `start` would wait for, whatever it mounts. Costs a thread; keeps no process alive. */
+  prepare?(): void;
   /** Opens the layers, mounts, and begins to serve. An FsError says what could not be opened or mounted; nothing is left then. */
   start(request: MountRequest): Promise<RunningMount>;
 }

@@ -7,6 +7,7 @@ import { isKind, StoreError } from '../errors.js';
 import type { FuseOptions } from '../mounts/host-spec.js';
 import type { Driver } from '../mounts/mount.js';
 import { parseIdMap, parseSquash } from '../mounts/owner-words.js';
+import type { BegunHost } from '../mounts/start.js';
 import type { MountRow } from '../mounts/table.js';
 import type { Declare } from './commands.js';
 import type { Context } from './context.js';
@@ -28,6 +29,11 @@ interface Words {
   readonly lowerChanges?: boolean;
   readonly writeback?: boolean;
   readonly passthrough: boolean;
+}
+
+interface KeyedRow {
+  readonly key: string;
+  readonly row: MountRow;
 }
 
 /** Options of later versions; `word` is commander's name for each. */
@@ -149,13 +155,26 @@ async function mountFolders(context: Context, dir: string, words: Words): Promis
   });
 }
 
-/** Mounts what a word means, on a new active snapshot or view unless it is a key. What was made goes if it fails. */
-async function mountWord(
+/** Mounts what a word means. Its server begins while that is found out. */
+async function mountWord(context: Context, word: string, dir: string, words: Words): Promise<KeyedRow> {
+  const { hostAhead } = await import('../mounts/start.js');
+  const { driver, state, transport } = context.settings;
+  const host = driver === 'auto' || driver === 'fuse' ? hostAhead(state, dir, transport) : undefined;
+  try {
+    return await mountMeant(context, word, dir, words, host);
+  } finally {
+    host?.dismiss();
+  }
+}
+
+/** Mounts on a new active snapshot or view, unless the word is a key. What was made goes if it fails. */
+async function mountMeant(
   context: Context,
   word: string,
   dir: string,
   words: Words,
-): Promise<{ readonly key: string; readonly row: MountRow }> {
+  host: BegunHost | undefined,
+): Promise<KeyedRow> {
   const { meaningOf } = await import('./words.js');
   const { mountSnapshot } = await import('../mounts/mount-snapshot.js');
   const { transport } = context.settings;
@@ -169,6 +188,7 @@ async function mountWord(
     settle: words.settle === true,
     ...(fuse === undefined ? {} : { driver: 'fuse' as const, ...fuse }),
     ...(driverOf(context) ?? {}),
+    ...(host === undefined ? {} : { host }),
   };
   if (meant.kind === 'key') {
     if (words.key !== undefined) throw wrong(`${word} is a key already; leave out --key`);

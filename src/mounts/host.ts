@@ -1,10 +1,11 @@
-// The mount host: a process of its own that serves one FUSE mount and outlives whoever started it. It gets its
-// spec over the IPC channel, answers once with the live mount or the reason against it, and lets go of the
-// channel. SIGTERM and SIGINT unmount; so does a starter that goes away before the answer.
+// The mount host: a process of its own that serves one FUSE mount and outlives whoever started it. It makes ready what
+// every mount needs, gets its spec over the IPC channel, answers once with the live mount or the reason against it, and
+// lets go of the channel. SIGTERM and SIGINT unmount; so does a starter that goes away before the answer.
 
+import { rmSync } from 'node:fs';
 import { StoreError } from '../errors.js';
 import type { HostReport, HostSpec } from './host-spec.js';
-import { serveMount } from './serve.js';
+import { prepareToServe, serveMount } from './serve.js';
 
 function report(answer: HostReport): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -53,7 +54,17 @@ function plain(error: unknown): Extract<HostReport, { error: object }>['error'] 
   };
 }
 
+const [transport = 'auto', log] = process.argv.slice(2);
+prepareToServe(transport);
+
+/** Nothing but the waiting for it keeps this process. */
+const onNoSpec = (): void => {
+  if (log !== undefined) rmSync(log, { force: true });
+};
+if (process.connected) process.once('disconnect', onNoSpec);
+else onNoSpec();
 process.once('message', (spec) => {
+  process.off('disconnect', onNoSpec);
   run(spec as HostSpec).catch((error: unknown) => {
     process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
     process.exitCode = 1;

@@ -8,7 +8,7 @@ import { EBUSY, isErrno, prepareStack, type StackDescription, sys } from '../../
 import { mountOverlay } from '../../native-fallback/index.js';
 import { StoreError } from '../errors.js';
 import { timeNow } from '../time.js';
-import type { FuseOptions } from './host-spec.js';
+import type { FuseOptions, HostSpec } from './host-spec.js';
 import type { Driver } from './mount.js';
 import { unmountPlace } from './mount-all.js';
 import { mountFailure } from './mount-failure.js';
@@ -17,7 +17,7 @@ import { mountUsers, usersText } from './mount-users.js';
 import { mountAt, readMounts } from './mountinfo.js';
 import { bootId, markOf, mountNamespace } from './process-life.js';
 import { settleForKernel } from './settle.js';
-import { startHost } from './start.js';
+import { type BegunHost, startHost } from './start.js';
 import { type MountedSnapshot, type MountRow, MountTable } from './table.js';
 
 export interface MountOptions {
@@ -31,6 +31,8 @@ export interface MountOptions {
   readonly fuse?: FuseOptions;
   /** Make the upper plain when the mount has ended; the kernel's mounts leave it so anyway. */
   readonly settle?: boolean;
+  /** What is to serve it if the driver is `fuse`; absent: one that is started then. */
+  readonly host?: BegunHost;
 }
 
 /** What mounting needs of a store. */
@@ -127,7 +129,7 @@ export async function mountStack(
   if (stack.upper !== undefined) assertFree(stack.upper.path, place, table);
   const more = snapshot === undefined ? {} : { snapshot };
   if (options.driver === 'fuse') {
-    return startHost({
+    const spec: HostSpec = {
       state: options.state,
       target: place,
       stack,
@@ -136,7 +138,8 @@ export async function mountStack(
       ...(options.fuse === undefined ? {} : { options: options.fuse }),
       ...(options.settle === true ? { settle: true } : {}),
       ...more,
-    });
+    };
+    return options.host === undefined ? startHost(spec) : options.host.serve(spec);
   }
   assertMayMount(place, options.driver);
   await settleForKernel(stack, table);

@@ -24,6 +24,11 @@ export interface ServedMount {
   unmount(lazy?: boolean): Promise<void>;
 }
 
+/** Makes ready what a mount by this transport waits for longest, before it is known what is mounted where. */
+export function prepareToServe(transport: string): void {
+  if (isDevice(transport)) deviceTransport.prepare?.();
+}
+
 /** Mounts, and resolves when the mount is live. What fails leaves nothing behind. */
 export async function serveMount(spec: HostSpec): Promise<ServedMount> {
   const table = new MountTable(spec.state);
@@ -138,9 +143,13 @@ async function started(spec: HostSpec): Promise<RunningMount> {
 
 function transportOf(name: string): Transport {
   if (name === 'fuse-native') return fuseNativeTransport;
-  if (process.platform === 'linux' && (name === 'auto' || name === 'device')) return deviceTransport;
+  if (isDevice(name)) return deviceTransport;
   const what = `cannot mount with the transport ${name}`;
   throw new StoreError('unsupported', what, `there is none of it for ${process.platform}`, {
     hint: 'mica doctor says what works here; mica unpack, ls, cat and export need no mount',
   });
+}
+
+function isDevice(transport: string): boolean {
+  return process.platform === 'linux' && (transport === 'auto' || transport === 'device');
 }
