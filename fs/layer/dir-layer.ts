@@ -42,6 +42,8 @@ export interface LowerDirOptions {
   readonly marks?: readonly MarkPrefix[];
   /** Of the user namespace in which the layer was made; absent: owners are as this process sees them. */
   readonly numbering?: Numbering;
+  /** Of this process's user namespace, from who opens many layers at a time; it is looked up if absent. */
+  readonly here?: Numbering;
   /** See ReadLayer. */
   readonly changes?: boolean;
   /** Every file may be one without data, whatever its blocks and its folder say (`mayBeMarked`). */
@@ -67,7 +69,7 @@ export function openLowerDir(path: ByteString, options: LowerDirOptions = {}): R
       prefixes,
       dialect,
       uuid: filesystemUuid(root),
-      ids: idsOf(options.numbering),
+      ids: idsOf(options.numbering, options.here),
       overrides: hasOverrides(root),
       origins: false,
       impurity: 0,

@@ -3,7 +3,7 @@
 
 import { EPERM, FsError } from '../errno.js';
 import { fromText } from '../name.js';
-import { mayUseTrustedXattrs } from '../sys/index.js';
+import { mayUseTrustedXattrs, namespaceNumbering } from '../sys/index.js';
 import { chainFile, keepChain, type OpenIndexedLayer, openChain } from './chain-index.js';
 import type { SnapshotFacts } from './dir-index.js';
 import { openLowerDir } from './dir-layer.js';
@@ -71,16 +71,29 @@ export function openStack(description: StackDescription, mountPoint?: string): O
   const close = () => {
     for (const layer of opened.splice(0)) layer.close();
   };
+  // Asked of /proc once for all layers.
+  let here: Numbering | undefined;
+  let readsTrusted: boolean | undefined;
+  // A process that cannot see `trusted.` marks would silently show what they hide.
+  const assertReadable = ({ path, marks }: LowerDescription) => {
+    if (marks !== 'trusted') return;
+    readsTrusted ??= mayUseTrustedXattrs();
+    if (!readsTrusted) {
+      throw new FsError(EPERM, `${path} has marks under trusted., which only root can read`);
+    }
+  };
   try {
     const openLower = (lower: LowerDescription): ReadLayer => {
       const { path, id, dialect, marks, numbering, changes = false } = lower;
-      if (marks === 'trusted') assertReadsTrusted(path);
+      assertReadable(lower);
+      if (numbering !== undefined) here ??= namespaceNumbering();
       const layer = openLowerDir(fromText(path), {
         id,
         dialect,
         changes,
         anyMayLackData: description.data !== undefined,
         ...(numbering === undefined ? {} : { numbering }),
+        ...(here === undefined ? {} : { here }),
         ...(marks === undefined ? {} : { marks: [marks] }),
       });
       opened.push(layer);
@@ -91,7 +104,7 @@ export function openStack(description: StackDescription, mountPoint?: string): O
     const lowers = flattened(description, folders);
     if (description.upper === undefined) return { lowers, ...data, close };
     const { path, work, id, dialect, marks, numbering, volatile: isVolatile = false } = description.upper;
-    if (marks === 'trusted') assertReadsTrusted(path);
+    assertReadable(description.upper);
     const upper = openUpperDir(fromText(path), fromText(work), {
       id,
       dialect,
@@ -159,11 +172,4 @@ function chainOf(lowers: readonly LowerDescription[], folders: readonly ReadLaye
     chain.unshift({ path, dialect, marks, facts, layer: folders[i]! });
   }
   return chain;
-}
-
-/** A process that cannot see `trusted.` marks would silently show what they hide. */
-function assertReadsTrusted(path: string): void {
-  if (!mayUseTrustedXattrs()) {
-    throw new FsError(EPERM, `${path} has marks under trusted., which only root can read`);
-  }
 }

@@ -85,9 +85,9 @@ export function comesFromAfar(fd: number): boolean {
   return FROM_AFAR.has(filesystemMagic(fd));
 }
 
-/** How this process turns owners of real objects into those of a layer; undefined where they are the same. */
-export function idsOf(numbering: Numbering | undefined): RealIds | undefined {
-  return numbering === undefined ? undefined : RealIds.between(numbering, namespaceNumbering());
+/** How this process, which numbers as `here`, turns owners of real objects into those of a layer; undefined where they are the same. */
+export function idsOf(numbering: Numbering | undefined, here?: Numbering): RealIds | undefined {
+  return numbering === undefined ? undefined : RealIds.between(numbering, here ?? namespaceNumbering());
 }
 
 /** The rules of the upper whose root is open as `root`; `markStandIns` is called before the first stand-in is made. */
