@@ -5,8 +5,6 @@ import type { ByteString } from '../../fs/index.js';
 import { fromText } from '../../fs/index.js';
 import { isKind, StoreError } from '../errors.js';
 import { findImage } from '../images/names.js';
-import { openImage, topSnapshot } from '../images/stored.js';
-import { unpackImage } from '../images/unpack.js';
 import type { ImageRow } from '../metadata/rows.js';
 import type { SnapshotInfo } from '../snapshots/snapshot.js';
 import type { Store } from '../store.js';
@@ -108,11 +106,15 @@ async function statIfAny(store: Store, name: string): Promise<SnapshotInfo | und
 
 /** The snapshot that shows an image; its layers are unpacked if they are not. */
 async function unpacked(store: Store, row: ImageRow, what: string): Promise<string> {
+  const { openImage, topSnapshot } = await import('../images/stored.js');
   const image = await openImage(store, row, what);
   const top = topSnapshot(image);
   if (top === undefined) {
     throw new StoreError('failed-precondition', what, `image ${row.name} has no layers`);
   }
-  if ((await statIfAny(store, top)) === undefined) await unpackImage(store, image, what);
+  if ((await statIfAny(store, top)) === undefined) {
+    const { unpackImage } = await import('../images/unpack.js');
+    await unpackImage(store, image, what);
+  }
   return top;
 }
