@@ -7,13 +7,14 @@ import { Attr as AttrRecord } from '../filesystem.js';
 import { S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../mode.js';
 import { type ByteString, fromBytes } from '../name.js';
 import { getXattr, getXattrAt, listXattrs, listXattrsAt, statAt } from '../sys/index.js';
-import type { Dialect, LayerEntry, MarkPrefix } from './layer.js';
+import type { Dialect, LayerEntry, MarkPrefix, RangesMark } from './layer.js';
 import {
   FUSE_OVERLAYFS_OPAQUE,
   IMPURE,
   isReservedXattr,
   METACOPY,
   MICA_INO,
+  MICA_RANGES,
   MICA_TIMES,
   markName,
   markOf,
@@ -25,6 +26,7 @@ import {
   originIno,
   originUuid,
   parseOverride,
+  parseRanges,
   parseTimes,
   REDIRECT,
   WH_OPAQUE,
@@ -153,6 +155,9 @@ function readMark(
       // Of whatever value: it may hold a digest of the data (fs-verity).
       out.metacopy = (out.attr.mode & S_IFMT) === S_IFREG;
       break;
+    case MICA_RANGES:
+      out.ranges = parseRanges(textOf(fd, name, stored)) ?? NO_RANGES;
+      break;
     case MICA_TIMES:
       readKeptTimes(textOf(fd, name, stored), out);
       break;
@@ -186,6 +191,8 @@ export function readOrigin(value: Uint8Array, out: LayerEntry): void {
 }
 
 const NO_BYTES = new Uint8Array(0);
+/** Of a mark that nobody wrote: no sidecar has this name. */
+const NO_RANGES: RangesMark = { key: '', lowerEnd: 0 };
 
 /** A whiteout file speaks of the layers below: a folder beside its own whiteout hides what they hold. */
 function hasOpaqueFile(fd: number, name: ByteString | undefined): boolean {

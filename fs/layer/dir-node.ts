@@ -26,7 +26,7 @@ import {
 } from '../sys/index.js';
 import { DirFile } from './dir-file.js';
 import { type LayerRules, readMarks, readOverride, showAttributes } from './dir-marks.js';
-import type { LayerEntry, LayerFile, LayerNode, WritableFile, WritableNode } from './layer.js';
+import type { LayerEntry, LayerFile, LayerNode, RangesMark, WritableFile, WritableNode } from './layer.js';
 import {
   escapeXattr,
   formatOverride,
@@ -34,6 +34,7 @@ import {
   isReservedXattr,
   METACOPY,
   MICA_INO,
+  MICA_RANGES,
   MICA_TIMES,
   markName,
   markOf,
@@ -45,6 +46,7 @@ import {
   overriddenXattr,
   overrideXattr,
   REDIRECT,
+  rangesValue,
   timesValue,
   unescapeXattr,
 } from './marks.js';
@@ -220,6 +222,10 @@ export class UpperNode extends DirNode implements WritableNode {
 
   setMetacopy(on: boolean): void {
     this.#setMark(METACOPY, on ? NO_BYTES : undefined);
+  }
+
+  setRanges(ranges: RangesMark | undefined): void {
+    this.#setMark(MICA_RANGES, ranges === undefined ? undefined : toBytes(rangesValue(ranges)));
   }
 
   keepTimes(times: Attr | undefined): void {

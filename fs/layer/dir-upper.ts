@@ -8,10 +8,13 @@ import { isFolder, isRegular, S_IFREG } from '../mode.js';
 import { assertName, type ByteString, joinPath, toText } from '../name.js';
 import {
   AT_FDCWD,
+  bootId,
   closeFd,
   deviceOf,
+  hasFeature,
   linkFd,
   mayUseTrustedXattrs,
+  mountOf,
   O_DIRECTORY,
   O_RDONLY,
   openAt,
@@ -20,6 +23,7 @@ import {
   syncFilesystem,
   unlinkAtIfAny,
 } from '../sys/index.js';
+import { DirFile } from './dir-file.js';
 import { DirLayer } from './dir-layer.js';
 import { ObjectMaker } from './dir-make.js';
 import { finishMove, moveName } from './dir-move.js';
@@ -58,6 +62,8 @@ export interface UpperDirOptions {
   readonly numbering?: Numbering;
   /** What is copied into it need not be whole after a power cut: who fills it syncs it at the end, or throws it away. */
   readonly volatile?: boolean;
+  /** The size from which on a changed file gets only what is written into it (`WriteLayer.partsFrom`); absent: never. */
+  readonly partsFrom?: number;
   /** How long to wait for a holder that is ending. */
   readonly lockWaitMs?: number;
 }
@@ -86,7 +92,7 @@ export function openUpperDir(
     const id = options.id ?? toText(upperPath);
     try {
       const rules = upperRules(root, marks, dialect, options.numbering, () => work.markStandIns());
-      return new UpperDir(root, id, rules, work, options.volatile ?? false);
+      return new UpperDir(root, id, rules, work, options);
     } catch (error) {
       work.close();
       throw error;
@@ -100,15 +106,23 @@ export function openUpperDir(
 export class UpperDir extends DirLayer implements WriteLayer {
   declare protected readonly rules: UpperRules;
   readonly volatile: boolean;
+  readonly partsFrom: number;
+  readonly epoch: string;
   readonly #work: WorkFolder;
   readonly #index: IndexFolder;
   readonly #places: StagePlaces;
   readonly #maker: ObjectMaker;
   readonly #attr = new Attr();
 
-  constructor(root: number, id: string, rules: UpperRules, work: WorkFolder, isVolatile: boolean) {
+  constructor(root: number, id: string, rules: UpperRules, work: WorkFolder, options: UpperDirOptions) {
     super(root, id, rules);
+    const { volatile: isVolatile = false, partsFrom = Number.POSITIVE_INFINITY } = options;
     this.volatile = isVolatile;
+    const boot = bootId();
+    this.epoch = `${boot} ${mountOf(root)}`;
+    // Which filesystems have blocks where data is, and there alone, is known of those of which blocks tell.
+    const possible = rules.blocksTell && boot !== '' && hasFeature('sub-file');
+    this.partsFrom = possible ? partsFrom : Number.POSITIVE_INFINITY;
     this.#work = work;
     this.#index = new IndexFolder(work, rules);
     try {
@@ -333,6 +347,24 @@ export class UpperDir extends DirLayer implements WriteLayer {
 
   get knowsLinks(): boolean {
     return this.hasIndexed || this.#work.hasLinks;
+  }
+
+  makeRanges(): { readonly key: string; readonly file: WritableFile } {
+    const { key, fd } = this.#work.makeRanges();
+    return { key, file: new DirFile(fd, this.rules) };
+  }
+
+  openRanges(key: string): WritableFile | undefined {
+    const fd = this.#work.openRanges(key);
+    return fd === undefined ? undefined : new DirFile(fd, this.rules);
+  }
+
+  dropRanges(key: string): void {
+    this.#work.dropRanges(key);
+  }
+
+  get hasRanges(): boolean {
+    return this.#work.hasRanges;
   }
 
   get guarded(): boolean {

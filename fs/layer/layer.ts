@@ -12,6 +12,7 @@
 //   redirect  the folder's lower part, or a file's data, lies at another path: absolute ('/a/b', from the root of
 //             the stack) or a sibling's name; it speaks of the layers below this one
 //   metacopy  the file has its attributes and its size alone; its data lies below, at the redirect or the same name
+//   ranges    with metacopy: some of the file's data is its own after all; which, a sidecar of the upper says
 //   origin    the file number that a copied-up file had before, so that st_ino stays the same
 // How a mark is spelled (device 0:0, `trusted.overlay.opaque`, `user.overlay.opaque`, `.wh.` files) is the
 // layer's own affair; marks never show up in listxattr, and marked names never as ordinary entries.
@@ -24,6 +25,14 @@ export type MarkPrefix = 'trusted' | 'user';
 
 /** `overlay`: only devices and xattrs are marks. `wh`: files named `.wh.*` are marks as well, as in a layer tar. */
 export type Dialect = 'overlay' | 'wh';
+
+/** What the mark `ranges` says. */
+export interface RangesMark {
+  /** The name of the sidecar: 16 hexadecimal digits. */
+  readonly key: string;
+  /** Bytes of the file below that may show, from the start. */
+  readonly lowerEnd: number;
+}
 
 /** What a layer holds at a name. Made once and filled many times. */
 export class LayerEntry {
@@ -39,6 +48,8 @@ export class LayerEntry {
   redirect: ByteString | undefined = undefined;
   /** Regular files only. */
   metacopy = false;
+  /** Of files of an upper. It means something with `metacopy` alone; else it is what a process that died left. */
+  ranges: RangesMark | undefined = undefined;
   /** Real uppers: a process died while data came into the file; `attr` has the times that it had before (`keepTimes`). */
   interrupted = false;
   /** Uppers: the union's file number that was stored at copy-up; 0 if none was. */
@@ -56,6 +67,7 @@ export class LayerEntry {
     this.opaque = false;
     this.redirect = undefined;
     this.metacopy = false;
+    this.ranges = undefined;
     this.origin = 0;
     this.originUuid = '';
     this.interrupted = false;
@@ -131,6 +143,7 @@ export interface WritableNode extends LayerNode {
    * folder is marked impure, as overlayfs does: else readers need not look for it.
    */
   setMetacopy(on: boolean): void;
+  setRanges(ranges: RangesMark | undefined): void;
   /** The times that whoever opens the layer after a crash finds, whatever was written into the object; undefined ends that. */
   keepTimes(times: Attr | undefined): void;
   /** Remembers the union's file number, and where both are on disk also the kernel's own origin of `source`, unless there is one. */
@@ -308,6 +321,22 @@ export interface WriteLayer extends ReadLayer {
   readonly hasIndexed: boolean;
   /** It may know something under the key of a lower object (`indexed`, `lostNames`): else a key need not be made. */
   readonly knowsLinks: boolean;
+
+  /**
+   * The size from which on a file that is changed gets only what is written (fs/union/in-part.ts); Infinity where none does,
+   * because somebody else reads this upper, or its filesystem does not say where data lies after a power cut.
+   */
+  readonly partsFrom: number;
+  /** Another one whenever what was written and not synced may be lost: names this mount of the filesystem since the start of the machine. */
+  readonly epoch: string;
+  /** A new, empty sidecar. */
+  makeRanges(): { readonly key: string; readonly file: WritableFile };
+  /** undefined if there is none. */
+  openRanges(key: string): WritableFile | undefined;
+  /** Removes a sidecar, which need not be there. All go with the guard. */
+  dropRanges(key: string): void;
+  /** There are sidecars: some files may be in part their own. */
+  readonly hasRanges: boolean;
 
   /** Other programs (kernel overlayfs) must not read this upper as it is: `work/work/incompat/mica` stands. */
   readonly guarded: boolean;

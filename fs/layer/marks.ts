@@ -5,7 +5,7 @@
 import type { Timestamp } from '../filesystem.js';
 import { makeDev, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK } from '../mode.js';
 import { type ByteString, fromBytes } from '../name.js';
-import type { Dialect, MarkPrefix } from './layer.js';
+import type { Dialect, MarkPrefix, RangesMark } from './layer.js';
 
 /** Marks as they follow `trusted.overlay.` or `user.overlay.`. */
 export const OPAQUE = 'opaque';
@@ -18,6 +18,8 @@ export const WHITEOUT = 'whiteout';
 export const METACOPY = 'metacopy';
 /** Ours, in an index alone: the file is one of METACOPY in its layer, and this is its redirect; empty if it has none. */
 export const MICA_BELOW = 'mica.below';
+/** Ours: which sidecar says what of a file without its own data is its own after all, and where the data below ends. */
+export const MICA_RANGES = 'mica.ranges';
 /** Ours: the times of a file into which data is coming. */
 export const MICA_TIMES = 'mica.times';
 /** Ours: the union's file number in decimal, where the kernel's origin (a file handle) cannot say it. */
@@ -214,6 +216,19 @@ export function parseTimes(text: string): Times | undefined {
     number,
   ];
   return { atime: { sec: atimeSec, nsec: atimeNsec }, mtime: { sec: mtimeSec, nsec: mtimeNsec } };
+}
+
+// ---- files that have some of their data ----
+
+export function rangesValue({ key, lowerEnd }: RangesMark): string {
+  return `${key} ${lowerEnd}`;
+}
+
+/** undefined for what `rangesValue` did not write. */
+export function parseRanges(text: string): RangesMark | undefined {
+  const match = /^([0-9a-f]{16}) (\d+)$/.exec(text);
+  const lowerEnd = Number(match?.[2]);
+  return Number.isSafeInteger(lowerEnd) ? { key: match![1]!, lowerEnd } : undefined;
 }
 
 // ---- override_stat ----

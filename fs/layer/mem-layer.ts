@@ -4,7 +4,7 @@
 
 import { EEXIST, EINVAL, EISDIR, ENOENT, ENOSPC, ENOTDIR, ENOTEMPTY, FsError } from '../errno.js';
 import { Attr, type StatFs, type Timestamp } from '../filesystem.js';
-import { direntType, isFolder, S_IFCHR, S_IFDIR } from '../mode.js';
+import { direntType, isFolder, S_IFCHR, S_IFDIR, S_IFREG } from '../mode.js';
 import { type ByteString, NAME_MAX } from '../name.js';
 import {
   type Dialect,
@@ -33,6 +33,8 @@ export interface MemLayerOptions {
   /** Bytes of data that fit; more is ENOSPC. */
   readonly capacity?: number;
   readonly now?: Clock;
+  /** See WriteLayer. */
+  readonly partsFrom?: number;
 }
 
 const WHITEOUT: NewNode = { mode: S_IFCHR, uid: 0, gid: 0 };
@@ -49,6 +51,9 @@ export class MemLayer implements WriteLayer {
   readonly marks: MarkPrefix;
   readonly dialect: Dialect;
   readonly volatile = true;
+  readonly partsFrom: number;
+  /** Tests change it, as a power cut does. */
+  epoch = 'memory';
   readonly #capacity: number;
   readonly #now: Clock;
   readonly #counts: boolean;
@@ -56,6 +61,8 @@ export class MemLayer implements WriteLayer {
   readonly #root: MemObject;
   readonly #index = new Map<string, { readonly object: MemObject; names: number }>();
   readonly #lost = new Map<string, { readonly names: number; readonly last: ByteString | undefined }>();
+  readonly #ranges = new Map<string, MemObject>();
+  #lastRanges = 0;
   #used = 0;
   #guarded = false;
 
@@ -64,6 +71,7 @@ export class MemLayer implements WriteLayer {
     this.device = options.device ?? this.id;
     this.marks = options.marks ?? 'trusted';
     this.dialect = options.dialect ?? 'overlay';
+    this.partsFrom = options.partsFrom ?? Number.POSITIVE_INFINITY;
     this.#capacity = options.capacity ?? 2 ** 40;
     this.#now = options.now ?? wallClock;
     this.#counts = options.countsSubfolders ?? true;
@@ -264,12 +272,38 @@ export class MemLayer implements WriteLayer {
     return this.hasIndexed || this.#lost.size > 0;
   }
 
+  makeRanges(): { readonly key: string; readonly file: WritableFile } {
+    const key = (++this.#lastRanges).toString(16).padStart(16, '0');
+    const object = this.#create({ mode: S_IFREG | 0o600, uid: 0, gid: 0 });
+    object.nlink = 1;
+    this.#ranges.set(key, object);
+    return { key, file: openObject(object) };
+  }
+
+  openRanges(key: string): WritableFile | undefined {
+    const object = this.#ranges.get(key);
+    return object && openObject(object);
+  }
+
+  dropRanges(key: string): void {
+    const object = this.#ranges.get(key);
+    if (object === undefined) return;
+    this.#ranges.delete(key);
+    object.nlink = 0;
+    object.tidy();
+  }
+
+  get hasRanges(): boolean {
+    return this.#ranges.size > 0;
+  }
+
   get guarded(): boolean {
     return this.#guarded;
   }
 
   setGuard(on: boolean): void {
     this.#guarded = on;
+    if (!on) for (const key of [...this.#ranges.keys()]) this.dropRanges(key);
   }
 
   sync(): void {

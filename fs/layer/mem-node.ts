@@ -18,6 +18,7 @@ import type {
   LayerFile,
   LayerNode,
   NewNode,
+  RangesMark,
   Staged,
   WritableFile,
   WritableNode,
@@ -52,6 +53,7 @@ export class MemObject {
   opaque = false;
   redirect: ByteString | undefined;
   metacopy = false;
+  ranges: RangesMark | undefined;
   origin = 0;
   impure = false;
   indexKey: string | undefined;
@@ -123,6 +125,7 @@ export class MemObject {
     out.opaque = this.opaque;
     out.redirect = this.children !== undefined || this.metacopy ? this.redirect : undefined;
     out.metacopy = this.metacopy;
+    out.ranges = this.ranges;
     out.origin = this.origin;
   }
 }
@@ -207,6 +210,10 @@ export class MemNode implements WritableNode {
 
   setMetacopy(on: boolean): void {
     this.object.metacopy = on;
+  }
+
+  setRanges(ranges: RangesMark | undefined): void {
+    this.object.ranges = ranges;
   }
 
   keepTimes(_times: Attr | undefined): void {

@@ -33,6 +33,11 @@ export interface UpperDescription extends LowerDescription {
   readonly marks: MarkPrefix;
   /** See UpperDirOptions. */
   readonly volatile?: boolean;
+  /**
+   * See UpperDirOptions. For who reaches the server before anything reads the folder: what is in part a file's own is shown
+   * by this program alone.
+   */
+  readonly partsFrom?: number;
 }
 
 export interface StackDescription {
@@ -103,7 +108,16 @@ export function openStack(description: StackDescription, mountPoint?: string): O
     const data = description.data === undefined ? {} : { data: description.data.map(openLower) };
     const lowers = flattened(description, folders);
     if (description.upper === undefined) return { lowers, ...data, close };
-    const { path, work, id, dialect, marks, numbering, volatile: isVolatile = false } = description.upper;
+    const {
+      path,
+      work,
+      id,
+      dialect,
+      marks,
+      numbering,
+      volatile: isVolatile = false,
+      partsFrom,
+    } = description.upper;
     assertReadable(description.upper);
     const upper = openUpperDir(fromText(path), fromText(work), {
       id,
@@ -111,6 +125,7 @@ export function openStack(description: StackDescription, mountPoint?: string): O
       marks,
       volatile: isVolatile,
       ...(numbering === undefined ? {} : { numbering }),
+      ...(partsFrom === undefined ? {} : { partsFrom }),
       ...(mountPoint === undefined ? {} : { mountPoint }),
     });
     opened.push(upper);

@@ -4,7 +4,7 @@
 
 import { fillEntry } from '../erofs/merge.js';
 import { NO_LAYER, Tree } from '../erofs/tree.js';
-import { ESTALE, FsError } from '../errno.js';
+import { EINVAL, ESTALE, FsError } from '../errno.js';
 import { Attr } from '../filesystem.js';
 import { isFolder, isRegular, isSymlink, PERMISSION_BITS, S_IFCHR } from '../mode.js';
 import { type ByteString, fromBytes, joinPath } from '../name.js';
@@ -64,6 +64,8 @@ class Scan {
     const shown = parent < 0 ? '' : name;
     if (!this.#layer.lookup(dir, name, found)) throw new FsError(ESTALE, 'a layer that changes');
     const { attr } = found;
+    // Where the rest of its data is the upper knew, which was not settled.
+    if (found.metacopy && found.ranges !== undefined) throw new FsError(EINVAL, `${name}: in part its own`);
     if (found.whiteout) {
       attr.mode = S_IFCHR | (attr.mode & PERMISSION_BITS);
       attr.rdev = 0;

@@ -3,6 +3,7 @@
 // `links/`, which is ours, has notes on hard links. What the next opener has to finish stands in a note in `work/`.
 // Whoever has the flock on the work folder is the upper's one writer; the kernel frees it when that process ends.
 
+import { randomBytes } from 'node:crypto';
 import {
   attempt,
   EBUSY,
@@ -30,6 +31,7 @@ import {
   makeNodeAt,
   O_CREAT,
   O_DIRECTORY,
+  O_EXCL,
   O_NOFOLLOW,
   O_PATH,
   O_RDONLY,
@@ -66,6 +68,8 @@ const NOTE = 'note';
 const GUARD = 'mica';
 /** Owners or types stand in override_stat, which no settling changes. */
 const STAND_INS = 'mica-stand-ins';
+/** Sidecars of files that have some of their data; as long as the guard stands. */
+const RANGES = 'ranges';
 const LOCK_STEP_MS = 50;
 
 export class WorkFolder {
@@ -74,6 +78,7 @@ export class WorkFolder {
   readonly #outer: number;
   #index: number | undefined;
   #links: number | undefined;
+  #ranges: number | undefined;
   #hadLinks: boolean | undefined;
   #names = 0;
   #guarded: boolean;
@@ -101,7 +106,7 @@ export class WorkFolder {
     }
     try {
       this.#guarded = this.#readIncompat();
-      emptyFolder(this.fd, [INCOMPAT, NOTE]);
+      emptyFolder(this.fd, this.#guarded ? [INCOMPAT, NOTE, RANGES] : [INCOMPAT, NOTE]);
       if (this.hasIndex) this.#cleanIndex(this.index());
     } catch (error) {
       if (this.#index !== undefined) closeFd(this.#index);
@@ -226,6 +231,28 @@ export class WorkFolder {
     return this.#hadLinks || this.#links !== undefined;
   }
 
+  /** A new, empty sidecar, open for reading and writing. */
+  makeRanges(): { readonly key: string; readonly fd: number } {
+    this.#ranges ??= openPrivateFolder(this.fd, RANGES);
+    const key = randomBytes(8).toString('hex');
+    return { key, fd: openAt(this.#ranges, key, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600) };
+  }
+
+  /** undefined if there is none. */
+  openRanges(key: string): number | undefined {
+    if (key === '' || !this.hasRanges) return undefined;
+    this.#ranges ??= openPrivateFolder(this.fd, RANGES);
+    return openAtIfAny(this.#ranges, key, O_RDWR | O_NOFOLLOW);
+  }
+
+  dropRanges(key: string): void {
+    if (key !== '' && this.#ranges !== undefined) unlinkAtIfAny(this.#ranges, key);
+  }
+
+  get hasRanges(): boolean {
+    return this.#ranges !== undefined || statAt(this.fd, RANGES, new Attr());
+  }
+
   get guarded(): boolean {
     return this.#guarded;
   }
@@ -234,6 +261,7 @@ export class WorkFolder {
     if (on === this.#guarded) return;
     this.#setIncompat(GUARD, on);
     this.#guarded = on;
+    if (!on && this.hasRanges) this.#dropAllRanges();
   }
 
   /** From now on the kernel refuses this upper, because it would show other owners and types than we do. */
@@ -246,8 +274,16 @@ export class WorkFolder {
     attempt(() => unlinkAtIfAny(this.#outer, HOLDER_FILE));
     if (this.#index !== undefined) closeFd(this.#index);
     if (this.#links !== undefined) closeFd(this.#links);
+    if (this.#ranges !== undefined) closeFd(this.#ranges);
     closeFd(this.fd);
     closeFd(this.#outer);
+  }
+
+  /** What is left, because nobody could remove it with its file. */
+  #dropAllRanges(): void {
+    if (this.#ranges !== undefined) closeFd(this.#ranges);
+    this.#ranges = undefined;
+    this.drop(RANGES);
   }
 
   #lock(path: ByteString, waitMs: number): void {

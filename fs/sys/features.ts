@@ -55,6 +55,13 @@ const TABLE = {
     probedBy: 'the digests of each index',
     missing: () => undefined,
   },
+  'sub-file': {
+    since: OLDEST_KERNEL,
+    gives: 'large files changed without copying what is not written (mica mount)',
+    without: 'a copy of the whole file before its first write',
+    probedBy: 'the kind of filesystem of each upper',
+    missing: () => undefined,
+  },
   reflink: onDisk('4.5', 'copies that share their extents (FICLONE)', 'copies of the data'),
   'copy-range': onDisk('4.5', 'copies made inside the kernel (copy_file_range)', 'reading and writing'),
   'read-now': onDisk('4.14', 'reads of what is in memory alone (RWF_NOWAIT)', 'reads that may wait'),

@@ -48,6 +48,7 @@ const RESOLVE_NO_MAGICLINKS = 0x02;
 const RESOLVE_NO_SYMLINKS = 0x04;
 const RESOLVE_BENEATH = 0x08;
 const STATX_BASIC_STATS_BTIME = 0xfff;
+const STATX_MNT_ID_UNIQUE = 0x4000;
 const UTIME_NOW = 0x3fffffff;
 const UTIME_OMIT = 0x3ffffffe;
 
@@ -241,6 +242,17 @@ export function statFd(fd: number, out: Attr): void {
 export function deviceOf(fd: number): string {
   if (!statx(fd, '', AT_EMPTY_PATH)) throw new FsError(ENOENT, 'stat');
   return `${word(34)}:${word(35)}`;
+}
+
+/**
+ * Which mount of a filesystem an open file lies on, a number that is never given twice before the machine stops; '' where
+ * the kernel does not say (before Linux 6.8).
+ */
+export function mountOf(fd: number): string {
+  statxNumber ||= syscallNumber(SYSCALLS.statx);
+  const result = libc().statx(statxNumber, fd, cPath(''), AT_EMPTY_PATH, STATX_MNT_ID_UNIQUE, statBytes);
+  if (result < 0) fail('stat');
+  return (word(0) & STATX_MNT_ID_UNIQUE) === 0 ? '' : `${word(37).toString(16)}.${word(36).toString(16)}`;
 }
 
 /** fchownat(2) of what a descriptor (also O_PATH) stands for. */

@@ -105,6 +105,12 @@ export function namespaceNumbering(): { readonly uids: readonly IdSpan[]; readon
   return { uids: namespaceIds('uid'), gids: namespaceIds('gid') };
 }
 
+/** Names the time since the machine started; '' where it is not known. */
+export function bootId(): string {
+  const path = '/proc/sys/kernel/random/boot_id';
+  return existsSync(path) ? readFileSync(path, 'utf8').trim() : '';
+}
+
 /** True in the first user namespace, where capabilities count for the whole machine. */
 export function inFirstUserNamespace(): boolean {
   const map = readFileSync('/proc/self/uid_map', 'utf8').trim().split(/\s+/);

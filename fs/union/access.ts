@@ -5,7 +5,7 @@ import { EINVAL, ENOENT, ENOTDIR, EROFS, ESTALE, FsError } from '../errno.js';
 import { Attr } from '../filesystem.js';
 import { LayerEntry, type LayerNode, type ReadLayer, type WritableNode } from '../layer/layer.js';
 import type { ByteString } from '../name.js';
-import type { Inode, LowerPlace } from './inode.js';
+import type { DataBelow, Inode, LowerPlace } from './inode.js';
 import { folderLinks } from './listing.js';
 import type { Stack } from './stack.js';
 
@@ -129,11 +129,18 @@ export function stat(stack: Stack, inode: Inode, out: Attr): void {
 export function present(stack: Stack, inode: Inode, from: Attr, out: Attr): void {
   assignAttr(out, from);
   out.ino = inode.ino;
-  if (inode.dataBelow !== undefined) out.blocks = inode.dataBelow.blocks;
+  if (inode.dataBelow !== undefined) out.blocks = blocksOf(inode.dataBelow, from);
   if (inode.isFolder) out.nlink = folderLinks(stack, inode, from.nlink);
   else if (inode.indexKey !== undefined) out.nlink = from.nlink - 1 + stack.upper!.indexNames(inode.indexKey);
   else if (inode.removed) out.nlink = 0;
   else if (stack.lostNames.size > 0 && !inode.upper) out.nlink -= stack.lostNames.get(inode.ino) ?? 0;
+}
+
+/** st_blocks where the data is not in the topmost object, or not all: what shows from below, and what the object has. */
+function blocksOf({ blocks, own }: DataBelow, upper: Attr): number {
+  if (own === undefined) return blocks;
+  const both = Math.min(blocks, Math.ceil(own.lowerEnd / 512)) + upper.blocks;
+  return Math.max(upper.blocks, Math.min(both, Math.ceil(upper.size / 4096) * 8));
 }
 
 function assignAttr(to: Attr, from: Attr): void {

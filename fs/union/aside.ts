@@ -4,9 +4,9 @@
 
 import { Later, type Task, type TaskResult } from '../later.js';
 import type { LayerFile, WritableFile } from '../layer/layer.js';
-import { withUpper } from './access.js';
+import { openObject, openWriter } from './in-part.js';
 import type { Inode } from './inode.js';
-import type { Pace } from './long-work.js';
+import type { LongWork, Pace } from './long-work.js';
 import type { Stack } from './stack.js';
 
 /** A task of which there is nothing to keep but how it went. */
@@ -40,20 +40,31 @@ const BLOCK = 512;
 export function syncFile(stack: Stack, inode: Inode, dataOnly: boolean): void {
   if (!inode.upper || stack.readOnly) return;
   const { work, syncs } = stack;
-  // Whoever has waited has waited for this.
-  if (work?.again === true) return;
-  const file = inode.writer ?? withUpper(stack, inode, (node) => node.openWrite());
+  const inPart = inode.dataBelow?.own !== undefined;
+  // Whoever has waited has waited for this; for a file in part its own only for what is in the object.
+  if (work?.again === true && !inPart) return;
+  const file = inode.writer ?? openWriter(stack, inode);
   try {
-    if (work !== undefined) {
+    if (work !== undefined && !work.again) {
       const much = hasMuchToWrite(stack, inode, file);
       const task = new PlainTask(syncs);
-      if ((much || syncs.slow) && work.sync(file, dataOnly, task)) throw new Later(task);
+      const isBegun = () => (inPart ? syncObject(stack, inode, work, task) : work.sync(file, dataOnly, task));
+      if ((much || syncs.slow) && isBegun()) throw new Later(task);
     }
     const begin = performance.now();
     file.sync(dataOnly);
     syncs.note(performance.now() - begin);
   } finally {
     if (file !== inode.writer) file.close();
+  }
+}
+
+function syncObject(stack: Stack, inode: Inode, work: LongWork, task: Task): boolean {
+  const object = openObject(stack, inode);
+  try {
+    return work.sync(object, false, task);
+  } finally {
+    object.close();
   }
 }
 

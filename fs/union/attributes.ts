@@ -8,7 +8,13 @@ import type { WritableNode } from '../layer/layer.js';
 import { PERMISSION_BITS, S_IFDIR, S_IFLNK, S_IFREG, S_ISGID, S_ISUID, S_IXGRP } from '../mode.js';
 import { assertOffset, stat, statLayer, withUpper } from './access.js';
 import { ACL_ACCESS, aclAfterChmod } from './acl.js';
-import { changeUpper, ensureData, ensureUpper, ensureUpperWithoutCapability } from './copy-up.js';
+import {
+  changeUpper,
+  ensureData,
+  ensureUpper,
+  ensureUpperWithoutCapability,
+  ensureWritable,
+} from './copy-up.js';
 import type { Inode } from './inode.js';
 import { truncateData } from './open-file.js';
 import type { Stack } from './stack.js';
@@ -28,7 +34,7 @@ export function setAttributes(
     if (inode.type === S_IFDIR) throw new FsError(EISDIR, 'truncate');
     if (inode.type !== S_IFREG) throw new FsError(EINVAL, 'truncate');
     assertOffset(size);
-    if (!ensureData(stack, inode, size)) truncateData(stack, inode, size);
+    if (!ensureWritable(stack, inode, size)) truncateData(stack, inode, size);
   }
   const owner = uid !== undefined || gid !== undefined;
   const times = atime !== undefined || mtime !== undefined;

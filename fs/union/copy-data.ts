@@ -24,7 +24,7 @@ export function copyData(
     amounts.bytesSaved = size;
     return;
   }
-  amounts.bytesCopied = copyRanges(from, to, size);
+  amounts.bytesCopied = copyRange(from, to, 0, size);
   amounts.bytesSaved = size - amounts.bytesCopied;
 }
 
@@ -36,21 +36,22 @@ export function syncCopy(upper: WriteLayer, copy: WritableFile, { bytesCopied }:
   if (bytesCopied > 0 && !upper.volatile) copy.sync(true);
 }
 
-/** Copies the data and leaves the holes; returns the bytes copied. */
-function copyRanges(from: LayerFile, to: WritableFile, size: number): number {
+/** Copies the data from `first` to `end` and leaves the holes; returns the bytes copied. */
+export function copyRange(from: LayerFile, to: WritableFile, first: number, end: number): number {
   let copied = 0;
-  for (const count of copyPieces(from, to, size, Number.POSITIVE_INFINITY)) copied += count;
+  for (const count of copyPieces(from, to, end, Number.POSITIVE_INFINITY, first)) copied += count;
   return copied;
 }
 
-/** As that, and after each piece of at most `piece` bytes it is told how many were copied. */
+/** As that up to `size`, and after each piece of at most `piece` bytes it is told how many were copied. */
 export function* copyPieces(
   from: LayerFile,
   to: WritableFile,
   size: number,
   piece: number,
+  first = 0,
 ): Generator<number, void> {
-  for (let at = 0; at < size; ) {
+  for (let at = first; at < size; ) {
     const start = from.seek(at, SEEK_DATA);
     if (start === undefined || start >= size) return;
     const end = Math.min(from.seek(start, SEEK_HOLE) ?? size, size);

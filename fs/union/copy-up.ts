@@ -11,8 +11,9 @@ import { isSymlink, S_IFREG, S_ISGID, S_ISUID } from '../mode.js';
 import type { ByteString } from '../name.js';
 import { acquire, giveBack, withUpper } from './access.js';
 import { type Amounts, copyData, syncCopy } from './copy-data.js';
-import { fetchData, leaveBelow, mayLeaveBelow, openSource } from './data-below.js';
-import { type DataBelow, type Inode, switchData } from './inode.js';
+import { beginBelow, fetchData, leaveBelow, mayLeaveBelow, openSource } from './data-below.js';
+import { beginPart, isWorthIt } from './in-part.js';
+import { closeData, type DataBelow, type Inode, switchData } from './inode.js';
 import { becomeIndexed } from './intern.js';
 import { preparedCopy } from './prepared-copy.js';
 import type { Stack } from './stack.js';
@@ -40,13 +41,22 @@ export function ensureUpperWithoutCapability(stack: Stack, inode: Inode): void {
   });
 }
 
+/** As `ensureUpper`, and the data of a file is there too. */
+export function ensureData(stack: Stack, inode: Inode): void {
+  ensureCopied(stack, inode, Number.POSITIVE_INFINITY);
+  if (inode.dataBelow !== undefined) fetchData(stack, inode);
+}
+
 /**
- * As `ensureUpper`, and the data of a file is there too: of what lies below, the first `limit` bytes, for a caller
- * who truncates it. True if that cut the file, which is then truncated: nothing that could fail is left to do.
+ * As `ensureUpper`, and the data of a file may be written: it is there too, or what is written of a large file becomes
+ * its own (in-part.ts). Of what lies below, the first `limit` bytes, for a caller who truncates it. True if that cut the
+ * file, which is then truncated: nothing that could fail is left to do.
  */
-export function ensureData(stack: Stack, inode: Inode, limit = Number.POSITIVE_INFINITY): boolean {
-  const cut = ensureCopied(stack, inode, limit);
-  return inode.dataBelow === undefined ? cut : fetchData(stack, inode, limit);
+export function ensureWritable(stack: Stack, inode: Inode, limit = Number.POSITIVE_INFINITY): boolean {
+  const cut = ensureCopied(stack, inode, limit, WRITABLE);
+  const { dataBelow } = inode;
+  if (dataBelow === undefined || dataBelow.own !== undefined || beginBelow(stack, inode, limit)) return cut;
+  return fetchData(stack, inode, limit);
 }
 
 /** In place of a number of bytes: none, and the file says that they lie below. */
@@ -57,8 +67,11 @@ interface Differences {
   /** False: its capability is left out. */
   readonly capability?: boolean;
   readonly change?: (node: WritableNode) => void;
+  /** True: what is not written of a large file stays below. */
+  readonly inPart?: boolean;
 }
 
+const WRITABLE: Differences = { inPart: true };
 const NO_DIFFERENCES: Differences = {};
 
 /** True if a file was copied and cut. */
@@ -84,7 +97,7 @@ function copyUp(
   inode: Inode,
   source: LayerNode,
   limit: number,
-  { capability = true, change }: Differences,
+  { capability = true, change, inPart = false }: Differences,
 ): boolean {
   const upper = stack.writable();
   const attr = new Attr();
@@ -95,16 +108,27 @@ function copyUp(
   const keepsCapability = isFile && capability && xattrs.includes(CAPABILITY);
   const cut = isFile && limit !== LEFT_BELOW && limit < attr.size;
   const leaves = isFile && limit === LEFT_BELOW && mayLeaveBelow(stack, attr, keepsCapability);
+  const mayBeInPart =
+    isFile &&
+    inPart &&
+    isWorthIt(stack, attr.size, attr.blocks, cut ? limit : attr.size) &&
+    mayLeaveBelow(stack, attr, keepsCapability);
   const wanted = !isFile || leaves ? 0 : cut ? limit : attr.size;
   const whole = wanted === attr.size;
-  const prepared = wanted > 0 ? preparedCopy(stack, inode, source, what, wanted, whole) : undefined;
+  const prepared =
+    wanted > 0 && !mayBeInPart ? preparedCopy(stack, inode, source, what, wanted, whole) : undefined;
   const staged =
     prepared?.staged ?? upper.stage(isSymlink(attr.mode) ? { ...what, target: source.readlink() } : what);
   const amounts: Amounts = prepared?.amounts ?? { bytesCopied: 0, bytesSaved: 0 };
   let data = prepared?.data;
   let below: DataBelow | undefined;
   try {
-    if (leaves) {
+    if (mayBeInPart) data = sharedCopy(stack, inode, source, staged, wanted, amounts);
+    if (mayBeInPart && data === undefined) {
+      below = leaveBelow(stack, inode, staged, source, attr);
+      below = { ...below, own: beginPart(stack, inode, staged, attr.size) };
+      amounts.bytesSaved = attr.size;
+    } else if (leaves) {
       below = leaveBelow(stack, inode, staged, source, attr);
       amounts.bytesSaved = attr.size;
     } else if (isFile && data === undefined) {
@@ -112,7 +136,7 @@ function copyUp(
       if (wanted > 0) copyDataOf(stack, inode, source, data, wanted, whole, amounts);
     }
     copyAttributes(source, xattrs, staged, attr, capability);
-    if (cut) staged.utimes(undefined, 'now');
+    if (cut && data !== undefined) staged.utimes(undefined, 'now');
     // An inode of ext4 has room for two short marks: with the kernel's origin the file would cost a block.
     staged.setOrigin(inode.ino, below === undefined || attr.nlink > 1 ? source : undefined);
     if (!joinsIndex(inode, attr)) change?.(staged);
@@ -122,13 +146,14 @@ function copyUp(
     else {
       data?.close();
       staged.discard();
+      if (below?.own !== undefined) attempt(() => upper.dropRanges(below!.own!.key));
     }
     throw error;
   }
   switchTo(inode, below, data);
   stack.emit('copy-up', stack.table.path(inode), amounts);
   if (change !== undefined && joinsIndex(inode, attr)) withUpper(stack, inode, change);
-  return cut;
+  return cut && below === undefined;
 }
 
 /**
@@ -142,7 +167,36 @@ function joinsIndex(inode: Inode, { nlink }: Attr): boolean {
 /** The inode is in the upper: what is read of it from now on. */
 function switchTo(inode: Inode, below: DataBelow | undefined, data: WritableFile | undefined): void {
   inode.dataBelow = below;
+  // What is open has the data below alone.
+  if (below?.own !== undefined) closeData(inode);
   if (data !== undefined) switchData(inode, data);
+}
+
+/** Shares all extents of the source, and cuts what it gets; undefined where the filesystem cannot. */
+function sharedCopy(
+  stack: Stack,
+  inode: Inode,
+  source: LayerNode,
+  staged: Staged,
+  wanted: number,
+  amounts: Amounts,
+): WritableFile | undefined {
+  const from = openSource(stack, inode, source);
+  const to = staged.openWrite();
+  try {
+    if (!to.cloneFrom(from)) {
+      to.close();
+      return undefined;
+    }
+    to.truncate(wanted);
+    amounts.bytesSaved = wanted;
+    return to;
+  } catch (error) {
+    to.close();
+    throw error;
+  } finally {
+    from.close();
+  }
 }
 
 function copyDataOf(

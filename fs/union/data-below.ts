@@ -2,9 +2,10 @@
 // names alone copies none of its bytes. `Inode.dataBelow` says where they are. It holds until somebody opens the file
 // for writing or cuts it, or the upper is settled; then the data is fetched into the very object, so that further
 // names of it and whoever holds it go along, and the mark goes last. Until the mark is gone the bytes below count,
-// whatever the object holds, and of them those up to its size; so a fetch may be cut short anywhere.
+// whatever the object holds, and of them those up to its size; so a fetch may be cut short anywhere. Of a file that has
+// some of its data (in-part.ts) all this is true of the rest.
 
-import { attempt, E2BIG, EIO, ENOSPC, ERANGE, FsError } from '../errno.js';
+import { attempt, E2BIG, EIO, ENOSPC, EOPNOTSUPP, ERANGE, FsError, isErrno } from '../errno.js';
 import { Attr, FALLOC_KEEP_SIZE, FALLOC_PUNCH_HOLE } from '../filesystem.js';
 import {
   LayerEntry,
@@ -17,9 +18,11 @@ import {
 import { isFolder, S_ISGID, S_ISUID } from '../mode.js';
 import { type ByteString, joinPath } from '../name.js';
 import { statLayer, withUpper } from './access.js';
-import { type Amounts, copyData, syncCopy } from './copy-data.js';
+import { type Amounts, copyData, copyRange, syncCopy } from './copy-data.js';
 import { CutFile } from './cut-file.js';
+import { beginPart, isWorthIt, loadedPart, openLower, placeOf, readPart } from './in-part.js';
 import { closeData, type DataBelow, type Inode, type LowerPlace, switchData } from './inode.js';
+import type { OwnBlocks } from './own-blocks.js';
 import type { Stack } from './stack.js';
 import { CAPABILITY } from './xattr-names.js';
 
@@ -57,7 +60,28 @@ export function leaveBelow(
     blocks: dataBelow?.blocks ?? blocks,
     lowerPath: joinPath(parent?.lowerPath ?? '', name),
     pinned: false,
+    own: undefined,
   };
+}
+
+/**
+ * To be called before a file is written that has its data below; `wanted` bytes of it are to stay. True if it can be
+ * written from now on: it shares its extents with the one below, or what is written becomes its own. False: it is to be fetched.
+ */
+export function beginBelow(stack: Stack, inode: Inode, wanted: number): boolean {
+  const { dataBelow } = inode;
+  if (dataBelow?.place === undefined) return false;
+  const { attr } = statLayer(stack, inode);
+  const { size } = attr;
+  if (!isWorthIt(stack, size, dataBelow.blocks, wanted)) return false;
+  const hasCapability = withUpper(stack, inode, (node) => node.getxattr(CAPABILITY) !== undefined);
+  if (!mayLeaveBelow(stack, attr, hasCapability)) return false;
+  if (shareData(stack, inode)) return true;
+  const own = withUpper(stack, inode, (node) => beginPart(stack, inode, node, size));
+  closeData(inode);
+  inode.dataBelow = { ...dataBelow, own };
+  stack.emit('copy-up', stack.table.path(inode), { bytesCopied: 0, bytesSaved: size });
+  return true;
 }
 
 /** The data of a file that is not in the upper, of whose topmost object `source` is. */
@@ -67,6 +91,13 @@ export function openSource(stack: Stack, inode: Inode, source: LayerNode): Layer
 
 /** The data of a file that has it below. EIO if it is not there. */
 export function openBelow(stack: Stack, inode: Inode): LayerFile {
+  if (inode.dataBelow?.own !== undefined) {
+    return readPart(
+      stack,
+      inode,
+      withUpper(stack, inode, (node) => node.open()),
+    );
+  }
   const place = placeOf(inode);
   const { size } = statLayer(stack, inode).attr;
   const file = place.layer.open(place.dir, place.name);
@@ -81,11 +112,6 @@ export function openBelow(stack: Stack, inode: Inode): LayerFile {
   }
 }
 
-function placeOf({ dataBelow }: Inode): LowerPlace {
-  if (dataBelow?.place === undefined) throw new FsError(EIO, 'no layer has the data of the file');
-  return dataBelow.place;
-}
-
 /**
  * Afterwards the upper has the data of the file, which is `limit` bytes long at most; open handles follow. True if
  * that cut the file.
@@ -93,10 +119,11 @@ function placeOf({ dataBelow }: Inode): LowerPlace {
 export function fetchData(stack: Stack, inode: Inode, limit = Number.POSITIVE_INFINITY): boolean {
   const amounts: Amounts = { bytesCopied: 0, bytesSaved: 0 };
   const before = Object.assign(new Attr(), statLayer(stack, inode).attr);
-  const file = copyIn(stack, inode, limit, amounts);
+  const file = takeIn(stack, inode, limit, amounts);
   const cut = limit < before.size;
   try {
     if (!inode.removed) syncCopy(stack.writable(), file, amounts);
+    if (isUnsynced(stack, inode)) file.sync(true);
     ownData(stack, inode);
   } catch (error) {
     // The bytes below count again, all of them.
@@ -114,7 +141,7 @@ export function fetchAll(stack: Stack, inodes: readonly Inode[]): void {
   if (inodes.length === 0) return;
   const amounts = inodes.map((inode) => {
     const each: Amounts = { bytesCopied: 0, bytesSaved: 0 };
-    copyIn(stack, inode, Number.POSITIVE_INFINITY, each).close();
+    takeIn(stack, inode, Number.POSITIVE_INFINITY, each).close();
     return each;
   });
   stack.writable().sync();
@@ -123,6 +150,11 @@ export function fetchAll(stack: Stack, inodes: readonly Inode[]): void {
     closeData(inode);
     stack.emit('copy-up', stack.table.path(inode), amounts[i]!);
   }
+}
+
+function takeIn(stack: Stack, inode: Inode, limit: number, amounts: Amounts): WritableFile {
+  if (inode.dataBelow?.own === undefined) return copyIn(stack, inode, limit, amounts);
+  return copyRest(stack, inode, amounts);
 }
 
 /** Copies the data into the upper object, where nobody looks at it while the mark stands, and returns it open. */
@@ -153,6 +185,127 @@ function copyIn(stack: Stack, inode: Inode, limit: number, amounts: Amounts): Wr
       from?.close();
     }
   });
+}
+
+/** As `copyIn`, for a file that has some of its data: what is not its own comes to it. */
+function copyRest(stack: Stack, inode: Inode, amounts: Amounts): WritableFile {
+  return withUpper(stack, inode, (node) => {
+    const entry = new LayerEntry(new Attr());
+    node.stat(entry);
+    const { attr } = entry;
+    const to = node.openWrite();
+    try {
+      const own = loadedPart(stack, inode, to);
+      if (!own.isWhole) bringRest(stack, inode, node, to, attr, amounts);
+      amounts.bytesSaved = attr.size - amounts.bytesCopied;
+      return to;
+    } catch (error) {
+      to.close();
+      throw error;
+    }
+  });
+}
+
+function bringRest(
+  stack: Stack,
+  inode: Inode,
+  node: WritableNode,
+  to: WritableFile,
+  attr: Attr,
+  amounts: Amounts,
+): void {
+  const own = loadedPart(stack, inode, to);
+  const capability = node.getxattr(CAPABILITY);
+  const from = openLower(stack, inode, own);
+  try {
+    keepTimes(node, attr);
+    eachBelow(own, (at, end) => {
+      // Where there is a hole below, a write that never got its bit may have left something.
+      empty(to, at, end);
+      amounts.bytesCopied += copyRange(from, to, at, end);
+    });
+    restore(node, attr, capability);
+  } catch (error) {
+    eachBelow(own, (at, end) => {
+      attempt(() => to.allocate(FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE, at, end - at));
+    });
+    attempt(() => restore(node, attr, capability));
+    throw error;
+  } finally {
+    from.close();
+  }
+}
+
+/** Visits the ranges of a file that come from below. */
+function eachBelow(own: OwnBlocks, visit: (at: number, end: number) => void): void {
+  for (let at = own.nextBelow(0); at < own.lowerEnd; at = own.nextBelow(own.runEnd(at))) {
+    visit(at, own.runEnd(at));
+  }
+}
+
+const ZEROS = new Uint8Array(65_536);
+
+function empty(file: WritableFile, from: number, end: number): void {
+  try {
+    file.allocate(FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE, from, end - from);
+  } catch (error) {
+    if (!isErrno(error, EOPNOTSUPP)) throw error;
+    for (let at = from; at < end; at += ZEROS.length) file.write(at, ZEROS.subarray(0, end - at));
+  }
+}
+
+/** True of a file that has all of its data, and some of it may be lost at a power cut. */
+function isUnsynced(stack: Stack, { dataBelow, removed }: Inode): boolean {
+  const own = dataBelow?.own;
+  return own !== undefined && !own.synced && own.lowerEnd > 0 && !removed && !stack.writable().volatile;
+}
+
+/** A file of which nothing below shows any more, and that is durable as it is, ceases to be one in part. */
+export function endPart(stack: Stack, inode: Inode): void {
+  const own = inode.dataBelow?.own;
+  if (own?.isWhole !== true || stack.readOnly || isUnsynced(stack, inode)) return;
+  // Where the disk does not take that, it goes on as it is.
+  if (attempt(() => ownData(stack, inode))) closeData(inode);
+}
+
+/** As `copyIn` of a whole file by sharing its extents; false where the filesystem cannot, and nothing has changed. */
+function shareData(stack: Stack, inode: Inode): boolean {
+  const from = openBelow(stack, inode);
+  let size: number;
+  let shared: WritableFile | undefined;
+  try {
+    if (from.fd === undefined) return false;
+    shared = withUpper(stack, inode, (node) => shareInto(node, from));
+    from.stat(stack.attr);
+    ({ size } = stack.attr);
+  } finally {
+    from.close();
+  }
+  if (shared === undefined) return false;
+  try {
+    ownData(stack, inode);
+  } catch (error) {
+    shared.close();
+    throw error;
+  }
+  switchData(inode, shared);
+  stack.emit('copy-up', stack.table.path(inode), { bytesCopied: 0, bytesSaved: size });
+  return true;
+}
+
+function shareInto(node: WritableNode, from: LayerFile): WritableFile | undefined {
+  const entry = new LayerEntry(new Attr());
+  node.stat(entry);
+  const to = node.openWrite();
+  let shared = false;
+  try {
+    keepTimes(node, entry.attr);
+    shared = to.cloneFrom(from);
+    restore(node, entry.attr, undefined);
+    return shared ? to : undefined;
+  } finally {
+    if (!shared) to.close();
+  }
 }
 
 /** Where there is no room for the mark the copy goes on: a crash in the midst of it leaves new times. */
@@ -187,11 +340,18 @@ function takeBack(
 /** The data is in the upper object: from now on it counts. The mark goes in one step. */
 function ownData(stack: Stack, inode: Inode): void {
   const place = inode.dataBelow?.place;
+  const own = inode.dataBelow?.own;
   withUpper(stack, inode, (node) => {
     if (!inode.removed && place !== undefined) rememberOrigin(stack, inode, node, place);
     node.setMetacopy(false);
     // Without the mark it says nothing.
     attempt(() => node.setRedirect(undefined));
+    if (own !== undefined && own.key !== '') {
+      attempt(() => {
+        node.setRanges(undefined);
+        stack.writable().dropRanges(own.key);
+      });
+    }
   });
   inode.dataBelow = undefined;
 }

@@ -4,15 +4,19 @@
 import type { LayerEntry, ReadLayer } from '../layer/layer.js';
 import { type FileKind, isFolder, kindOf } from '../mode.js';
 import type { ByteString } from '../name.js';
+import { mayLeaveBelow } from './data-below.js';
+import { isWorthIt } from './in-part.js';
 import type { Inode } from './inode.js';
 import { intern } from './intern.js';
 import { type Found, findData, LOWER, lowerHas, resolve, UPPER } from './lookup.js';
+import { BLOCK } from './own-blocks.js';
 import type { Stack } from './stack.js';
 
-/** `metadata`: a file's attributes alone; the `file` further down has its data. */
+/** `metadata`: a file's attributes alone; the `file` further down has its data. `part`: the same, and some of the data. */
 export type LayerFinding =
   | 'file'
   | 'metadata'
+  | 'part'
   | 'folder'
   | 'opaque'
   | 'whiteout'
@@ -105,7 +109,8 @@ const ENDING: ReadonlySet<LayerFinding> = new Set(['file', 'opaque', 'whiteout']
 
 function findingOf(entry: LayerEntry): LayerFinding {
   if (entry.whiteout) return 'whiteout';
-  if (!isFolder(entry.attr.mode)) return entry.metacopy ? 'metadata' : 'file';
+  if (!isFolder(entry.attr.mode))
+    return entry.metacopy ? (entry.ranges === undefined ? 'metadata' : 'part') : 'file';
   if (entry.opaque) return 'opaque';
   return entry.redirect === undefined ? 'folder' : 'redirect';
 }
@@ -147,7 +152,8 @@ function describeEnd(stack: Stack, { path, parent, name, last, layers, found }: 
   if (stack.readOnly) return explanation;
   const { where } = found;
   const links = attr.nlink;
-  const { size } = attr;
+  // Before the lowers are asked for anything else.
+  const copiesBytes = copiedOnWrite(stack, found);
   const onDelete = whatDeleteDoes(
     where === UPPER && !lowerHas(stack, parent, name),
     kind,
@@ -156,9 +162,18 @@ function describeEnd(stack: Stack, { path, parent, name, last, layers, found }: 
   if (kind !== 'file') return { ...explanation, onDelete };
   return {
     ...explanation,
-    onWrite: { copiesBytes: where === LOWER || found.entry.metacopy ? size : 0 },
+    onWrite: { copiesBytes },
     onDelete,
   };
+}
+
+/** Of a large file a first write copies one block at most (in-part.ts). */
+function copiedOnWrite(stack: Stack, { where, entry, below, data }: Found): number {
+  if (where !== LOWER && !entry.metacopy) return 0;
+  const { size, blocks } = entry.attr;
+  if (where === UPPER && entry.ranges !== undefined) return Math.min(size, BLOCK);
+  const inLower = entry.metacopy && data !== undefined ? below.attr.blocks : blocks;
+  return isWorthIt(stack, size, inLower, size) && mayLeaveBelow(stack, entry.attr, false) ? BLOCK : size;
 }
 
 function whyAbsent(top: ExplainedLayer | undefined, last: boolean, found: Found): string {
@@ -171,9 +186,10 @@ function whyAbsent(top: ExplainedLayer | undefined, last: boolean, found: Found)
 
 /** `data`: the layer that has the data of a file whose topmost object has none. */
 function whyFile(layers: ExplainedLayer[], top: ExplainedLayer, data: ReadLayer | undefined): string {
-  if (top.finding === 'metadata') {
+  if (top.finding === 'metadata' || top.finding === 'part') {
     const where = data === undefined ? 'which no layer has' : `which is in layer ${data.id}`;
-    return `Layer ${top.id} has its attributes and not its data, ${where}.`;
+    const what = top.finding === 'part' ? 'what was written of its data, and not the rest' : 'not its data';
+    return `Layer ${top.id} has its attributes and ${what}, ${where}.`;
   }
   const below = layers.at(-1) !== layers.find(({ id }) => id === top.id);
   const has = `Layer ${top.id} is the topmost that has it`;

@@ -10,6 +10,7 @@ import { isFolder, S_IFDIR, S_IFMT } from '../mode.js';
 import { type ByteString, joinPath } from '../name.js';
 import { FIRST_OTHER_NODE, type IndexedNodes } from './indexed-nodes.js';
 import type { LowerNames } from './lower-names.js';
+import type { OwnBlocks } from './own-blocks.js';
 import type { PreparedCopy } from './prepared-copy.js';
 
 /** A lower folder that is part of a merged one: which lower (0 is the topmost) and the folder's path in it. */
@@ -35,6 +36,8 @@ export interface DataBelow {
   readonly lowerPath: ByteString;
   /** The upper object says that path itself: the data is found whatever the file's name. Set by data-below.ts. */
   pinned: boolean;
+  /** Set where some of the data is in the upper object after all. */
+  readonly own: OwnBlocks | undefined;
 }
 
 /** What a folder gives to new files in it, from its mode and its default ACL. */

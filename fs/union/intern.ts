@@ -8,6 +8,7 @@ import { S_IFMT } from '../mode.js';
 import { type ByteString, joinPath } from '../name.js';
 import { closeData, type DataBelow, type Inode, type LowerFolder, releaseHeld } from './inode.js';
 import { Found, findData, LOWER, resolve, UPPER } from './lookup.js';
+import { OwnBlocks } from './own-blocks.js';
 import type { Stack } from './stack.js';
 
 /** The inode of what was found; EROFS and the like are not its affair. `found.exists` must hold. */
@@ -38,6 +39,7 @@ export function intern(stack: Stack, parent: Inode, name: ByteString, found: Fou
     return inode;
   }
   if (found.entry.metacopy) inode.dataBelow = findData(stack, parent, name, found);
+  else if (found.entry.ranges !== undefined) dropRanges(stack, parent, name, found);
   if (found.where === LOWER) {
     inode.lower = { layer: stack.lowers[found.depth]!, dir: found.dir, name: found.name };
   }
@@ -54,6 +56,26 @@ export function intern(stack: Stack, parent: Inode, name: ByteString, found: Fou
     }
   }
   return inode;
+}
+
+/** What a process left that died when the file had all of its data. */
+function dropRanges(
+  stack: Stack,
+  parent: Inode,
+  name: ByteString,
+  { where, entry: { ranges } }: Found,
+): void {
+  const { upper } = stack;
+  if (upper === undefined || where !== UPPER || stack.frozen || ranges === undefined) return;
+  attempt(() => {
+    const node = upper.hold(stack.table.path(parent), name);
+    try {
+      node.setRanges(undefined);
+    } finally {
+      node.release();
+    }
+    upper.dropRanges(ranges.key);
+  });
 }
 
 /** Looks up a name and interns it; undefined if it does not exist. The step must `tidy` the inode at its end. */
@@ -190,10 +212,12 @@ function joinIndex(stack: Stack, inode: Inode, found: Found): void {
  */
 function belowIndexed(stack: Stack, inode: Inode, { entry }: Found): DataBelow {
   const { dataBelow, lower, parent, name } = inode;
-  const pinned = stack.scratch.redirect?.startsWith('/') === true;
-  if (dataBelow !== undefined) return { ...dataBelow, pinned };
+  const { redirect, ranges } = stack.scratch;
+  const pinned = redirect?.startsWith('/') === true;
+  const own = ranges && new OwnBlocks(ranges);
+  if (dataBelow !== undefined) return { ...dataBelow, pinned, own };
   const lowerPath = joinPath(parent?.lowerPath ?? '', name);
-  return { place: lower, blocks: entry.attr.blocks, lowerPath, pinned };
+  return { place: lower, blocks: entry.attr.blocks, lowerPath, pinned, own };
 }
 
 /**

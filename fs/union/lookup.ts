@@ -8,6 +8,7 @@ import { LayerEntry } from '../layer/layer.js';
 import { isFolder, isRegular } from '../mode.js';
 import { type ByteString, joinPath } from '../name.js';
 import type { DataBelow, Inode, LowerFolder, LowerPlace } from './inode.js';
+import { OwnBlocks } from './own-blocks.js';
 import type { Stack } from './stack.js';
 
 /** No layer has the name, or a lower whiteout hides it. To create it: just make it. */
@@ -114,7 +115,7 @@ function partsToAsk(stack: Stack, parent: Inode, name: ByteString): readonly Low
  * (ovl_lookup of the kernel). The topmost object in `found` stays.
  */
 export function findData(stack: Stack, parent: Inode, name: ByteString, found: Found): DataBelow {
-  const { redirect } = found.entry;
+  const { redirect, ranges } = found.entry;
   const from = found.where === LOWER ? found.depth + 1 : 0;
   found.seeksData = true;
   found.data = undefined;
@@ -125,10 +126,12 @@ export function findData(stack: Stack, parent: Inode, name: ByteString, found: F
     found.seeksData = false;
   }
   return {
-    place: found.data,
+    // A lower that was an upper and was not settled: some of the data is in it, and which is not known here.
+    place: found.where === LOWER && ranges !== undefined ? undefined : found.data,
     blocks: found.data === undefined ? found.entry.attr.blocks : found.below.attr.blocks,
     lowerPath: lowerPathOf(parent, name, found),
     pinned: redirect?.startsWith('/') === true,
+    own: found.where === UPPER && ranges !== undefined ? new OwnBlocks(ranges) : undefined,
   };
 }
 
@@ -248,7 +251,7 @@ function take(
   if (out.seeksData) {
     if (!isRegular(entry.attr.mode)) return false;
     if (!entry.metacopy) out.data = { layer: stack.lowers[depth]!, dir, name };
-    return entry.metacopy;
+    return entry.metacopy && entry.ranges === undefined;
   }
   const folder = isFolder(entry.attr.mode);
   if (out.where === NONE) {

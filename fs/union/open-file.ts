@@ -17,10 +17,11 @@ import {
 } from '../filesystem.js';
 import type { LayerFile, WritableFile } from '../layer/layer.js';
 import { S_IFDIR, S_IFREG } from '../mode.js';
-import { assertOffset, isStill, statLayer, withNode, withUpper } from './access.js';
+import { assertOffset, isStill, statLayer, withNode } from './access.js';
 import { readData } from './aside.js';
-import { ensureData } from './copy-up.js';
-import { openBelow } from './data-below.js';
+import { ensureData, ensureWritable } from './copy-up.js';
+import { endPart, openBelow } from './data-below.js';
+import { openObject, openWriter } from './in-part.js';
 import { closeData, type Inode } from './inode.js';
 import type { Stack } from './stack.js';
 
@@ -49,9 +50,12 @@ export function openFile(stack: Stack, inode: Inode, flags: number): OpenFile {
   const file = new OpenFile(inode, flags);
   try {
     if (file.writes || truncate) {
-      const cut = ensureData(stack, inode, truncate ? 0 : undefined);
+      const cut = ensureWritable(stack, inode, truncate ? 0 : undefined);
+      // Which of its data is its own need not be known then.
+      const empties = truncate && !cut && inode.dataBelow !== undefined;
+      if (empties) truncateData(stack, inode, 0);
       writable(stack, inode);
-      if (truncate && !cut) truncateData(stack, inode, 0);
+      if (truncate && !cut && !empties) truncateData(stack, inode, 0);
     } else readable(stack, inode);
     return file;
   } catch (error) {
@@ -63,7 +67,10 @@ export function openFile(stack: Stack, inode: Inode, flags: number): OpenFile {
 export function closeFile(stack: Stack, file: OpenFile): void {
   const { inode } = file;
   inode.opens--;
-  if (inode.opens === 0) closeData(inode);
+  if (inode.opens === 0) {
+    endPart(stack, inode);
+    closeData(inode);
+  }
   stack.table.tidy(inode);
 }
 
@@ -95,6 +102,9 @@ export function seekFile(stack: Stack, file: OpenFile, offset: number, whence: n
   return found;
 }
 
+/** More than that is not written as zeros. */
+const MOST_ZEROS = 4 << 20;
+
 const ALLOCATE_MODES = new Set([
   0,
   FALLOC_KEEP_SIZE,
@@ -110,11 +120,15 @@ export function allocateFile(
   offset: number,
   length: number,
 ): void {
-  const writer = writerOf(stack, file);
+  writerOf(stack, file);
   assertOffset(offset);
   if (!Number.isSafeInteger(length) || length <= 0) throw new FsError(EINVAL, 'fallocate');
   if (!ALLOCATE_MODES.has(mode)) throw new FsError(EOPNOTSUPP, 'fallocate');
-  writer.allocate(mode, offset, length);
+  // The zeros of a hole in a file that is in part its own have to be written.
+  const shown = file.inode.dataBelow?.own?.lowerEnd ?? 0;
+  const digs = (mode & (FALLOC_PUNCH_HOLE | FALLOC_ZERO_RANGE)) !== 0;
+  if (digs && Math.min(offset + length, shown) - offset > MOST_ZEROS) ensureData(stack, file.inode);
+  writable(stack, file.inode).allocate(mode, offset, length);
 }
 
 /** copy_file_range(2); EINVAL for overlapping ranges of one file. */
@@ -156,12 +170,15 @@ export function backingOf(stack: Stack, inode: Inode, atLeast: number): Backing 
 
 /** Sets the size of a file that is in the upper. */
 export function truncateData(stack: Stack, inode: Inode, size: number): void {
-  const file = inode.writer ?? withUpper(stack, inode, (node) => node.openWrite());
+  const own = inode.dataBelow?.own;
+  const file = inode.writer ?? (size === 0 ? openObject(stack, inode) : openWriter(stack, inode));
   try {
     file.truncate(size);
+    own?.cut(size);
   } finally {
     if (file !== inode.writer) file.close();
   }
+  endPart(stack, inode);
 }
 
 function writerOf(stack: Stack, file: OpenFile): WritableFile {
@@ -200,6 +217,6 @@ function assertStill(stack: Stack, inode: Inode, file: LayerFile): void {
 }
 
 function writable(stack: Stack, inode: Inode): WritableFile {
-  inode.writer ??= withUpper(stack, inode, (node) => node.openWrite());
+  inode.writer ??= openWriter(stack, inode);
   return inode.writer;
 }

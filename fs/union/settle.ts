@@ -64,8 +64,19 @@ function eachUpperFile(stack: Stack, folder: Inode, act: (inode: Inode) => void)
   });
 }
 
-/** Makes the names of hard links that are joined by the index alone: for who reads the upper as one more lower. */
+/**
+ * Makes the names of hard links that are joined by the index alone, and fetches what files lack that have some of their
+ * data, from now on at their first write: for who reads the upper as one more lower.
+ */
 export function joinLinks(stack: Stack, root: Inode): void {
+  stack.partsFrom = Number.POSITIVE_INFINITY;
+  if (stack.writable().hasRanges) {
+    fetchAllIn(stack, (act) =>
+      eachUpperFile(stack, root, (inode) => {
+        if (inode.dataBelow?.own !== undefined) act(inode);
+      }),
+    );
+  }
   if (stack.writable().hasIndexed) joinNames(stack, root, false);
 }
 

@@ -47,6 +47,8 @@ export class Stack {
   readonly reads: Pace;
   readonly syncs = new Pace();
   readonly fullSyncs = new Pace(true);
+  /** See WriteLayer; Infinity from when somebody else began to read the upper. */
+  partsFrom: number;
   /** Set by freeze(): the upper changes no more. */
   frozen = false;
   #absentFrom: Inode | undefined;
@@ -67,6 +69,7 @@ export class Stack {
     this.data = data;
     this.upper = upper;
     this.events = events;
+    this.partsFrom = upper?.partsFrom ?? Number.POSITIVE_INFINITY;
     this.lowersChange = [...lowers, ...data].some(({ changes }) => changes === true);
     const all = [...lowers, ...data, ...(upper === undefined ? [] : [upper])];
     this.reads = new Pace(all.some(({ remote }) => remote === true));

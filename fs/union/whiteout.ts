@@ -7,6 +7,7 @@ import { assertName, type ByteString, joinPath } from '../name.js';
 import { acquireUpper, assertLiveFolder, statLayer, withNode } from './access.js';
 import { ensureUpper } from './copy-up.js';
 import { ensureUpperName } from './hardlink.js';
+import { keepPart, losePart } from './in-part.js';
 import { type Inode, releaseHeld } from './inode.js';
 import { child } from './intern.js';
 import { isEmpty, lostSubfolder } from './listing.js';
@@ -74,6 +75,7 @@ export function losing(
   if (lost > 0) noteLost(stack, inode, lost, joinPath(stack.table.path(parent), name));
   const inUse = stack.table.lookupsOf(inode) > 0 || inode.opens > 0 || inode.pins > 1;
   if (inode.upper && inUse && inode.held === undefined) inode.held = acquireUpper(stack, inode);
+  if (left === 0 && inUse) keepPart(stack, inode);
   try {
     act();
   } catch (error) {
@@ -93,6 +95,7 @@ export function losing(
     // An entry that stays counts no names, and is dropped when the upper is opened next.
     attempt(() => stack.writable().unindex(indexKey));
   }
+  losePart(stack, inode);
   stack.table.orphan(inode);
 }
 

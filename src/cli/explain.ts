@@ -149,6 +149,7 @@ function explanationJson(explanation: Explanation, names: ReadonlyMap<string, st
 const FINDINGS: Readonly<Record<LayerFinding, string>> = {
   file: 'file',
   metadata: 'attributes of a file, whose data is below',
+  part: 'a file, of whose data only what was written; the rest is below',
   folder: 'folder',
   opaque: 'opaque folder: nothing below is seen in it',
   whiteout: 'whiteout: the name ends here',

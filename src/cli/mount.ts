@@ -139,11 +139,11 @@ async function mounted(
 
 async function mountFolders(context: Context, dir: string, words: Words): Promise<MountRow> {
   const { stackOfFolders } = await import('./plain-stack.js');
-  const { mountStack } = await import('../mounts/mount-snapshot.js');
+  const { mountStack, withParts } = await import('../mounts/mount-snapshot.js');
   const { ensureStateFolder } = await import('../root-folder.js');
   const { driver, state, transport } = context.settings;
   if (driver === 'native') throw wrong('--lower is a union, which --driver native is not');
-  const stack = stackOfFolders(words);
+  const stack = withParts(stackOfFolders(words));
   ensureStateFolder(state);
   return mountStack(stack, dir, {
     driver: driver === 'auto' ? 'fuse' : driver,

@@ -21,7 +21,8 @@ export async function stackToRead(store: Store, snapshot: SnapshotInfo): Promise
     return withoutUpper(stack);
   }
   // Mounts of engines are in no table of ours, and to open an upper empties its work folder under them.
-  const isHeld = mount !== undefined || table.kernelMountOn(stack.upper.path) !== undefined;
+  const isDead = mount?.driver === 'fuse' && mount.state === 'dead';
+  const isHeld = (mount !== undefined && !isDead) || table.kernelMountOn(stack.upper.path) !== undefined;
   return isHeld ? withoutUpper(stack) : stack;
 }
 

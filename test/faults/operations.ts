@@ -59,6 +59,53 @@ export const OPERATIONS: readonly Operation[] = [
     },
     act: (_, union) => union.settle(),
   },
+  { name: 'open a large lower file for writing', act: (at) => at.fs.release(at.open('g', O_RDWR)) },
+  {
+    name: 'open a large file for writing whose data lies below',
+    prepare: (at) => at.chmod('g', 0o640),
+    act: (at) => at.fs.release(at.open('g', O_RDWR)),
+  },
+  {
+    name: 'write into a file that has some of its data',
+    prepare: (at) => at.writeAt('g', 5000, 'first'),
+    act: (at) => at.writeAt('g', 20_400, 'second'.repeat(50)),
+  },
+  {
+    name: 'truncate a file that has some of its data',
+    prepare: (at) => at.writeAt('g', 5000, 'first'),
+    act: (at) => at.setattr('g', { size: 6000 }),
+  },
+  {
+    name: 'make a file longer that was cut and has some of its data',
+    prepare: (at) => {
+      at.writeAt('g', 5000, 'first');
+      at.setattr('g', { size: 3000 });
+    },
+    act: (at) => at.setattr('g', { size: 9000 }),
+  },
+  {
+    name: 'open a file with O_TRUNC that has some of its data',
+    prepare: (at) => at.writeAt('g', 5000, 'first'),
+    act: (at) => at.fs.release(at.open('g', O_RDWR | O_TRUNC)),
+  },
+  {
+    name: 'unlink a file that has some of its data',
+    prepare: (at) => at.writeAt('g', 5000, 'first'),
+    act: (at) => at.unlink('g'),
+  },
+  {
+    name: 'rename over a file that has some of its data',
+    prepare: (at) => at.writeAt('g', 5000, 'first'),
+    act: (at) => at.rename('f', 'g'),
+  },
+  {
+    name: 'settle files that have some of their data',
+    prepare: (at) => {
+      at.writeAt('g', 5000, 'first');
+      at.rename('g', 'd/n');
+    },
+    act: (_, union) => union.settle(),
+  },
   { name: 'chmod a lower file', act: (at) => at.chmod('f', 0o600) },
   { name: 'chmod a deep lower folder', act: (at) => at.chmod('d/sub', 0o700) },
   { name: 'chmod a lower fifo', act: (at) => at.chmod('p', 0o600) },

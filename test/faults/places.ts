@@ -79,6 +79,8 @@ export class Upper {
     const upper = openUpperDir(...this.folders, {
       marks,
       volatile: isVolatile,
+      // Of the files there is only `g` so large.
+      partsFrom: 8192,
       lockWaitMs: 0,
     });
     const union = new Union({ lowers, upper });
@@ -89,7 +91,7 @@ export class Upper {
   rubbish(): string[] {
     const left = readdirSync(join(this.path, 'work/work'), { withFileTypes: true });
     return left
-      .filter((entry) => !entry.isCharacterDevice() && entry.name !== 'incompat')
+      .filter((entry) => !entry.isCharacterDevice() && !STANDING.has(entry.name))
       .map(({ name }) => name)
       .filter((name) => !this.#isWhiteoutFile(name));
   }
@@ -136,6 +138,9 @@ function fillLower(low: string, top: string): void {
     }
   }
 }
+
+/** What stands as long as the guard does. */
+const STANDING: ReadonlySet<string> = new Set(['incompat', 'ranges']);
 
 export interface Shown {
   /**

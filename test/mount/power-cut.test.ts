@@ -2,7 +2,18 @@
 // data was made durable before the copy got its name, or lost its mark.
 
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  copyFileSync,
+  fsyncSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -64,9 +75,12 @@ describeWith(['root', 'loop', 'program:mkfs.ext4'], 'a power cut', () => {
     rmSync(base, { recursive: true });
   });
 
-  function open(disk: string): { readonly union: Union; readonly paths: Paths } {
+  function open(disk: string, partsFrom?: number): { readonly union: Union; readonly paths: Paths } {
     const lowers = [openLowerDir(fromText(at('low')))];
-    const upper = openUpperDir(fromText(at(disk, 'fs')), fromText(at(disk, 'work')), { lockWaitMs: 0 });
+    const upper = openUpperDir(fromText(at(disk, 'fs')), fromText(at(disk, 'work')), {
+      lockWaitMs: 0,
+      ...(partsFrom === undefined ? {} : { partsFrom }),
+    });
     const union = new Union({ lowers, upper });
     return { union, paths: new Paths(union) };
   }
@@ -86,6 +100,72 @@ describeWith(['root', 'loop', 'program:mkfs.ext4'], 'a power cut', () => {
     const text = again.paths.read('f');
     expect(text.length).toBeGreaterThanOrEqual(left);
     expect(text.slice(0, left)).toBe(CONTENT.padEnd(SIZE, '\0').slice(0, left));
+    again.union.destroy();
+  });
+
+  /** Everything that the sidecars say is on disk, and what they speak of is not. */
+  function syncSidecars(): void {
+    const folder = at('disk/work/work/ranges');
+    for (const name of readdirSync(folder)) {
+      const fd = openSync(join(folder, name), 'r');
+      fsyncSync(fd);
+      closeSync(fd);
+    }
+  }
+
+  it.each([true, false])(
+    'leaves of a file that is in part its own what was synced, and below that the lower, sidecar on disk: %s',
+    (sidecar) => {
+      writeFileSync(at('low/f'), Buffer.alloc(SIZE, 'l'));
+      const { union, paths } = open('disk', 1);
+      const handle = paths.open('f', O_RDWR);
+      const write = (offset: number, text: string) => union.write(handle, offset, Buffer.from(text), false);
+      write(5000, 'kept');
+      write(SIZE, 'kept too');
+      union.fsync(handle, true);
+      write(20_000, 'lost');
+      write(30_000, 'x'.repeat(8000));
+      if (sidecar) syncSidecars();
+      cutPower(at('disk'));
+      union.destroy();
+      copyFileSync(at('image'), at('image later'));
+      mountImage(at('image later'), at('later'));
+
+      const wanted = Buffer.alloc(SIZE + 8, 'l');
+      wanted.write('kept', 5000);
+      wanted.write('kept too', SIZE);
+      for (const change of ['', 'again']) {
+        const again = open('later', 1);
+        const found = new Uint8Array(2 * SIZE);
+        const reader = again.paths.open('f');
+        expect(again.union.read(reader, 0, found)).toBe(wanted.length);
+        expect(Buffer.from(found.subarray(0, wanted.length)).equals(wanted)).toBe(true);
+        again.union.release(reader);
+        again.paths.writeAt('f', 20_000, change);
+        wanted.write(change, 20_000);
+        if (change !== '') {
+          again.union.settle();
+          expect(Buffer.from(again.paths.read('f')).equals(wanted)).toBe(true);
+        }
+        again.union.destroy();
+      }
+    },
+  );
+
+  it('leaves a file whole that was settled, or of which the last block was written', () => {
+    writeFileSync(at('low/f'), Buffer.alloc(SIZE, 'l'));
+    writeFileSync(at('low/g'), Buffer.alloc(8192, 'l'));
+    const { union, paths } = open('disk', 1);
+    paths.writeAt('f', 5000, 'own');
+    paths.writeAt('g', 0, 'o'.repeat(8192));
+    union.settle();
+    cutPower(at('disk'));
+    union.destroy();
+    copyFileSync(at('image'), at('image later'));
+    mountImage(at('image later'), at('later'));
+    const again = open('later', 1);
+    expect(again.paths.read('f')).toBe(`${'l'.repeat(5000)}own`.padEnd(SIZE, 'l'));
+    expect(again.paths.read('g')).toBe('o'.repeat(8192));
     again.union.destroy();
   });
 });

@@ -19,11 +19,11 @@ import {
 } from '../../suites/filesystem.js';
 import { fillLayer } from './stacks.js';
 
-function overMemory(marks: MarkPrefix): FilesystemUnderTest {
+function overMemory(marks: MarkPrefix, partsFrom = Number.POSITIVE_INFINITY): FilesystemUnderTest {
   const numbers = { last: 0 };
   const lower = new MemLayer({ id: 'lower', device: 'disk', numbers });
   fillWithStartingTree(lower);
-  const upper = new MemLayer({ id: 'upper', device: 'disk', numbers, marks });
+  const upper = new MemLayer({ id: 'upper', device: 'disk', numbers, marks, partsFrom });
   const open = () => new Union({ lowers: [lower], upper });
   return { fs: open(), remount: open, dispose: () => upper.close() };
 }
@@ -46,7 +46,7 @@ function overTwo(): FilesystemUnderTest {
   return { fs: open(), remount: open, dispose: () => upper.close() };
 }
 
-function overFolders(marks: MarkPrefix): FilesystemUnderTest {
+function overFolders(marks: MarkPrefix, partsFrom = Number.POSITIVE_INFINITY): FilesystemUnderTest {
   const base = mkdtempSync(join(tmpdir(), 'mica-union-'));
   for (const name of ['lower', 'lower-work', 'upper', 'work']) mkdirSync(join(base, name));
   const path = (name: string) => fromText(join(base, name));
@@ -56,7 +56,7 @@ function overFolders(marks: MarkPrefix): FilesystemUnderTest {
   const open = () =>
     new Union({
       lowers: [openLowerDir(path('lower'), { marks: [marks] })],
-      upper: openUpperDir(path('upper'), path('work'), { marks, lockWaitMs: 0 }),
+      upper: openUpperDir(path('upper'), path('work'), { marks, partsFrom, lockWaitMs: 0 }),
     });
   let fs = open();
   return {
@@ -75,6 +75,7 @@ function overFolders(marks: MarkPrefix): FilesystemUnderTest {
 
 describeFilesystem('a union over memory, trusted marks', () => overMemory('trusted'));
 describeFilesystem('a union over memory, user marks', () => overMemory('user'));
+describeFilesystem('a union over memory that writes files in part', () => overMemory('trusted', 1));
 describeFilesystem('a union whose upper holds everything', inUpperAlone);
 describeFilesystem('a union over layers of different filesystems', overTwo);
 
@@ -82,6 +83,7 @@ const root = mayUseTrustedXattrs();
 
 describe.runIf(root)('as root', () => {
   describeFilesystem('a union over folders, trusted marks', () => overFolders('trusted'));
+  describeFilesystem('a union over folders that writes files in part', () => overFolders('trusted', 1));
 });
 
 // An ordinary user's symlinks and fifos are stood in for by files, which carry every mark; root makes real ones.

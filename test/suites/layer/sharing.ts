@@ -164,6 +164,48 @@ export function sharing(at: TestedLayer): void {
     });
   });
 
+  describe('a file that has some of its data', () => {
+    it('says which sidecar knows more, and how far the data below shows', () => {
+      at.put('', 'f', 'data');
+      const { key, file } = at.layer.makeRanges();
+      file.write(5, Uint8Array.of(1, 2));
+      file.close();
+      expect(key).toMatch(/^[0-9a-f]{16}$/);
+      const node = at.hold('', 'f');
+      node.setMetacopy(true);
+      node.setRanges({ key, lowerEnd: 123_456_789_012 });
+      at.hold('', '.').setImpure();
+      expect(at.look('', 'f')?.ranges).toEqual({ key, lowerEnd: 123_456_789_012 });
+      expect(at.stat(node).ranges).toEqual({ key, lowerEnd: 123_456_789_012 });
+      expect(node.listxattr()).toEqual([]);
+      node.setRanges(undefined);
+      expect(at.look('', 'f')?.ranges).toBeUndefined();
+    });
+
+    it('finds a sidecar until it is dropped, or the guard goes', () => {
+      expect(at.layer.hasRanges).toBe(false);
+      expect(at.layer.openRanges('0123456789abcdef')).toBeUndefined();
+      at.layer.dropRanges('0123456789abcdef');
+      at.layer.setGuard(true);
+      const [one, two] = [at.layer.makeRanges(), at.layer.makeRanges()];
+      expect(one.key).not.toBe(two.key);
+      for (const { file } of [one, two]) file.close();
+      const found = at.layer.openRanges(one.key);
+      found?.write(0, Uint8Array.of(7));
+      found?.close();
+      at.layer.dropRanges(one.key);
+      at.layer = at.under.reopen?.() ?? at.layer;
+      expect(at.layer.openRanges(one.key)).toBeUndefined();
+      const kept = at.layer.openRanges(two.key);
+      expect(kept).toBeDefined();
+      kept?.close();
+      expect(at.layer.hasRanges).toBe(true);
+      at.layer.setGuard(false);
+      expect(at.layer.openRanges(two.key)).toBeUndefined();
+      expect(at.layer.hasRanges).toBe(false);
+    });
+  });
+
   it('says whether its index has entries', () => {
     at.put('', 'lower', '');
     expect(at.layer.hasIndexed).toBe(false);
