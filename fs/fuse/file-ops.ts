@@ -211,8 +211,8 @@ export function fallocate(talk: Conversation): Outcome {
   return 0;
 }
 
-/** The largest piece that is copied in one request, so that other requests get their turn. */
-const MAX_COPY = 64 * 1024 * 1024;
+/** The largest piece that is copied in one request, so that other requests get their turn within milliseconds. */
+const MAX_COPY = 4 * 1024 * 1024;
 
 export function copyFileRange(talk: Conversation): Outcome {
   return countOut(talk.reply, copy(talk));

@@ -186,7 +186,7 @@ export const FILES: readonly Golden[] = [
       7,
       `${le64(57)} ${le64(1)} ${le64(8)} ${le64(59)} ${le64(2)} ffffffffffffff7f ${le64(0)}`,
     ),
-    asks: [`copy 57 1 59 2 ${64 * 1024 * 1024}`],
+    asks: [`copy 57 1 59 2 ${4 * 1024 * 1024}`],
     reply: reply('4d00000000000000'),
   },
   {

@@ -1,0 +1,1 @@
+require('./start.cjs').start('lane', 'fs/transport/lane-worker.js');
