@@ -18,11 +18,13 @@ const USAGE = `usage: npm run bench -- [WORD...] [options]
 Words choose workloads by a part of their name; without words all run but the two series:
   depth                  a cold walk against the number of layers that the same files lie in, 1 to 200
   scale                  a cold walk, and memory of the server, against the number of files, up to a million
-Among the others are \`latency\` (stat during a copy-up and an fsync of 2 GiB), \`walk\`, \`untar\`, \`GiB\`, \`mount\`.
+Among the others are \`latency\` (stat during a copy-up and an fsync of 2 GiB), \`walk\`, \`untar\`, \`GiB\`, \`mount\`,
+\`import\` (of the image that the tests make, which takes minutes the first time).
 
 Contenders: micafs (plain folders), store and view (\`mica mount\` on a store, writable and --read-only),
-mica-overlayfs, driver (\`--driver overlay --read-only\`), kernel, fuse-overlayfs, and as an ordinary user, through fusermount3,
-user:micafs, user:store, user:fuse-overlayfs. resident and own are memory of the server: all, and not shared.
+mica-overlayfs, driver (\`--driver overlay --read-only\`), kernel, fuse-overlayfs, for \`import\` containerd and umoci, and
+as an ordinary user, through fusermount3, user:micafs, user:store, user:fuse-overlayfs. resident and own are memory of
+the server: all, and not shared.
 
   --rounds N             times that each contender has its turn (3)
   --contenders A,B       only these
@@ -150,7 +152,11 @@ async function measured() {
         `no contender ${unknown.join(', ')}; there are: ${all.map(({ name }) => name).join(', ')}`,
       );
     }
-    const everybody = asked === undefined ? all : all.filter(({ name }) => asked.includes(name));
+    const everybody = all.filter(
+      (one) =>
+        (asked === undefined || asked.includes(one.name)) &&
+        chosen.some((workload) => takesPart(one, workload)),
+    );
     const here = machine(fuseOverlayfs);
     if (!options.json) process.stdout.write(`${about(here)}\n${header(everybody)}`);
     const rows = [];
@@ -191,7 +197,7 @@ async function turns(workload, everybody, rounds) {
 
 /** One turn of one contender, on a mount of its own unless the workload has no fixture. */
 function turn(workload, contender) {
-  if (workload.fixture === undefined) return workload.run({ mica: contender.mica });
+  if (workload.fixture === undefined) return workload.run({ mica: contender.mica, contender });
   return contender.withMount(workload, () => {
     if (workload.caches !== undefined) dropCaches(workload.caches);
   });

@@ -1,7 +1,7 @@
 // The filesystems that are measured: ours over plain folders, on a store, as a view and through the mount program, the
 // kernel's overlayfs, fuse-overlayfs; and, through fusermount3, what an ordinary user has of them (`user:NAME`). Each
 // is given the same layers and is mounted and unmounted by its own ordinary command. Uppers lie on a tmpfs, to keep
-// the disk out of it; those of a store lie in the store.
+// the disk out of it; those of a store lie in the store. containerd and umoci are there to import an image, and mount nothing.
 import { spawnSync } from 'node:child_process';
 import { chownSync, mkdirSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -177,6 +177,10 @@ export function contenders(fixtures, { against, fuseOverlayfs, user }, note) {
   ];
   if (fuseOverlayfs === undefined) note('there is no fuse-overlayfs to compare with');
   else all.push(fuse('fuse-overlayfs', {}));
+  for (const program of ['containerd', 'umoci']) {
+    if (spawnSync(program, ['--version']).status === 0) all.push(peer(program));
+    else note(`there is no ${program} to compare with`);
+  }
   if (user === undefined) return all;
   const why = whyNotAs(user);
   if (why !== undefined) {
@@ -192,9 +196,12 @@ export function contenders(fixtures, { against, fuseOverlayfs, user }, note) {
   return all;
 }
 
-/** Whether a contender has a turn at a workload. The kernel driver has one where it is named. */
+/** These have a turn where they are named. */
+const SPECIAL = new Set(['driver', 'containerd', 'umoci']);
+
+/** Whether a contender has a turn at a workload. */
 export function takesPart({ kind, user }, { only, not = [], upperOnDisk, series }) {
   if ((series !== undefined || upperOnDisk) && user !== undefined) return false;
   if (only !== undefined) return user === undefined && only.includes(kind);
-  return kind !== 'driver' && !not.includes(kind);
+  return !SPECIAL.has(kind) && !not.includes(kind);
 }

@@ -6,6 +6,7 @@
 import { execFileSync } from 'node:child_process';
 import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { debianImage, smallImage } from './image.mjs';
 import { makeBig, makeLatency, makeLayers, makeSame } from './layers.mjs';
 import { must } from './measure.mjs';
 import { SCALES } from './series.mjs';
@@ -14,6 +15,7 @@ import { SCALES } from './series.mjs';
 export function sizesOf(size) {
   const part = (full, unit) => Math.max(unit, Math.round((full * size) / unit) * unit);
   return {
+    isFull: size === 1,
     files: part(36_000, 400),
     tarFiles: part(15_000, 1000),
     big: part(1 << 30, 1 << 20),
@@ -32,6 +34,7 @@ export class Fixtures {
   #stores = new Map();
   #scale;
   #tar;
+  #image;
 
   constructor(base, sizes) {
     this.#base = base;
@@ -140,6 +143,12 @@ export class Fixtures {
       execFileSync('tar', ['-C', source, '-cf', this.#tar, '.']);
     }
     return this.#tar;
+  }
+
+  /** `{ folder, layout, archive }`: an image as a layout, its name for umoci, and the same in a tar. */
+  get image() {
+    this.#image ??= this.sizes.isFull ? debianImage(this.#base) : smallImage(this.#base, this.tar);
+    return this.#image;
   }
 
   remove() {

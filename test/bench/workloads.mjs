@@ -6,6 +6,7 @@
 //   merged                    content by path, as the mount has to show it
 //   sizes, tar, files         of the fixture (fixture.mjs)
 //   mica, mountSeconds        our program, and how long the command took that made the mount
+//   contender                 whose turn it is; of workloads without a fixture, which make what they need themselves
 //   requests(), memory()      of the mount's server so far; absent for an ordinary user's mounts and for the kernel's
 // `unpacks` says that it needs the tar archive, `upperOnDisk` that a tmpfs will not do for its changes.
 // `caches` says which caches are dropped before it runs. `measures` has the targets of each measure: `ours` takes at
@@ -13,12 +14,21 @@
 // `not` names kinds of contenders that cannot do it, `only` those that are to.
 import { BIG_FILES } from './big-files.mjs';
 import { CHANGES } from './changes.mjs';
+import { IMPORTING } from './importing.mjs';
 import { LATENCY } from './latency.mjs';
 import { READING } from './reading.mjs';
 import { SERIES } from './series.mjs';
 import { START } from './start.mjs';
 
-export const WORKLOADS = [...READING, ...CHANGES, ...BIG_FILES, ...LATENCY, ...START, ...SERIES];
+export const WORKLOADS = [
+  ...READING,
+  ...CHANGES,
+  ...BIG_FILES,
+  ...LATENCY,
+  ...IMPORTING,
+  ...START,
+  ...SERIES,
+];
 
 /** Those whose name contains a word, and what they are compared with; without words all but the series. */
 export function chosenBy(words) {

@@ -1,0 +1,104 @@
+// How long it takes to bring an image in and unpack it: `mica import`, `ctr images import` of a containerd that runs
+// already (overlayfs, as it comes), and `umoci unpack`, which keeps no layers. Each begins with nothing, and what it
+// shows afterwards is the same tree to the last attribute. The archive is in the page cache, so that no disk is read;
+// ours writes to the disk all that it acknowledges, containerd the layers alone, umoci nothing.
+import { spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { assertEqual, dropCaches, must, shell, timed } from './measure.mjs';
+
+/**
+ * One line for each entry but the root, digested: kind, mode, owner, time, size, links, target, xattrs, content. Of a
+ * folder neither size nor links, which are the filesystem's, nor its time, which containerd forgets where a layer does
+ * not name it; of a device its number. Times before 1970 are 0 in containerd.
+ */
+const TREE = `cd "$1"
+{ find . -mindepth 1 ! -type d -printf '%p %y %m %U %G %s %T@ %n %l\\0' | sed -z 's/ -[0-9.]* \\([0-9]* [^ ]*\\)$/ 0.0000000000 \\1/'
+  find . -mindepth 1 -type d -printf '%p %y %m %U %G\\0'
+  find . \\( -type b -o -type c \\) -exec stat --printf '%n %t %T\\0' {} +
+  find . -type f -exec sha256sum -z {} +
+  getfattr -R -P -h -d -e hex -m '^(user|security)\\.' . | tr '\\n' ' ' | sed 's/  # file/\\x00# file/g; s/$/\\x00/'
+} | LC_ALL=C sort -z | sha256sum`;
+
+export const treeOf = (root) => shell(TREE, root).out.trim();
+
+/** `{ seconds, tree }`. */
+function byMica({ mica }, { archive }, at) {
+  const words = [mica, '--root', join(at, 'root'), '--state', join(at, 'state')];
+  const seconds = timed(() => must(process.execPath, [...words, 'import', archive, '--name', 'bench']));
+  const mountPoint = join(at, 'mnt');
+  mkdirSync(mountPoint);
+  must(process.execPath, [...words, 'mount', '--read-only', 'bench', mountPoint], { cwd: '/' });
+  try {
+    return { seconds, tree: treeOf(mountPoint) };
+  } finally {
+    must(process.execPath, [...words, 'umount', mountPoint], { cwd: '/' });
+  }
+}
+
+function byUmoci(_contender, { layout }, at) {
+  const seconds = timed(() => must('umoci', ['unpack', '--image', layout, join(at, 'bundle')]));
+  return { seconds, tree: treeOf(join(at, 'bundle/rootfs')) };
+}
+
+async function byContainerd(_contender, { archive }, at) {
+  const socket = join(at, 'sock');
+  const config = join(at, 'config.toml');
+  writeFileSync(config, 'version = 2\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n');
+  const words = ['--root', join(at, 'root'), '--state', join(at, 'state'), '--address', socket];
+  const server = spawn('containerd', ['--config', config, '--log-level', 'error', ...words], {
+    stdio: 'ignore',
+  });
+  const ended = new Promise((resolve) => server.once('exit', resolve));
+  const ctr = (...more) => must('ctr', ['--address', socket, ...more]);
+  try {
+    shell(
+      'for i in $(seq 100); do ctr --address "$1" version >/dev/null 2>&1 && exit; sleep 0.1; done; exit 1',
+      socket,
+    );
+    const seconds = timed(() => ctr('images', 'import', '--snapshotter', 'overlayfs', archive));
+    const [name] = ctr('images', 'ls', '-q').split('\n');
+    const mountPoint = join(at, 'mnt');
+    mkdirSync(mountPoint);
+    ctr('images', 'mount', '--snapshotter', 'overlayfs', name, mountPoint);
+    try {
+      return { seconds, tree: treeOf(mountPoint) };
+    } finally {
+      must('umount', [mountPoint]);
+    }
+  } finally {
+    server.kill();
+    await ended;
+  }
+}
+
+const WAYS = { plain: byMica, containerd: byContainerd, umoci: byUmoci };
+
+let wanted;
+
+async function bringIn({ contender }) {
+  const { fixtures, kind } = contender;
+  const { image } = fixtures;
+  const at = mkdtempSync(join(fixtures.onDisk, 'import-'));
+  try {
+    dropCaches('disk');
+    shell('cat "$1" "$2"/blobs/sha256/* >/dev/null', image.archive, image.folder);
+    const { seconds, tree } = await WAYS[kind](contender, image, at);
+    wanted ??= tree;
+    assertEqual('the tree', tree, wanted);
+    return { seconds };
+  } finally {
+    rmSync(at, { recursive: true, force: true });
+  }
+}
+
+export const IMPORTING = [
+  {
+    name: 'import an image',
+    only: ['plain', 'containerd', 'umoci'],
+    run: bringIn,
+    measures: {
+      seconds: ['containerd', 'umoci'].map((than) => ({ ours: 'micafs', than, atMost: 0.8 })),
+    },
+  },
+];
