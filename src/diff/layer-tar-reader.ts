@@ -85,6 +85,21 @@ export class LayerTarReader {
     this.#base += bytes.length;
   }
 
+  /** Ends the entry in hand without the rest of its data: so many bytes of the stream are not to be pushed. */
+  skip(): number {
+    let skipped = 0;
+    if (this.#state === 'data') {
+      skipped += this.#left;
+      this.#endEntry();
+    }
+    if (this.#state === 'padding') {
+      skipped += this.#left;
+      this.#state = 'header';
+    }
+    this.#base += skipped;
+    return skipped;
+  }
+
   /**
    * The stream has ended. Throws 'corrupt' if that cuts an entry short. An archive without end mark is taken as
    * whole, as all other readers do: what vouches for a layer is its digest.

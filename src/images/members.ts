@@ -1,5 +1,5 @@
-// The files of an image archive, by name and at any offset, whether they lie in a folder or in a tar. A tar is
-// read through once to learn where each member lies, because the member that says what the others are may come
+// The files of an image archive, by name and at any offset, whether they lie in a folder or in a tar. The headers of a
+// tar are read first to learn where each member lies, because the member that says what the others are may come
 // last; a compressed one, or one from a pipe, is written out to a temporary file first, whose name is removed at
 // once so that nothing is left behind however the program ends.
 
@@ -43,7 +43,7 @@ export async function openMembers(source: string, what: string, options: OpenOpt
     }
     if (!stat.isFile()) return await spool(streamOf(file, 0, Number.POSITIVE_INFINITY), what, options, file);
     if (await isCompressed(file)) return await spool(streamOf(file, 0, stat.size), what, options, file);
-    const members = await indexTar(streamOf(file, 0, stat.size), what, options.signal);
+    const members = await indexTar(file, stat.size, what, options.signal);
     return new TarMembers(file, members);
   } catch (error) {
     await file.close();
@@ -153,7 +153,7 @@ async function spool(
       await file.write(chunk, 0, chunk.length, size);
       size += chunk.length;
     }
-    const members = await indexTar(streamOf(file, 0, size), what, options.signal);
+    const members = await indexTar(file, size, what, options.signal);
     await source?.close();
     return new TarMembers(file, members);
   } catch (error) {

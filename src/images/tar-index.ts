@@ -1,9 +1,11 @@
-// Where each file of an image archive lies in its tar. Names are cleaned (`./a` is `a`), links between members
-// are followed, because `docker save` and skopeo name one layer several times.
+// Where each file of an image archive lies in its tar, of which only headers are read. Names are cleaned (`./a` is
+// `a`), links between members are followed, because `docker save` and skopeo name one layer several times.
 
+import type { FileHandle } from 'node:fs/promises';
 import { dirname, toText } from '../../fs/index.js';
 import { LayerTarReader } from '../diff/layer-tar-reader.js';
 import type { TarEntry } from '../diff/tar-entry.js';
+import { corruptTar } from '../diff/tar-format.js';
 import { StoreError } from '../errors.js';
 import { assertGoesOn } from './failure.js';
 
@@ -13,20 +15,33 @@ export interface TarMember {
   readonly size: number;
 }
 
+/** Read at a time: a header and the small files that follow it. */
+const CHUNK = 64 * 1024;
+
 /** More members than any image has: what is above it is no image but would fill the memory. */
 const MEMBERS_MAX = 1_000_000;
 
-/** Reads a whole tar; corrupt if it is cut short. The last of several members with one name counts. */
+/**
+ * Reads the headers of a tar of `size` bytes; corrupt if it is cut short. The last of several members with one name
+ * counts.
+ */
 export async function indexTar(
-  stream: AsyncIterable<Uint8Array>,
+  file: FileHandle,
+  size: number,
   what: string,
   signal?: AbortSignal,
 ): Promise<ReadonlyMap<string, TarMember>> {
   const files = new Map<string, TarMember>();
   const links = new Map<string, string>();
+  const buffer = Buffer.allocUnsafe(CHUNK);
+  /** Of the entry in hand, until its data begins. */
   let name = '';
-  let chunk: Uint8Array = new Uint8Array(0);
+  let length = 0;
   let base = 0;
+  const place = (offset: number) => {
+    if (name !== '') files.set(name, { offset, size: length });
+    name = '';
+  };
   const reader = new LayerTarReader({
     entry(entry) {
       name = entry.type === 'file' ? cleanPath(toText(entry.path)) : '';
@@ -36,25 +51,24 @@ export async function indexTar(
       if (entry.sparse !== undefined) {
         throw new StoreError('unsupported', what, `member ${toText(entry.path)} is a sparse file`);
       }
-      // An empty file has no data to learn its place from, and needs none.
-      if (name !== '') files.set(name, { offset: 0, size: entry.size });
-      else if (entry.type === 'symlink' || entry.type === 'link') links.set(...linkOf(entry));
+      length = entry.size;
+      if (entry.type === 'symlink' || entry.type === 'link') links.set(...linkOf(entry));
     },
-    data(offset, bytes) {
-      if (offset !== 0 || name === '') return;
-      const size = files.get(name)?.size ?? 0;
-      // Data comes as slices of the chunk that was pushed.
-      files.set(name, { offset: base + bytes.byteOffset - chunk.byteOffset, size });
-    },
-    end() {
-      name = '';
-    },
+    // Data comes as slices of the chunk that was pushed.
+    data: (_offset, bytes) => place(base + bytes.byteOffset - buffer.byteOffset),
+    // An empty file has no data to learn its place from, and needs none.
+    end: () => place(0),
   });
-  for await (chunk of stream) {
+  while (!reader.done && base < size) {
     assertGoesOn(signal, what);
-    reader.push(chunk);
-    base += chunk.length;
+    const { bytesRead } = await file.read(buffer, 0, CHUNK, base);
+    if (bytesRead === 0) break;
+    reader.push(buffer.subarray(0, bytesRead));
+    base += bytesRead;
+    place(base);
+    base += reader.skip();
   }
+  if (base > size) throw corruptTar('the archive is cut short', size);
   reader.finish();
   for (const [from, to] of links) {
     const member = files.get(followed(links, to));

@@ -69,6 +69,30 @@ function withPax(path: string, records: Uint8Array, flag = 'x'): Buffer {
   return Buffer.concat([header, records, padding, writeTar([{ path }])]);
 }
 
+test('data that nobody wants is passed over, wherever it was stopped at', () => {
+  const tar = writeTar([
+    { path: 'a', content: 'x'.repeat(2000) },
+    { path: 'b' },
+    { path: 'c', content: 'y'.repeat(512) },
+    { path: 'd', content: 'z' },
+  ]);
+  for (const step of [1, 512, 700, 1024, 4096]) {
+    const seen: string[] = [];
+    const reader = new LayerTarReader({
+      entry: ({ path }) => seen.push(path),
+      data: () => undefined,
+      end: () => seen.push('end'),
+    });
+    for (let at = 0; at < tar.length; ) {
+      const piece = tar.subarray(at, at + step);
+      reader.push(piece);
+      at += piece.length + reader.skip();
+    }
+    reader.finish();
+    expect(seen).toEqual(['a', 'end', 'b', 'end', 'c', 'end', 'd', 'end']);
+  }
+});
+
 describe('damage', () => {
   const corrupt = (tar: Uint8Array) => {
     try {

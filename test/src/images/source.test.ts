@@ -67,6 +67,12 @@ describe('an OCI layout', () => {
 
   it('is read from a folder', async () => reads(await open(writeFolder(files, folder))));
   it('is read from a tar', async () => reads(await open(archive(files))));
+  it('is read from a tar whose headers lie anywhere', async () => {
+    // Headers are read 64 KiB at a time.
+    for (const blocks of [125, 126, 127, 128, 1000]) {
+      await reads(await open(archive(new Map([['filler', Buffer.alloc(blocks * 512)], ...files]))));
+    }
+  });
   it('is read from a compressed tar', async () => reads(await open(archive(files, gzipSync))));
   it('is read from the standard input in small pieces', async () =>
     reads(await open('-', inPieces(tarOf(files), 777))));
@@ -146,8 +152,10 @@ describe('what is no image archive', () => {
   it.each([
     ['in the middle of a member', 1700],
     ['in the middle of a header', 700],
+    ['in a member that is passed over', -1500],
   ])('is corrupt if the tar is cut %s', async (_where, length) => {
-    const path = archive(layoutFiles([{ name: 'x', image }]), (tar) => tar.subarray(0, length));
+    const files = layoutFiles([{ name: 'x', image }]).set('last', Buffer.alloc(300_000));
+    const path = archive(files, (tar) => tar.subarray(0, length));
     await expect(open(path)).rejects.toMatchObject({ kind: 'corrupt', what: 'cannot import x' });
   });
 
