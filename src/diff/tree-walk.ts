@@ -84,11 +84,11 @@ export function nodeAt(fs: Filesystem, path: ByteString): Entry | undefined {
   return entry;
 }
 
-/** `nodeAt` for many paths in the order of a listing: the folder of the last one is kept, held by one lookup. */
+/** `nodeAt` for many paths in the order of a listing: the folders above the last one are kept, held by one lookup each. */
 export class PathFinder {
   readonly #fs: Filesystem;
-  #dir: ByteString = '';
-  #folder: NodeId = ROOT_NODE;
+  /** From the root down; a folder's name is in the one before it. */
+  readonly #way: { readonly path: ByteString; readonly node: NodeId }[] = [];
 
   constructor(fs: Filesystem) {
     this.#fs = fs;
@@ -97,24 +97,35 @@ export class PathFinder {
   /** Counts one lookup, but for the root. */
   at(path: ByteString): Entry | undefined {
     if (path === '') return nodeAt(this.#fs, '');
-    const dir = dirname(path);
-    if (dir !== this.#dir) {
-      this.close();
-      const folder = nodeAt(this.#fs, dir);
-      if (folder === undefined) return undefined;
-      if (!isFolder(folder.attr.mode)) {
-        this.#fs.forget(folder.node, 1);
-        return undefined;
-      }
-      this.#dir = dir;
-      this.#folder = folder.node;
-    }
-    return lookUp(this.#fs, this.#folder, basename(path));
+    const folder = this.#folder(dirname(path));
+    return folder === undefined ? undefined : lookUp(this.#fs, folder, basename(path));
   }
 
   close(): void {
-    if (this.#folder !== ROOT_NODE) this.#fs.forget(this.#folder, 1);
-    this.#dir = '';
-    this.#folder = ROOT_NODE;
+    while (this.#way.length > 0) this.#fs.forget(this.#way.pop()!.node, 1);
   }
+
+  #folder(path: ByteString): NodeId | undefined {
+    if (path === '') return ROOT_NODE;
+    const known = () => this.#way.at(-1);
+    for (let last = known(); last !== undefined && !isWithin(path, last.path); last = known()) {
+      this.#fs.forget(last.node, 1);
+      this.#way.pop();
+    }
+    if (known()?.path === path) return known()?.node;
+    const parent = this.#folder(dirname(path));
+    const found = parent === undefined ? undefined : lookUp(this.#fs, parent, basename(path));
+    if (found === undefined) return undefined;
+    if (!isFolder(found.attr.mode)) {
+      this.#fs.forget(found.node, 1);
+      return undefined;
+    }
+    this.#way.push({ path, node: found.node });
+    return found.node;
+  }
+}
+
+/** True for the folder itself and everything below it. */
+function isWithin(path: ByteString, folder: ByteString): boolean {
+  return path === folder || path.startsWith(`${folder}/`);
 }

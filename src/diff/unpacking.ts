@@ -29,7 +29,7 @@ import { type Folder, InsideResolver } from './inside-resolver.js';
 import { cleanPath, meaningOf } from './layer-path.js';
 import type { TarVisitor } from './layer-tar-reader.js';
 import { formatOf, type TarEntry } from './tar-entry.js';
-import { lookUp, namesIn, nodeAt } from './tree-walk.js';
+import { lookUp, namesIn, PathFinder } from './tree-walk.js';
 
 /** A union over the chain below, with the layer that is being made as its upper. */
 export interface ApplyTarget extends Filesystem {
@@ -99,9 +99,9 @@ export class Unpacking implements TarVisitor {
     if (file === undefined) return;
     this.#naming(entry, () => {
       if (this.#written < entry.size) this.#setSize(file, entry.size);
-      this.#release();
-      this.#target.getattr(file.node, this.#out.attr);
+      // While it is open: no name has to be looked up for it. `#out` has what it was made with, or has become since.
       this.#setAttributes(file.node, entry);
+      this.#release();
       this.#target.forget(file.node, 1);
     });
   }
@@ -109,15 +109,20 @@ export class Unpacking implements TarVisitor {
   /** Sets what had to wait for the last entry. */
   finish(): void {
     const { attr } = this.#out;
-    for (const [path, { atime, mtime }] of this.#folderTimes) {
-      const folder = nodeAt(this.#target, path);
-      if (folder === undefined) continue;
-      const now = folder.attr;
-      const same = now.mtimeSec === mtime.sec && now.mtimeNsec === mtime.nsec;
-      if (isFolder(now.mode) && !same) {
-        this.#target.setattr(folder.node, { atime, mtime }, SYSTEM_CALLER, attr);
+    const finder = new PathFinder(this.#target);
+    try {
+      for (const [path, { atime, mtime }] of this.#folderTimes) {
+        const folder = finder.at(path);
+        if (folder === undefined) continue;
+        const now = folder.attr;
+        const same = now.mtimeSec === mtime.sec && now.mtimeNsec === mtime.nsec;
+        if (isFolder(now.mode) && !same) {
+          this.#target.setattr(folder.node, { atime, mtime }, SYSTEM_CALLER, attr);
+        }
+        if (folder.node !== ROOT_NODE) this.#target.forget(folder.node, 1);
       }
-      if (folder.node !== ROOT_NODE) this.#target.forget(folder.node, 1);
+    } finally {
+      finder.close();
     }
   }
 
@@ -219,24 +224,21 @@ export class Unpacking implements TarVisitor {
       const handle = target.create(parent.node, name, entry.mode & 0o777, O_WRONLY | O_EXCL, caller, out);
       this.#file = { node: out.node, handle };
       this.#written = 0;
-      if (this.#givesAcl(parent)) removeOtherXattrs(target, out.node, entry);
+      this.#dropAcl(parent, out, entry);
       return;
     }
     if (entry.type === 'folder') {
       target.mkdir(parent.node, name, entry.mode & 0o1777, caller, out);
-      this.#setFolder({ node: out.node, path }, entry);
+      this.#folderTimes.set(path, timesOf(entry));
+      if (this.#lastAcl?.path === path) this.#lastAcl = undefined;
+    } else if (entry.type === 'symlink') {
+      target.symlink(parent.node, name, entry.linkname, caller, out);
     } else {
-      if (entry.type === 'symlink') target.symlink(parent.node, name, entry.linkname, caller, out);
-      else {
-        const rdev = makeDev(entry.devmajor, entry.devminor);
-        target.mknod(parent.node, name, formatOf(entry.type) | (entry.mode & 0o777), rdev, caller, out);
-      }
-      if (this.#givesAcl(parent)) {
-        removeOtherXattrs(target, out.node, entry);
-        target.getattr(out.node, out.attr);
-      }
-      this.#setAttributes(out.node, entry);
+      const rdev = makeDev(entry.devmajor, entry.devminor);
+      target.mknod(parent.node, name, formatOf(entry.type) | (entry.mode & 0o777), rdev, caller, out);
     }
+    this.#dropAcl(parent, out, entry);
+    this.#setAttributes(out.node, entry);
     target.forget(out.node, 1);
   }
 
@@ -309,6 +311,13 @@ export class Unpacking implements TarVisitor {
     removeOtherXattrs(this.#target, folder.node, entry);
     this.#setAttributes(folder.node, entry);
     this.#lastAcl = undefined;
+  }
+
+  /** A new object has no xattrs but those that its folder's default ACL gave it. */
+  #dropAcl(parent: Folder, { node, attr }: Entry, entry: TarEntry): void {
+    if (!this.#givesAcl(parent)) return;
+    removeOtherXattrs(this.#target, node, entry);
+    this.#target.getattr(node, attr);
   }
 
   /** True if the folder has a default ACL, which new files in it would get without being told so by the archive. */
