@@ -2,6 +2,7 @@
 // parent and this very folder; otherwise it is made again from the folder.
 
 import { join, dirname as parentFolder } from 'node:path';
+import type { Tree } from '../erofs/tree.js';
 import { writeImage } from '../erofs/writer.js';
 import { EIO, FsError } from '../errno.js';
 import { Attr } from '../filesystem.js';
@@ -40,16 +41,40 @@ export function indexPath(path: string): string {
   return join(parentFolder(path), 'index');
 }
 
-/** The index of a layer's folder as the bytes of its file; `layer` is that folder, open. EINVAL for what an index cannot say. */
-export function makeLayerIndex(of: IndexedLayer, layer: ReadLayer): Uint8Array {
-  const dataPath = `/${fromText(of.facts.id)}/fs`;
-  const image = writeImage(scanLayer(layer, { marks: of.marks, dataPath }));
-  return packIndex(image, of.marks, trailerOf(of, layer));
+/** How much room a tree takes: bytes of allocated blocks, and inodes. */
+export interface TreeUsage {
+  readonly size: number;
+  readonly inodes: number;
 }
 
-/** Makes the index of a layer's folder and puts it in its place. */
-export function writeLayerIndex(of: IndexedLayer, layer: ReadLayer): void {
-  replaceFile(indexPath(of.path), makeLayerIndex(of, layer));
+/**
+ * Makes the index of a layer's folder and puts it in its place; `layer` is that folder, open. Returns what the entries
+ * of the index take. EINVAL for what an index cannot say.
+ */
+export function writeLayerIndex(of: IndexedLayer, layer: ReadLayer): TreeUsage {
+  const tree = treeOf(of, layer);
+  replaceFile(indexPath(of.path), pack(of, layer, tree));
+  return usageOf(tree);
+}
+
+function treeOf(of: IndexedLayer, layer: ReadLayer): Tree {
+  return scanLayer(layer, { marks: of.marks, dataPath: `/${fromText(of.facts.id)}/fs` });
+}
+
+function pack(of: IndexedLayer, layer: ReadLayer, tree: Tree): Uint8Array {
+  return packIndex(writeImage(tree), of.marks, trailerOf(of, layer));
+}
+
+/** A file with several names counts once. */
+function usageOf(tree: Tree): TreeUsage {
+  let size = 0;
+  let inodes = 0;
+  for (let entry = 0; entry < tree.count; entry++) {
+    if (tree.link[entry]! >= 0) continue;
+    size += tree.blocks[entry]! * 512;
+    inodes++;
+  }
+  return { size, inodes };
 }
 
 /** The digest of a layer's index, its image unread; undefined if it is missing, damaged or of something else. */
@@ -72,7 +97,7 @@ export function layerIndex(of: IndexedLayer, layer: ReadLayer): IndexFile {
   } catch (error) {
     if (!isUnusable(error)) throw error;
   }
-  const bytes = makeLayerIndex(of, layer);
+  const bytes = pack(of, layer, treeOf(of, layer));
   keepIfPossible(indexPath(of.path), bytes);
   return parseIndex(bytes);
 }

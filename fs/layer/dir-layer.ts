@@ -11,6 +11,7 @@ import {
   closeFd,
   deviceOf,
   filesystemUuid,
+  listXattrsAt,
   mayUseTrustedXattrs,
   O_DIRECTORY,
   O_NOATIME,
@@ -19,6 +20,7 @@ import {
   O_PATH,
   O_RDONLY,
   openAt,
+  readlinkAt,
   reopen,
   statAt,
   statFd,
@@ -27,7 +29,7 @@ import {
 import { DirFile } from './dir-file.js';
 import { listMarked } from './dir-list.js';
 import { clearMarks, holdsCopies, type LayerRules, readMarks } from './dir-marks.js';
-import { DirNode } from './dir-node.js';
+import { DirNode, shownXattrs } from './dir-node.js';
 import { FolderCache } from './folder-cache.js';
 import type { Dialect, LayerEntry, LayerFile, LayerVisitor, MarkPrefix, ReadLayer } from './layer.js';
 import { isMarkFile, mayHaveWhiteoutFile, WH_PREFIX } from './marks.js';
@@ -176,6 +178,22 @@ export class DirLayer implements ReadLayer {
 
   hold(dir: ByteString, name: ByteString): DirNode {
     return new DirNode(this.holdFd(dir, name), this.rules);
+  }
+
+  readlink(dir: ByteString, name: ByteString): ByteString {
+    assertComponent(name);
+    if (!this.rules.overrides) return readlinkAt(this.folder(dir), name);
+    const node = this.hold(dir, name);
+    try {
+      return node.readlink();
+    } finally {
+      node.release();
+    }
+  }
+
+  listxattr(dir: ByteString, name: ByteString): readonly ByteString[] {
+    assertComponent(name);
+    return shownXattrs(this.rules, listXattrsAt(this.folder(dir), name));
   }
 
   statfs(): StatFs {

@@ -53,6 +53,20 @@ import {
 import { DEFAULT_ACL, ownerBits, type UpperRules } from './upper-rules.js';
 import { withoutWhiteoutFiles } from './whiteout-file.js';
 
+/** The names that an object shows which stores these: without marks, and as they were before they were escaped. */
+export function shownXattrs(
+  { prefixes, overrides }: LayerRules,
+  stored: readonly ByteString[],
+): readonly ByteString[] {
+  if (stored.length === 0) return stored;
+  const names = new Set<ByteString>();
+  for (const name of stored) {
+    const shown = unescapeXattr(prefixes, name) ?? (overrides ? overriddenXattr(name) : undefined);
+    if (shown !== undefined) names.add(shown);
+  }
+  return [...names];
+}
+
 export class DirNode implements LayerNode {
   readonly fd: number;
   protected readonly rules: LayerRules;
@@ -92,16 +106,7 @@ export class DirNode implements LayerNode {
   }
 
   listxattr(): readonly ByteString[] {
-    const stored = this.xattrs.list(this.fd);
-    if (stored.length === 0) return stored;
-    const names = new Set<ByteString>();
-    for (const name of stored) {
-      const shown =
-        unescapeXattr(this.rules.prefixes, name) ??
-        (this.rules.overrides ? overriddenXattr(name) : undefined);
-      if (shown !== undefined) names.add(shown);
-    }
-    return [...names];
+    return shownXattrs(this.rules, this.xattrs.list(this.fd));
   }
 
   open(): LayerFile {

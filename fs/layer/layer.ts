@@ -255,6 +255,9 @@ export interface ReadLayer {
   open(dir: ByteString, name: ByteString): LayerFile;
   /** Holds an object; ENOENT if there is none. */
   hold(dir: ByteString, name: ByteString): LayerNode;
+  /** As of the held object, where that is less work. */
+  readlink?(dir: ByteString, name: ByteString): ByteString;
+  listxattr?(dir: ByteString, name: ByteString): readonly ByteString[];
   statfs(): StatFs;
   close(): void;
 }

@@ -81,12 +81,22 @@ class Scan {
   }
 
   #putContent(entry: number, dir: ByteString, name: ByteString): void {
+    const layer = this.#layer;
     const found = this.#entry;
+    const xattrs = this.#marksOf(found, joinPath(dir, name));
+    // Most have none.
+    if (layer.listxattr?.(dir, name).length !== 0)
+      this.#held(dir, name, (node) => this.#addXattrs(node, xattrs));
+    if (xattrs.length > 0) this.#tree.xattrs[entry] = xattrs;
+    if (!isSymlink(found.attr.mode)) return;
+    this.#tree.target[entry] =
+      layer.readlink?.(dir, name) ?? this.#held(dir, name, (node) => node.readlink());
+  }
+
+  #held<T>(dir: ByteString, name: ByteString, ask: (node: LayerNode) => T): T {
     const node = this.#layer.hold(dir, name);
     try {
-      if (isSymlink(found.attr.mode)) this.#tree.target[entry] = node.readlink();
-      const xattrs = [...this.#marksOf(found, joinPath(dir, name)), ...this.#xattrsOf(node)];
-      if (xattrs.length > 0) this.#tree.xattrs[entry] = xattrs;
+      return ask(node);
     } finally {
       node.release();
     }
@@ -107,13 +117,11 @@ class Scan {
     return pairs;
   }
 
-  #xattrsOf(node: LayerNode): ByteString[] {
-    const pairs: ByteString[] = [];
+  #addXattrs(node: LayerNode, pairs: ByteString[]): void {
     const names = node.listxattr();
     for (const name of names.length > 1 ? [...names].sort() : names) {
       const value = node.getxattr(name);
       if (value !== undefined) pairs.push(escapeXattr([this.#options.marks], name), fromBytes(value));
     }
-    return pairs;
   }
 }

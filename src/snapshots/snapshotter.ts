@@ -138,12 +138,11 @@ export class FolderSnapshotter implements Snapshotter {
     await this.#quiesce(active);
     const usage = said(`cannot commit snapshot ${key}`, () =>
       withFolder(this.#folders.fs(active.id), (fd) => {
-        const measured = measureTree(fd);
         sys.syncFilesystem(fd);
-        return measured;
+        const indexed = this.#index(active, name);
+        return indexed !== undefined && active.dialect === 'overlay' ? indexed : measureTree(fd);
       }),
     );
-    this.#index(active, name);
     const row = await this.#metadata.write((tx) => {
       const rows = this.#rows(tx);
       const now = existing(rows, key, 'cannot commit snapshot');
@@ -194,20 +193,24 @@ export class FolderSnapshotter implements Snapshotter {
     }
   }
 
-  /** Puts the index of what is to be committed under `name` beside its folder. Whoever needs it can make it again. */
-  #index(row: SnapshotRow, name: string): void {
+  /**
+   * Puts the index of what is to be committed under `name` beside its folder and returns what is in it; undefined if
+   * there cannot be one. Whoever needs it can make it again.
+   */
+  #index(row: SnapshotRow, name: string): SnapshotUsage | undefined {
     const { id, dialect, marks, form } = row;
     const numbering = numberingOf(row);
     const path = this.#folders.fs(id);
     // One of a commit that failed speaks of what the folder was then.
     rmSync(indexPath(path), { force: true });
-    if (form !== 'diff' || process.platform !== 'linux' || !sys.hasFeature('index')) return;
+    if (form !== 'diff' || process.platform !== 'linux' || !sys.hasFeature('index')) return undefined;
     const [below] = this.#chain(row.name, 'cannot commit snapshot').parents;
     const layer = openLowerDir(fromText(path), { id, dialect, marks: [marks], numbering });
     try {
-      writeLayerIndex({ path, dialect, marks, facts: factsOf({ ...row, name }, below) }, layer);
+      return writeLayerIndex({ path, dialect, marks, facts: factsOf({ ...row, name }, below) }, layer);
     } catch (error) {
       if (!isUnusable(error)) throw error;
+      return undefined;
     } finally {
       layer.close();
     }

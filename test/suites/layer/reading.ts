@@ -61,6 +61,22 @@ export function reading(at: TestedLayer): void {
       expect(seen.sort()).toEqual(['d', 'f', 'inner']);
     });
 
+    it('tells link targets and xattrs by name as by object', () => {
+      at.put('', 'f', 'data');
+      at.layer.make('', 'd', at.folder());
+      at.layer.make('d', 'l', { mode: S_IFLNK | 0o777, ...at.owner, target: '../\xff' });
+      const node = at.hold('', 'f');
+      node.setxattr('user.one', toBytes('1'), 0);
+      at.hold('', 'd').setOpaque(true);
+      for (const layer of [at.layer, at.under.asLower()]) {
+        if (layer.readlink !== undefined) expect(layer.readlink('d', 'l')).toBe('../\xff');
+        if (layer.listxattr === undefined) continue;
+        expect(layer.listxattr('', 'f')).toEqual(['user.one']);
+        expect(layer.listxattr('', 'd')).toEqual([]);
+        expect(layer.listxattr('d', 'l')).toEqual([]);
+      }
+    });
+
     it('reads the same through a layer that is only read', () => {
       at.layer.make('', 'd', at.folder(0o711));
       at.put('d', 'f', 'data');
