@@ -1,6 +1,7 @@
 // Unpacks a layer into a union whose upper becomes the layer: one pass over the stream in which it is
 // decompressed, hashed and applied, whatever its size. What the entries mean stands in unpacking.ts.
 
+import { setImmediate as turn } from 'node:timers/promises';
 import { type Digest, Digester } from '../digest.js';
 import { StoreError } from '../errors.js';
 import { type Bytes, decompress } from './compression.js';
@@ -23,6 +24,9 @@ export interface Applied {
   readonly skippedXattrs: number;
 }
 
+/** Applied at a time; between two of them whatever reads and decompresses in the background goes on. */
+const SLICE = 64 << 10;
+
 /**
  * Applies the layer tar `source` (gzip, zstd or plain) to `target`, whose upper should be empty. Throws
  * StoreError: 'corrupt' for damaged data or an archive that cannot be a layer, 'failed' where the filesystem
@@ -38,9 +42,12 @@ export async function apply(
   const reader = new LayerTarReader(unpacking);
   try {
     for await (const chunk of decompress(source)) {
-      if (options.signal?.aborted) throw new StoreError('canceled', 'cannot unpack layer', 'interrupted');
       digester.update(chunk);
-      reader.push(chunk);
+      for (let at = 0; at < chunk.length; at += SLICE) {
+        if (options.signal?.aborted) throw new StoreError('canceled', 'cannot unpack layer', 'interrupted');
+        reader.push(chunk.subarray(at, at + SLICE));
+        await turn();
+      }
     }
     reader.finish();
     unpacking.finish();
