@@ -14,9 +14,9 @@ import type { OpenOptions } from './members.js';
 import { JSON_LIMIT } from './oci.js';
 import { assertImageName } from './reference.js';
 import { type BlobLookup, type SelectedImage, selectImage } from './select.js';
-import { type ImageSource, openImageSource, type SourceEntry } from './source.js';
+import { type ImageSource, openImageSource, type SourceBlob, type SourceEntry } from './source.js';
 import { blobsOf, neededBlobs } from './stored.js';
-import { UnpackRun } from './unpack.js';
+import { type LayerSource, UnpackRun } from './unpack.js';
 
 export interface ImportOptions extends OpenOptions {
   /** The name of the image; without it the names that the source gives. */
@@ -51,11 +51,15 @@ export async function importImage(
     const imported: { names: readonly string[]; target: Descriptor; image: SelectedImage }[] = [];
     for (const { names, targets } of groupsOf(from.entries, options.name, what)) {
       const image = await selectImage(lookupIn(from), targets, what, options.platform);
-      await takeImage(from, ingest, image);
-      if (options.unpack !== false) await unpack.image(image, what);
+      if (options.unpack === false) await takeLayers(from, ingest, image);
+      else await unpack.image(image, what, await layersOf(from, ingest, image));
+      for (const part of [image.config, image.manifest, ...image.indexes]) {
+        await ingest.put(part.descriptor, part.bytes);
+      }
       const target = image.indexes[0]?.descriptor ?? image.manifest.descriptor;
       imported.push({ names, target, image });
     }
+    await ingest.finish();
     const result: ImportedImage[] = [];
     for (const { names, target, image } of imported) {
       await assertWhole(store, image, what);
@@ -154,13 +158,24 @@ function onlyGroup(groups: readonly Group[], what: string): Group {
   );
 }
 
-async function takeImage(from: ImageSource, ingest: Ingest, image: SelectedImage): Promise<void> {
+async function takeLayers(from: ImageSource, ingest: Ingest, image: SelectedImage): Promise<void> {
   for (const { descriptor } of image.layers) {
     await ingest.copy(descriptor, await from.blob(descriptor.digest), 'layer');
   }
-  for (const part of [image.config, image.manifest, ...image.indexes]) {
-    await ingest.put(part.descriptor, part.bytes);
+}
+
+/** The layers as they come, which are stored while they are read. corrupt if one is not there. */
+async function layersOf(from: ImageSource, ingest: Ingest, image: SelectedImage): Promise<LayerSource> {
+  const blobs = new Map<Digest, SourceBlob | undefined>();
+  for (const { descriptor } of image.layers) {
+    const blob = await from.blob(descriptor.digest);
+    await ingest.check(descriptor, blob, 'layer');
+    blobs.set(descriptor.digest, blob);
   }
+  return {
+    read: ({ descriptor }) => ingest.pass(descriptor, blobs.get(descriptor.digest), 'layer'),
+    skip: ({ descriptor }) => ingest.copy(descriptor, blobs.get(descriptor.digest), 'layer'),
+  };
 }
 
 function lookupIn(source: ImageSource): BlobLookup {

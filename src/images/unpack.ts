@@ -1,14 +1,18 @@
 // Unpacking: the layers of an image become a chain of committed snapshots, each named by its chain ID, as
 // containerd names them. A chain ID that exists is right already, because a snapshot gets that name only after
 // its diff ID was verified; so images share their common layers, and two processes that unpack the same image
-// get along: the second to commit finds the name taken and drops its own.
+// get along: the second to commit finds the name taken and drops its own. Layers are read ahead, several at a time,
+// while they are applied one after the other.
 
 import { randomBytes } from 'node:crypto';
+import { Ahead } from '../diff/ahead.js';
+import type { Bytes } from '../diff/compression.js';
 import type { Digest } from '../digest.js';
 import { isKind, StoreError } from '../errors.js';
 import { applyTo } from './apply-layer.js';
 import { about, assertGoesOn } from './failure.js';
 import type { OnProgress, UnpackStore } from './images.js';
+import { stored } from './ingest.js';
 import { labelUnpacked } from './labels.js';
 import { EXTRACT_PREFIX, ownLabel, removeLeftovers } from './leftovers.js';
 import type { Layer, SelectedImage } from './select.js';
@@ -17,6 +21,17 @@ export interface UnpackOptions {
   readonly onProgress?: OnProgress;
   readonly signal?: AbortSignal;
 }
+
+/** Where the bytes of layers come from. */
+export interface LayerSource {
+  /** The layer as it is stored: what is read may be compressed. */
+  read(layer: Layer): Bytes;
+  /** Called instead of `read` for a layer that is unpacked already. */
+  skip(layer: Layer): Promise<void>;
+}
+
+/** Layers that are read at a time: the one that is being applied, and those that follow it. */
+const AT_A_TIME = 3;
 
 /** The label that remote snapshotters look for (containerd, `pkg/unpack`). */
 const SNAPSHOT_REF = 'containerd.io/snapshot.ref';
@@ -55,13 +70,31 @@ export class UnpackRun {
     this.#options = options;
   }
 
-  async image(image: SelectedImage, what: string): Promise<void> {
+  /** `source`: the content store, unless given. Whatever it was asked for has come to its end when this returns. */
+  async image(image: SelectedImage, what: string, source: LayerSource = this.#stored): Promise<void> {
     await removeLeftovers(this.#store.snapshots);
-    let parent: Digest | undefined;
-    for (const layer of image.layers) {
-      assertGoesOn(this.#options.signal, what);
-      await this.#layer(layer, parent, what);
-      parent = layer.chainId;
+    const { layers } = image;
+    const reading = new Map<Layer, Ahead>();
+    let next = 0;
+    try {
+      let parent: Digest | undefined;
+      for (const [at, layer] of layers.entries()) {
+        assertGoesOn(this.#options.signal, what);
+        const exists = await this.#exists(layer.chainId);
+        next = Math.max(next, exists ? at + 1 : at);
+        for (; !exists && next < Math.min(at + AT_A_TIME, layers.length); next++) {
+          reading.set(layers[next]!, new Ahead(source.read(layers[next]!)));
+        }
+        const bytes = reading.get(layer);
+        if (exists) {
+          this.#options.onProgress?.({ phase: 'skip', id: layer.descriptor.digest, done: 0 });
+          // Another process may have made it just now.
+          await (bytes === undefined ? source.skip(layer) : bytes.drain());
+        } else await this.#layer(layer, parent, what, bytes!);
+        parent = layer.chainId;
+      }
+    } finally {
+      for (const ahead of reading.values()) await ahead.stop();
     }
   }
 
@@ -77,18 +110,14 @@ export class UnpackRun {
     this.#made.length = 0;
   }
 
-  async #layer(layer: Layer, parent: Digest | undefined, what: string): Promise<void> {
+  async #layer(layer: Layer, parent: Digest | undefined, what: string, bytes: Ahead): Promise<void> {
     const { snapshots } = this.#store;
-    const { chainId, descriptor } = layer;
-    if (await this.#exists(chainId)) {
-      this.#options.onProgress?.({ phase: 'skip', id: descriptor.digest, done: 0 });
-      return;
-    }
+    const { chainId } = layer;
     const key = `${EXTRACT_PREFIX}${process.hrtime.bigint()}-${randomBytes(3).toString('base64url')} ${chainId}`;
     const labels = { [SNAPSHOT_REF]: chainId };
     await snapshots.prepare(key, parent, { labels: { ...labels, ...ownLabel() } });
     try {
-      await this.#apply(key, layer, what);
+      await this.#apply(key, layer, what, bytes);
       assertGoesOn(this.#options.signal, what);
       await snapshots.commit(chainId, key, { labels });
       this.#made.push(chainId);
@@ -98,15 +127,19 @@ export class UnpackRun {
     }
   }
 
-  async #apply(key: string, layer: Layer, what: string): Promise<void> {
+  async #apply(key: string, layer: Layer, what: string, bytes: Ahead): Promise<void> {
     const { descriptor, diffId } = layer;
     const { snapshots } = this.#store;
     const { form } = await snapshots.stat(key);
     const stack = await snapshots.stack(key);
     let actual: Digest;
     try {
-      actual = await applyTo(stack, form, this.#bytes(layer, what), what);
+      actual = await applyTo(stack, form, this.#watched(layer, what, bytes), what);
+      // What follows the compressed data is part of the blob.
+      await bytes.drain();
     } catch (error) {
+      // If the blob is not what its digest says, that is the reason.
+      if (isKind(error, 'corrupt')) await bytes.drain();
       throw about(`${what}: layer ${descriptor.digest}`, error);
     }
     if (actual !== diffId) {
@@ -115,20 +148,23 @@ export class UnpackRun {
     }
   }
 
-  async *#bytes({ descriptor }: Layer, what: string): AsyncIterable<Uint8Array> {
+  async *#watched({ descriptor }: Layer, what: string, bytes: Bytes): AsyncGenerator<Uint8Array, void> {
     const { onProgress, signal } = this.#options;
-    const blob = await this.#store.content.open(descriptor.digest);
-    try {
-      let done = 0;
-      for await (const chunk of blob.stream()) {
-        assertGoesOn(signal, what);
-        yield chunk;
-        done += chunk.length;
-        onProgress?.({ phase: 'unpack', id: descriptor.digest, done, total: blob.size });
-      }
-    } finally {
-      await blob.close();
+    let done = 0;
+    for await (const chunk of bytes) {
+      assertGoesOn(signal, what);
+      yield chunk;
+      done += chunk.length;
+      onProgress?.({ phase: 'unpack', id: descriptor.digest, done, total: descriptor.size });
     }
+  }
+
+  get #stored(): LayerSource {
+    const { content } = this.#store;
+    return {
+      read: ({ descriptor }) => stored(content, descriptor.digest),
+      skip: () => Promise.resolve(),
+    };
   }
 
   async #exists(name: Digest): Promise<boolean> {

@@ -5,13 +5,16 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Filesystem } from '../../../fs/index.js';
 import { compare } from '../../../src/diff/compare.js';
 import { walkTree } from '../../../src/diff/tree-walk.js';
+import { digestOf } from '../../../src/digest.js';
 import type { UnpackStore } from '../../../src/images/images.js';
 import { importImage } from '../../../src/images/import.js';
 import { withSnapshot, withUnion } from '../../../src/images/open-snapshot.js';
 import { openImage } from '../../../src/images/stored.js';
-import { unpackImage } from '../../../src/images/unpack.js';
+import { UnpackRun, unpackImage } from '../../../src/images/unpack.js';
 import {
   type BuiltImage,
+  blobOf,
+  blobPath,
   buildImage,
   file,
   layerTar,
@@ -142,6 +145,31 @@ describe('unpacking', () => {
     }
   });
 
+  it('reads each layer once, and those that follow while one is applied', async () => {
+    await importImage(store, layout(image), { unpack: false });
+    const selected = await openImage(store, store.images.get('foo')!, 'test');
+    const asked: string[] = [];
+    let second: (() => void) | undefined;
+    const secondAsked = new Promise<void>((resolve) => {
+      second = resolve;
+    });
+    const run = new UnpackRun(store);
+    await run.image(selected, 'test', {
+      async *read({ descriptor: { digest } }) {
+        asked.push(digest);
+        const bytes = await store.content.read(digest);
+        yield bytes.subarray(0, 100);
+        // The first layer has no end before the second one was begun.
+        if (digest === image.layers[0]!.digest) await secondAsked;
+        else second?.();
+        yield bytes.subarray(100);
+      },
+      skip: () => Promise.reject(new Error('nothing is unpacked yet')),
+    });
+    expect(asked).toEqual(image.layers.map(({ digest }) => digest));
+    expect(await shown(image.chainIds[1]!)).toContain('etc/three');
+  });
+
   it('can be done later for an image whose blobs are there', async () => {
     await importImage(store, layout(image), { unpack: false });
     expect(await snapshotNames()).toEqual([]);
@@ -179,6 +207,46 @@ describe('what a killed process left', () => {
       importImage(store, layout(image)),
     );
     expect(await snapshotNames()).toContain('active extract-1-x left');
+  });
+});
+
+describe('a layer that is stored while it is unpacked', () => {
+  it('keeps what follows the compressed data', async () => {
+    const bytes = Buffer.concat([blobOf(image, image.layers[0]!.digest), Buffer.alloc(3_000_000)]);
+    const layer = { ...image.layers[0]!, digest: digestOf(bytes), size: bytes.length };
+    const odd = buildImage([base], { manifest: { layers: [layer] } });
+    odd.blobs.set(layer.digest, bytes);
+    await importImage(store, layout(odd));
+    expect(digestOf(await store.content.read(layer.digest))).toBe(layer.digest);
+    expect(await shown(odd.chainIds[0]!)).toContain('etc/one');
+  });
+
+  it('is told by its digest if it is damaged', async () => {
+    const files = layoutFiles([{ name: 'foo', image }]);
+    const { digest } = image.layers[1]!;
+    const bytes = Buffer.from(blobOf(image, digest));
+    bytes[bytes.length - 8]! ^= 1;
+    files.set(blobPath(digest), bytes);
+    const before = await stateOf(store);
+    await expect(importImage(store, writeFolder(files, join(folder, 'damaged')))).rejects.toMatchObject({
+      kind: 'corrupt',
+      why: `layer ${digest} has the digest ${digestOf(bytes)}`,
+    });
+    expect(await stateOf(store)).toEqual(before);
+  });
+
+  it('goes on where an earlier import ended', async () => {
+    const { digest } = image.layers[0]!;
+    for (const left of [blobOf(image, digest).subarray(0, 50), Buffer.from('something else')]) {
+      const other = folderStore(join(folder, `resumed-${left.length}`));
+      const writer = await other.content.writer({ ref: `import-${digest}` });
+      await writer.write(left);
+      await writer.close();
+      await importImage(other, layout(image, `resumed-${left.length}`));
+      expect(digestOf(await other.content.read(digest))).toBe(digest);
+      expect(await other.content.statuses()).toEqual([]);
+      await other.close();
+    }
   });
 });
 
