@@ -6,7 +6,7 @@
 
 import { attempt, EOPNOTSUPP, isErrno } from '../errno.js';
 import { Attr } from '../filesystem.js';
-import type { LayerNode, Staged, WritableFile, WritableNode } from '../layer/layer.js';
+import type { LayerFile, LayerNode, Staged, WritableFile, WritableNode } from '../layer/layer.js';
 import { isSymlink, S_IFREG, S_ISGID, S_ISUID } from '../mode.js';
 import type { ByteString } from '../name.js';
 import { acquire, giveBack, withUpper } from './access.js';
@@ -181,19 +181,22 @@ function sharedCopy(
   wanted: number,
   amounts: Amounts,
 ): WritableFile | undefined {
-  const from = openSource(stack, inode, source);
   const to = staged.openWrite();
+  let isDone = false;
   try {
-    if (!to.cloneFrom(from)) {
-      to.close();
-      return undefined;
-    }
+    if (!isCloned(to, openSource(stack, inode, source))) return undefined;
     to.truncate(wanted);
+    isDone = true;
     amounts.bytesSaved = wanted;
     return to;
-  } catch (error) {
-    to.close();
-    throw error;
+  } finally {
+    if (!isDone) to.close();
+  }
+}
+
+function isCloned(to: WritableFile, from: LayerFile): boolean {
+  try {
+    return to.cloneFrom(from);
   } finally {
     from.close();
   }

@@ -20,7 +20,7 @@ import { type ByteString, joinPath } from '../name.js';
 import { statLayer, withUpper } from './access.js';
 import { type Amounts, copyData, copyRange, syncCopy } from './copy-data.js';
 import { CutFile } from './cut-file.js';
-import { beginPart, isWorthIt, loadedPart, openLower, placeOf, readPart } from './in-part.js';
+import { beginPart, isWorthIt, loadedPart, openLower, openObject, placeOf, readPart } from './in-part.js';
 import { closeData, type DataBelow, type Inode, type LowerPlace, switchData } from './inode.js';
 import type { OwnBlocks } from './own-blocks.js';
 import type { Stack } from './stack.js';
@@ -266,6 +266,23 @@ export function endPart(stack: Stack, inode: Inode): void {
   if (own?.isWhole !== true || stack.readOnly || isUnsynced(stack, inode)) return;
   // Where the disk does not take that, it goes on as it is.
   if (attempt(() => ownData(stack, inode))) closeData(inode);
+}
+
+/**
+ * Cuts a file that has some of its data to nothing; which that was need not be known. Once it is cut nothing fails, and
+ * it is open for writing, unless the disk does not take the marks back: then it goes on as one in part.
+ */
+export function emptyPart(stack: Stack, inode: Inode): void {
+  const file = openObject(stack, inode);
+  try {
+    file.truncate(0);
+  } catch (error) {
+    file.close();
+    throw error;
+  }
+  inode.dataBelow?.own?.cut(0);
+  if (attempt(() => ownData(stack, inode))) switchData(inode, file);
+  else file.close();
 }
 
 /** As `copyIn` of a whole file by sharing its extents; false where the filesystem cannot, and nothing has changed. */

@@ -92,7 +92,8 @@ function closedIfFails<T>(file: LayerFile, act: () => T): T {
 export function loadedPart(stack: Stack, { dataBelow }: Inode, data: LayerFile): OwnBlocks {
   const own = dataBelow?.own;
   if (own === undefined) throw new Error('not in part its own');
-  if (own.isLoaded) return own;
+  // Of what nothing shows from below nothing has to be known.
+  if (own.isLoaded || own.lowerEnd === 0) return own;
   const sidecar = openSidecar(stack, own);
   try {
     data.stat(stack.attr);

@@ -20,8 +20,8 @@ import { S_IFDIR, S_IFREG } from '../mode.js';
 import { assertOffset, isStill, statLayer, withNode } from './access.js';
 import { readData } from './aside.js';
 import { ensureData, ensureWritable } from './copy-up.js';
-import { endPart, openBelow } from './data-below.js';
-import { openObject, openWriter } from './in-part.js';
+import { emptyPart, endPart, openBelow } from './data-below.js';
+import { openWriter } from './in-part.js';
 import { closeData, type Inode } from './inode.js';
 import type { Stack } from './stack.js';
 
@@ -52,8 +52,8 @@ export function openFile(stack: Stack, inode: Inode, flags: number): OpenFile {
     if (file.writes || truncate) {
       const cut = ensureWritable(stack, inode, truncate ? 0 : undefined);
       // Which of its data is its own need not be known then.
-      const empties = truncate && !cut && inode.dataBelow !== undefined;
-      if (empties) truncateData(stack, inode, 0);
+      const empties = truncate && inode.dataBelow?.own !== undefined;
+      if (empties) emptyPart(stack, inode);
       writable(stack, inode);
       if (truncate && !cut && !empties) truncateData(stack, inode, 0);
     } else readable(stack, inode);
@@ -170,11 +170,13 @@ export function backingOf(stack: Stack, inode: Inode, atLeast: number): Backing 
 
 /** Sets the size of a file that is in the upper. */
 export function truncateData(stack: Stack, inode: Inode, size: number): void {
-  const own = inode.dataBelow?.own;
-  const file = inode.writer ?? (size === 0 ? openObject(stack, inode) : openWriter(stack, inode));
+  if (size === 0 && inode.dataBelow?.own !== undefined) {
+    emptyPart(stack, inode);
+    return;
+  }
+  const file = inode.writer ?? openWriter(stack, inode);
   try {
     file.truncate(size);
-    own?.cut(size);
   } finally {
     if (file !== inode.writer) file.close();
   }
