@@ -16,9 +16,22 @@ const PARTS = ['check', 'unit', 'mount', 'without', 'image', 'demo', 'crash', 'm
 
 /**
  * What the part `without` runs again with every optional kernel feature off: the union over FUSE as root and as a
- * user, against a plain folder, and the kernel's overlay with few and with 128 layers. MICA_TEST_LONG=1 runs all files of `mount`.
+ * user, against a plain folder, the main rules of POSIX, and the kernel's overlay with few and with 128 layers.
+ * MICA_TEST_LONG=1 runs all files of `mount`.
  */
-const WITHOUT_FILES = ['history', 'kernel-overlay', 'transport', 'transport-user', 'union-kernel', 'user'];
+const WITHOUT_FILES = [
+  ...['history', 'kernel-overlay', 'transport', 'transport-user', 'union-kernel', 'user'],
+  ...['data', 'hard-links', 'huge-folder', 'identity', 'names-and-whiteouts'].map((name) => `posix/${name}`),
+];
+
+/** What the long run tries with each of them off. */
+const EACH_WITHOUT_FILES = [
+  ...['data', 'hard-links', 'huge-folder', 'identity', 'kinds-and-locks', 'metadata'].map(
+    (name) => `posix/${name}`,
+  ),
+  ...['names-and-whiteouts', 'open-and-unlinked', 'full-upper'].map((name) => `posix/${name}`),
+  ...['history', 'union-kernel'],
+];
 
 function run(command, args, options = {}) {
   const done = spawnSync(command, args, { stdio: 'inherit', ...options });
@@ -102,6 +115,19 @@ function vitest(part, extra = [], project = part, environment = {}) {
   };
 }
 
+/** Each optional kernel feature off by itself, under the rules of POSIX; the names are those of `mica doctor`. */
+async function eachWithout() {
+  const { featureNames } = await import(join(top, 'dist/native-fallback/features.js'));
+  const total = { passed: 0, failed: 0, skipped: 0 };
+  for (const feature of featureNames()) {
+    process.stdout.write(`\n== without ${feature}\n`);
+    const files = EACH_WITHOUT_FILES.map((name) => `test/mount/${name}.test.ts`);
+    const counts = vitest(`without-${feature}`, files, 'mount', { MICA_WITHOUT: feature });
+    for (const key of Object.keys(total)) total[key] += counts[key];
+  }
+  return total;
+}
+
 function without(extra) {
   const files = WITHOUT_FILES.map((name) => `test/mount/${name}.test.ts`);
   const asked = extra.length > 0 || process.env.MICA_TEST_LONG === '1' ? extra : files;
@@ -120,13 +146,14 @@ function turnOfCommit() {
   return `turn:${Number.parseInt(stdout?.slice(0, 8) || '0', 16)}`;
 }
 
-function countsOf(part, extra) {
+async function countsOf(part, extra) {
+  if (part === 'each-without') return eachWithout();
   if (part === 'check') return check();
   if (part === 'mutants') return mutants(process.env.MICA_MUTANTS || turnOfCommit(), extra);
   return part === 'without' ? without(extra) : vitest(part, extra);
 }
 
-function test(parts, extra) {
+async function test(parts, extra) {
   build();
   mkdirSync(reports, { recursive: true });
   const total = { passed: 0, failed: 0, skipped: 0 };
@@ -134,10 +161,10 @@ function test(parts, extra) {
   for (const part of parts) {
     process.stdout.write(`\n== ${part}\n`);
     const start = Date.now();
-    const counts = countsOf(part, extra);
+    const counts = await countsOf(part, extra);
     const seconds = ((Date.now() - start) / 1000).toFixed(1);
     lines.push(
-      `${part.padEnd(8)} ${seconds.padStart(7)} s  ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`,
+      `${part.padEnd(12)} ${seconds.padStart(7)} s  ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`,
     );
     for (const key of Object.keys(total)) total[key] += counts[key];
   }
@@ -159,10 +186,10 @@ switch (verb) {
     break;
   }
   case 'test':
-    test(PARTS, rest);
+    await test(PARTS, rest);
     break;
   case 'test:long':
-    test(['long'], rest);
+    await test(rest.length > 0 ? ['long'] : ['long', 'each-without'], rest);
     break;
   case 'mutants':
     build();

@@ -104,7 +104,6 @@ export const FATTR_KILL_SUIDGID = 1 << 11;
 
 export const FOPEN_DIRECT_IO = 1 << 0;
 export const FOPEN_KEEP_CACHE = 1 << 1;
-export const FOPEN_CACHE_DIR = 1 << 3;
 export const FOPEN_PASSTHROUGH = 1 << 7;
 /** In open_flags of OPEN and CREATE requests. */
 export const FUSE_OPEN_KILL_SUIDGID = 1 << 0;

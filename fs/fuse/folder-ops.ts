@@ -1,26 +1,17 @@
 // Requests on open folders.
 
 import { EINVAL, ENOSYS } from '../errno.js';
-import {
-  FOPEN_CACHE_DIR,
-  FOPEN_KEEP_CACHE,
-  FUSE_FSYNC_FDATASYNC,
-  fuse_fsync_in,
-  fuse_open_out,
-  fuse_read_in,
-  fuse_release_in,
-} from './abi.js';
+import { FUSE_FSYNC_FDATASYNC, fuse_fsync_in, fuse_open_out, fuse_read_in, fuse_release_in } from './abi.js';
 import type { Conversation, Outcome } from './conversation.js';
 import { openOut } from './file-ops.js';
 import type { Place } from './implicit-handles.js';
 import type { Reply } from './reply.js';
 
-/** The kernel keeps the listing and drops it when a request of its own changes the folder; not where others do. */
+/** The kernel is not to keep the listing: its cookies mean something to this handle alone, and it would read on by another. */
 export function opendir(talk: Conversation): Outcome {
   if (talk.nodesAreHandles) return -ENOSYS;
   const { filesystem, request, reply } = talk;
-  const flags = talk.caching.briefly === true ? 0 : FOPEN_KEEP_CACHE | FOPEN_CACHE_DIR;
-  openOut(reply, 0, filesystem.opendir(request.node), flags);
+  openOut(reply, 0, filesystem.opendir(request.node), 0);
   return fuse_open_out.size;
 }
 

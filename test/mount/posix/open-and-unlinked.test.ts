@@ -241,7 +241,7 @@ subject('open and unlinked files', [
   },
   {
     name: 'a nameless file gets a name by linkat, unless it was opened for itself alone',
-    feature: 'tmpfile',
+    feature: 'fuse-tmpfile',
     lower: 'mkdir d',
     calls: `
       open 0 tmpfile,rw d 0640

@@ -192,9 +192,6 @@ subject('an ordinary user among the files of others', [
       chown own -1 0 => EPERM | 0
       chown own -1 5 => EPERM | EINVAL
       mknod nul c 0600 1 3 => EPERM
-      open 2 rw,tmpfile mine 0600
-      write 2 text => 4
-      flock 2 ex
       list closed => EACCES
       remount
       get mine/acl => aclmore
@@ -202,6 +199,17 @@ subject('an ordinary user among the files of others', [
       stat mine/cap uid mode => 0 0777
       stat sgid/d mode gid => 2755 65534 | 2755 0
       put shared/d/new text
+    `,
+  },
+  {
+    name: 'a file without a name in a folder that is his, though another owns it, is his to write and lock',
+    foreign: true,
+    feature: 'fuse-tmpfile',
+    bottom: KINDS,
+    calls: `
+      open 2 rw,tmpfile mine 0600
+      write 2 text => 4
+      flock 2 ex
     `,
   },
   {

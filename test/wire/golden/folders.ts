@@ -8,7 +8,7 @@ export const FOLDERS: readonly Golden[] = [
     name: 'OPENDIR',
     request: request(27, 7, `${le32(0o200000)} 00000000`),
     asks: ['opendir 7'],
-    reply: reply(openOut(58, 2 | 8)),
+    reply: reply(openOut(58, 0)),
   },
   {
     name: 'READDIR that ends at the size asked for',

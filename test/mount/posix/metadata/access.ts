@@ -179,7 +179,7 @@ export const ACCESS: readonly Case[] = [
   {
     name: 'a file without a name inherits the ACL of its folder, and keeps it when it gets a name',
     privilege: 'another user needs CAP_SETUID',
-    feature: 'tmpfile',
+    feature: 'fuse-tmpfile',
     bottom: 'mkdir a; setfacl -d -m u::rwx,g::rwx,o::r,u:7:rwx,m::rwx a',
     calls: `
       umask 0077

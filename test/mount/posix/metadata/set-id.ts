@@ -141,7 +141,7 @@ export const SET_ID: readonly Case[] = [
   {
     name: 'a file without a name takes group and umask as one with a name',
     privilege: 'the group is one that root alone may give',
-    feature: 'tmpfile',
+    feature: 'fuse-tmpfile',
     bottom: 'mkdir d; chown 0:50 d; chmod 2777 d',
     calls: `
       umask 0077
