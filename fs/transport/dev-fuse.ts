@@ -143,6 +143,7 @@ class Server {
     this.stuck = true;
     process.emitWarning('a disk does not answer: the process of the mount is killed when it exits');
     process.once('exit', () => process.kill(process.pid, 'SIGKILL'));
+    this.#worker.unref();
     this.#over();
   }
 

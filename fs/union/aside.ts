@@ -11,16 +11,17 @@ import type { Stack } from './stack.js';
 
 /** A task of which there is nothing to keep but how it went. */
 class PlainTask implements Task {
-  readonly #pace: Pace;
+  readonly #pace: Pace | undefined;
   errno: number | undefined;
 
-  constructor(pace: Pace) {
+  /** `pace`: of which it is one, where it tells of others. */
+  constructor(pace: Pace | undefined) {
     this.#pace = pace;
   }
 
   finish({ errno, durationMs }: TaskResult): void {
     this.errno = errno;
-    this.#pace.note(durationMs);
+    this.#pace?.note(durationMs);
   }
 
   abandon(): void {
@@ -47,7 +48,7 @@ export function syncFile(stack: Stack, inode: Inode, dataOnly: boolean): void {
   try {
     if (work !== undefined && !work.again) {
       const much = hasMuchToWrite(stack, inode, file);
-      const task = new PlainTask(syncs);
+      const task = new PlainTask(much ? undefined : syncs);
       const isBegun = () => (inPart ? syncObject(stack, inode, work, task) : work.sync(file, dataOnly, task));
       if ((much || syncs.slow) && isBegun()) throw new Later(task);
     }

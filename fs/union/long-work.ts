@@ -18,18 +18,22 @@ export interface LongWork extends TaskSource {
   cancel(task: Task): void;
 }
 
-/** What takes longer keeps others waiting for longer than going aside takes. */
+/** What takes longer on average keeps others waiting for longer than going aside takes; half of it and it does not. */
 const LONG_MS = 2;
-/** So many in a row that did not, and there seems to be no reason any more. */
-const QUICK_ONES = 32;
+/** One alone, as a busy machine has them at times, tells no more than this. */
+const MOST_MS = 8;
+/** How much the last one counts. */
+const WEIGHT = 1 / 8;
 
 /** Whether a kind of work takes long, as the last ones tell. */
 export class Pace {
+  #averageMs: number;
   #slow: boolean;
-  #quick = 0;
 
+  /** `slow`: it is taken to be, until it is seen not to. */
   constructor(slow = false) {
     this.#slow = slow;
+    this.#averageMs = slow ? MOST_MS : 0;
   }
 
   get slow(): boolean {
@@ -37,9 +41,7 @@ export class Pace {
   }
 
   note(durationMs: number): void {
-    if (durationMs >= LONG_MS) {
-      this.#slow = true;
-      this.#quick = 0;
-    } else if (this.#slow && ++this.#quick === QUICK_ONES) this.#slow = false;
+    this.#averageMs += (Math.min(durationMs, MOST_MS) - this.#averageMs) * WEIGHT;
+    this.#slow = this.#averageMs >= (this.#slow ? LONG_MS / 2 : LONG_MS);
   }
 }

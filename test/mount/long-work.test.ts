@@ -174,6 +174,22 @@ describeWith(['root', 'fuse'], 'long work', () => {
       expect(rubbish()).toEqual([]);
     });
 
+    it('does not keep the process either, where nothing ever answers', async () => {
+      const writer = writeInto('large', 'never', 3);
+      await disk.holds();
+      const stopped = served?.ask({ op: 'stop', lazy: true });
+      writer.process.kill('SIGKILL');
+      await writer.exit;
+      await stopped;
+      expect(await served?.line()).toEqual({ ended: 'unmounted' });
+      await served?.exit;
+      expect(served?.process.signalCode).toBe('SIGKILL');
+      disk.letGo();
+      await serve({ stack: scratch.stack() });
+      expect(fs.readdirSync(scratch.at('upper'))).toEqual([]);
+      expect(rubbish()).toEqual([]);
+    });
+
     it('is as if it had not been for who freezes the upper meanwhile', async () => {
       const writer = writeInto('large', 'never', 3);
       await disk.holds();

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { EIO, EROFS } from '../../../fs/errno.js';
 import { type Attr, O_RDWR } from '../../../fs/filesystem.js';
 import { Later, type Task } from '../../../fs/later.js';
@@ -84,13 +84,20 @@ function aside(content = LARGE, options: Parameters<typeof rig>[1] = {}): Aside 
 
 /** The task for which an operation waits. */
 function taskOf(act: () => unknown): Task {
+  const task = taskIfAny(act);
+  if (task === undefined) throw new Error('it did not wait');
+  return task;
+}
+
+/** undefined where it did not wait. */
+function taskIfAny(act: () => unknown): Task | undefined {
   try {
     act();
+    return undefined;
   } catch (error) {
     if (error instanceof Later) return error.task;
     throw error;
   }
-  throw new Error('it did not wait');
 }
 
 function contentOf({ paths }: Rig, path = 'd/f'): string {
@@ -277,31 +284,46 @@ describe('fsync', () => {
   test('is made aside as long as the last ones took long', () => {
     const { paths, work } = aside();
     const handle = paths.create('new');
-    paths.fs.write(handle, 0, new Uint8Array(2 << 20), false);
-    taskOf(() => paths.fs.fsync(handle, false));
-    work.finish(0, 50);
-    for (let n = 0; n < 32; n++) {
-      taskOf(() => paths.fs.fsync(handle, false));
+    let took = 0;
+    const now = vi.spyOn(performance, 'now').mockImplementation(() => (took += 5));
+    let atOnce = 0;
+    while (taskIfAny(() => paths.fs.fsync(handle, false)) === undefined) atOnce++;
+    now.mockRestore();
+    expect(atOnce).toBe(4);
+    let wentAside = 0;
+    do {
       work.finish(0, 0.1);
-    }
-    paths.fs.fsync(handle, false);
+      wentAside++;
+    } while (taskIfAny(() => paths.fs.fsync(handle, false)) !== undefined);
+    expect(wentAside).toBe(6);
     expect(work.jobs).toEqual([]);
     paths.fs.release(handle);
   });
 });
 
-test('a pace is slow from the first one that took long until enough did not', () => {
-  const pace = new Pace();
-  pace.note(1);
-  expect(pace.slow).toBe(false);
-  pace.note(3);
-  expect(pace.slow).toBe(true);
-  for (let n = 0; n < 31; n++) pace.note(0.5);
-  pace.note(2.5);
-  for (let n = 0; n < 31; n++) pace.note(0.5);
-  expect(pace.slow).toBe(true);
-  pace.note(0.5);
-  expect(pace.slow).toBe(false);
+describe('a pace', () => {
+  const slowAfter = (pace: Pace, ...durations: readonly number[]) =>
+    durations.map((durationMs) => {
+      pace.note(durationMs);
+      return pace.slow;
+    });
+
+  test('is not slow because of one that took long', () => {
+    expect(slowAfter(new Pace(), 3000, 0, 0, 3000, 0)).toEqual([false, false, false, false, false]);
+  });
+
+  test('is slow when most took long, until most do not', () => {
+    const pace = new Pace();
+    expect(slowAfter(pace, 9, 9, 9)).toEqual([false, false, true]);
+    expect(slowAfter(pace, 0, 0, 9)).toEqual([true, true, true]);
+    expect(slowAfter(pace, ...Array<number>(8).fill(0)).at(-1)).toBe(false);
+  });
+
+  test('may be slow from the start', () => {
+    const pace = new Pace(true);
+    expect(pace.slow).toBe(true);
+    expect(slowAfter(pace, ...Array<number>(16).fill(0)).at(-1)).toBe(false);
+  });
 });
 
 test('attributes of a file are as before while its copy is made', () => {
