@@ -3,6 +3,7 @@
 // one syncs whole filesystems. Each is started by the first job that it gets. They tell through the eventfd that the mount's thread waits on anyway.
 
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
+import { EMFILE, isErrno } from '../errno.js';
 import type { Task } from '../later.js';
 import type { LayerFile, WritableFile } from '../layer/layer.js';
 import { closeFd, drainEventFd, duplicate, PollSet } from '../sys/index.js';
@@ -56,28 +57,21 @@ export class Lanes implements LongWork {
     if (from.fd === undefined || to.fd === undefined) return false;
     const cancelled = new Int32Array(new SharedArrayBuffer(4));
     const job = { kind: 'copy', from: from.fd, to: to.fd, size, sync, cancelled } as const;
-    this.#give('copy', job, { task, fd: undefined, cancelled });
-    return true;
+    return this.#give('copy', job, { task, fd: undefined, cancelled });
   }
 
   sync(file: WritableFile, dataOnly: boolean, task: Task): boolean {
     if (file.fd === undefined) return false;
-    const fd = duplicate(file.fd);
-    this.#give('disk', { kind: 'sync', fd, dataOnly }, { task, fd, cancelled: undefined });
-    return true;
+    return this.#giveFile('disk', file.fd, task, (fd) => ({ kind: 'sync', fd, dataOnly }));
   }
 
   syncFilesystem(open: number, task: Task): boolean {
-    const fd = duplicate(open);
-    this.#give('filesystem', { kind: 'sync-filesystem', fd }, { task, fd, cancelled: undefined });
-    return true;
+    return this.#giveFile('filesystem', open, task, (fd) => ({ kind: 'sync-filesystem', fd }));
   }
 
   fetch(file: LayerFile, offset: number, length: number, task: Task): boolean {
     if (file.fd === undefined) return false;
-    const fd = duplicate(file.fd);
-    this.#give('disk', { kind: 'fetch', fd, offset, length }, { task, fd, cancelled: undefined });
-    return true;
+    return this.#giveFile('disk', file.fd, task, (fd) => ({ kind: 'fetch', fd, offset, length }));
   }
 
   cancel(task: Task): void {
@@ -110,15 +104,39 @@ export class Lanes implements LongWork {
     }
   }
 
-  #give(name: LaneName, job: Unnumbered<LaneJob>, running: Running): void {
+  /** As `#give`, with a descriptor of its own. */
+  #giveFile(name: LaneName, open: number, task: Task, jobOf: (fd: number) => Unnumbered<LaneJob>): boolean {
+    const fd = duplicateIfRoom(open);
+    if (fd === undefined) return false;
+    const isGiven = this.#give(name, jobOf(fd), { task, fd, cancelled: undefined });
+    if (!isGiven) closeFd(fd);
+    return isGiven;
+  }
+
+  /** False where there is no room for the thread. */
+  #give(name: LaneName, job: Unnumbered<LaneJob>, running: Running): boolean {
     let lane = this.#lanes.get(name);
     if (lane === undefined) {
+      if (!this.#hasRoom()) return false;
       lane = new Lane(this.#wake);
       this.#lanes.set(name, lane);
     }
     const id = ++this.#lastId;
     this.#running.set(id, running);
     lane.port.postMessage({ ...job, id });
+    return true;
+  }
+
+  /** A thread that finds no descriptors for its modules ends without a word. */
+  #hasRoom(): boolean {
+    const taken: number[] = [];
+    for (let n = 0; n < OF_A_THREAD; n++) {
+      const fd = duplicateIfRoom(this.#wake);
+      if (fd === undefined) break;
+      taken.push(fd);
+    }
+    for (const fd of taken) closeFd(fd);
+    return taken.length === OF_A_THREAD;
   }
 
   #hear(): void {
@@ -135,6 +153,19 @@ export class Lanes implements LongWork {
         this.#finished.push(running.task);
       }
     }
+  }
+}
+
+/** More descriptors than a thread has open while it starts. */
+const OF_A_THREAD = 32;
+
+/** undefined where the process has as many open as it may. */
+function duplicateIfRoom(fd: number): number | undefined {
+  try {
+    return duplicate(fd);
+  } catch (error) {
+    if (isErrno(error, EMFILE)) return undefined;
+    throw error;
   }
 }
 
