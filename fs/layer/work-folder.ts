@@ -3,7 +3,6 @@
 // `links/`, which is ours, has notes on hard links. What the next opener has to finish stands in a note in `work/`.
 // Whoever has the flock on the work folder is the upper's one writer; the kernel frees it when that process ends.
 
-import { randomBytes } from 'node:crypto';
 import {
   attempt,
   EBUSY,
@@ -234,8 +233,14 @@ export class WorkFolder {
   /** A new, empty sidecar, open for reading and writing. */
   makeRanges(): { readonly key: string; readonly fd: number } {
     this.#ranges ??= openPrivateFolder(this.fd, RANGES);
-    const key = randomBytes(8).toString('hex');
-    return { key, fd: openAt(this.#ranges, key, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600) };
+    for (;;) {
+      const key = randomKey();
+      try {
+        return { key, fd: openAt(this.#ranges, key, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600) };
+      } catch (error) {
+        if (!isErrno(error, EEXIST)) throw error;
+      }
+    }
   }
 
   /** undefined if there is none. */
@@ -372,6 +377,12 @@ function incompatible(feature: string): string {
     'that was mounted volatile and may lack what was not yet on disk at a crash: ' +
     'make it anew, or, if there was no crash, remove work/incompat/volatile in its work folder'
   );
+}
+
+/** 16 hexadecimal digits. Nothing is secret about them, so the first use of a cryptographic source need not be waited for. */
+function randomKey(): string {
+  const half = () => Math.floor(Math.random() * 2 ** 32).toString(16);
+  return half().padStart(8, '0') + half().padStart(8, '0');
 }
 
 /** Opens a folder of ours, made if it is missing; the kernel leaves them with mode 0, which only root can open. */

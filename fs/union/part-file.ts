@@ -3,14 +3,7 @@
 // the bit (own-blocks.ts): whoever is killed in between has written nothing. Sizes are the upper object's.
 
 import { EIO, FsError } from '../errno.js';
-import {
-  Attr,
-  FALLOC_KEEP_SIZE,
-  FALLOC_PUNCH_HOLE,
-  FALLOC_ZERO_RANGE,
-  SEEK_DATA,
-  SEEK_HOLE,
-} from '../filesystem.js';
+import { Attr, FALLOC_PUNCH_HOLE, FALLOC_ZERO_RANGE, SEEK_DATA, SEEK_HOLE } from '../filesystem.js';
 import type { LayerFile, WritableFile, WritableNode } from '../layer/layer.js';
 import { BLOCK, type OwnBlocks } from './own-blocks.js';
 
@@ -149,17 +142,13 @@ export class PartFile extends PartReader implements WritableFile {
     this.#assertEndStored();
     own.synced = false;
     const end = offset + length;
-    const edge = own.blocks * BLOCK;
-    if ((mode & (FALLOC_PUNCH_HOLE | FALLOC_ZERO_RANGE)) === 0 || offset >= edge) {
-      this.#upper.allocate(mode, offset, length);
-      return;
+    let at = offset;
+    if ((mode & (FALLOC_PUNCH_HOLE | FALLOC_ZERO_RANGE)) !== 0) {
+      this.#upper.stat(this.#attr);
+      const stop = Math.min(end, own.blocks * BLOCK, this.#attr.size);
+      for (; at < stop; at = Math.min(at + ZEROS.length, stop)) this.write(at, ZEROS.subarray(0, stop - at));
     }
-    this.#upper.stat(this.#attr);
-    const { size } = this.#attr;
-    const stop = Math.min(end, edge, size);
-    for (let at = offset; at < stop; at += ZEROS.length) this.write(at, ZEROS.subarray(0, stop - at));
-    if (end > edge) this.#upper.allocate(mode, edge, end - edge);
-    else if (end > size && (mode & FALLOC_KEEP_SIZE) === 0) this.#upper.truncate(end);
+    if (at < end) this.#upper.allocate(mode, at, end - at);
   }
 
   /** All of it, each time: the mark and the sidecar's name are metadata that the data is worth nothing without. */

@@ -80,6 +80,7 @@ class Twins {
   #swapped = false;
   /** Which of the two uppers is mounted by us. */
   #ours = 'one';
+  #mounts = 0;
 
   constructor(stage: Stage, kernel: Kernel, ground: Ground) {
     this.#stage = stage;
@@ -105,7 +106,10 @@ class Twins {
     const theirs = this.#ours === 'one' ? 'two' : 'one';
     const rest = { dialect: 'overlay', marks: this.#marks } as const;
     const lowers = ['layer', 'lower'].map((id) => ({ id, path: this.#at(id), ...rest }));
-    const upper = { id: 'upper', path: this.#at(this.#ours), work: this.#at(`${this.#ours}-work`), ...rest };
+    const folders = { path: this.#at(this.#ours), work: this.#at(`${this.#ours}-work`) };
+    // In turn files are written in part, and copied whole.
+    const parts = this.#mounts++ % 2 === 0 ? { partsFrom: 1 } : {};
+    const upper = { id: 'upper', ...folders, ...parts, ...rest };
     await this.#stage.server.ask({ mount: { mountPoint: this.#at('mnt'), stack: { lowers, upper } } });
     this.#served = true;
     await this.#mountKernel('layer:lower', theirs, this.#options);

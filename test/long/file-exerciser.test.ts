@@ -35,12 +35,21 @@ function pattern(step: number, length: number): Buffer {
 describeWith(['root', 'fuse'], 'a file through a mount', () => {
   const at = eachWithMount();
 
-  it.each([1, 2, 3])('is like a plain one after any calls (seed %i)', async (seed) => {
+  it.each([1, 2, 3])('is like a plain one after any calls (seed %i)', (seed) => exercise(seed));
+
+  it.each([4, 5, 6])('is like one while it is in part its own, settled at times (seed %i)', (seed) =>
+    exercise(seed, 1),
+  );
+
+  async function exercise(seed: number, partsFrom?: number): Promise<void> {
     const { scratch } = at;
+    const { upper, ...rest } = scratch.stack();
+    const stack = { ...rest, upper: { ...upper!, ...(partsFrom === undefined ? {} : { partsFrom }) } };
+    const serve = () => at.serve({ stack });
     const next = numbers(seed);
     writeFileSync(scratch.at('lower/file'), pattern(seed, next(LARGEST)));
     copyFileSync(scratch.at('lower/file'), scratch.at('plain'));
-    let served = await at.serve();
+    let served = await serve();
     const paths = [scratch.at('plain'), scratch.at('mnt/file')];
     let files = paths.map((path) => openSync(path, 'r+'));
     const history: string[] = [];
@@ -82,14 +91,16 @@ describeWith(['root', 'fuse'], 'a file through a mount', () => {
       both('size', (fd) => fstatSync(fd).size);
       if (step % 1000 === 999) {
         both('all', content(0, 2 * LARGEST));
+        if (step % 3000 === 2999) await served.ask({ op: 'settle' });
+        both('all of it', content(0, 2 * LARGEST));
         for (const fd of files) closeSync(fd);
         expect(await served.stop()).toBe('unmounted');
-        served = await at.serve();
+        served = await serve();
         files = paths.map((path) => openSync(path, 'r+'));
         both('all after a remount', content(0, 2 * LARGEST));
       }
     }
     for (const fd of files) closeSync(fd);
     expect(await served.stop()).toBe('unmounted');
-  });
+  }
 });
