@@ -2,6 +2,7 @@
 
 export * from './errno.js';
 export * from './filesystem.js';
+export type { RequestTime } from './fuse/request-times.js';
 export { chainMembers } from './layer/chain-index.js';
 export {
   type IndexedLayer,

@@ -13,6 +13,7 @@ import * as abi from './abi.js';
 import { type Caching, Conversation, NO_REPLY, type Outcome } from './conversation.js';
 import { KeptRequests } from './kept-requests.js';
 import { OPERATIONS, type Operation, operationOf } from './operations.js';
+import type { RequestTime, RequestTimes } from './request-times.js';
 
 /** A bug that a request met: what was asked for, and the exception. */
 export interface Fault {
@@ -33,17 +34,20 @@ export class Dispatcher {
   readonly #kept = new KeptRequests();
   /** The task that is over, while those who waited for it are served. */
   #over: Task | undefined;
+  readonly #times: RequestTimes | undefined;
 
-  /** `tasks`: who does those that `filesystem` may let its callers wait for. */
+  /** `tasks`: who does those that `filesystem` may let its callers wait for; `times`: where their times go. */
   constructor(
     filesystem: Filesystem,
     onFault: (fault: Fault) => void,
     caching: Caching = {},
     tasks?: TaskSource,
+    times?: RequestTimes,
   ) {
     this.#talk = new Conversation(filesystem, caching);
     this.#onFault = onFault;
     this.#tasks = tasks;
+    this.#times = times;
   }
 
   /** From now on `filesystem` answers: the same one, watched or no longer. */
@@ -69,6 +73,11 @@ export class Dispatcher {
   /** The nodes that somebody can write to without a request. */
   writers(): NodeId[] {
     return this.#talk.passthrough?.writers() ?? [];
+  }
+
+  /** How long each kind of request took, if that is measured. */
+  times(): Record<string, RequestTime> | undefined {
+    return this.#times?.byKind();
   }
 
   /** How often each operation was asked for. */
@@ -152,7 +161,8 @@ export class Dispatcher {
 
   #serve(known: Operation, opcode: number): number {
     const { request, reply } = this.#talk;
-    const outcome = this.#outcome(known);
+    const outcome =
+      this.#times === undefined ? this.#outcome(known) : this.#timed(known, opcode, this.#times);
     if (outcome === NO_REPLY || known.silent === true) return 0;
     if (outcome < 0) return reply.finish(request, outcome, 0);
     this.#lastOpcode = opcode;
@@ -168,6 +178,13 @@ export class Dispatcher {
     const { reply, stale } = this.#talk;
     const node = stale.pop();
     return node === undefined ? 0 : reply.invalidation(node);
+  }
+
+  #timed(known: Operation, opcode: number, times: RequestTimes): Outcome {
+    const begin = performance.now();
+    const outcome = this.#outcome(known);
+    times.add(opcode, performance.now() - begin);
+    return outcome;
   }
 
   #outcome(known: Operation): Outcome {

@@ -4,6 +4,7 @@
 import { parentPort, receiveMessageOnPort } from 'node:worker_threads';
 import type { Caching } from '../fuse/conversation.js';
 import { Dispatcher } from '../fuse/dispatch.js';
+import { RequestTimes } from '../fuse/request-times.js';
 import { serve, serveWaiting } from '../fuse/session.js';
 import { loadLibrary, mayPassThrough, passthroughDevice } from '../sys/index.js';
 import { Lanes } from './lanes.js';
@@ -17,7 +18,7 @@ function tell(message: FromServer): void {
   port.postMessage(message);
 }
 
-function run(served: ServedUnion, device: number, wake: number, caching: Caching): void {
+function run(served: ServedUnion, device: number, wake: number, caching: Caching, stats: boolean): void {
   const lanes = new Lanes(wake);
   served.union.workAside(lanes);
   const dispatcher = new Dispatcher(
@@ -28,6 +29,7 @@ function run(served: ServedUnion, device: number, wake: number, caching: Caching
     },
     caching,
     lanes,
+    stats ? new RequestTimes() : undefined,
   );
   const answer = (id: number, request: object) => {
     try {
@@ -80,7 +82,8 @@ function open(start: ServerStart): void {
       return;
     }
     try {
-      run(served, message.device, message.wake, cachingOf(start, served.union.indexed, message.device));
+      const caching = cachingOf(start, served.union.indexed, message.device);
+      run(served, message.device, message.wake, caching, start.stats === true);
     } catch (error) {
       tell({ type: 'failed', error: toPlainError(error) });
     }

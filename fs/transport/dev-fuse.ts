@@ -85,7 +85,7 @@ class Server {
 
   /** The layers are open when it resolves; rejects if they could not be opened. */
   open(request: MountRequest): Promise<{ readOnly: boolean }> {
-    const { stack, mountPoint, owners, writeback, passthrough } = request;
+    const { stack, mountPoint, owners, writeback, passthrough, stats } = request;
     const start: ServerStart = {
       stack,
       mountPoint,
@@ -93,6 +93,7 @@ class Server {
       ...(owners && { owners }),
       ...(writeback && { writeback }),
       ...(passthrough === false && { passthrough }),
+      ...(stats && { stats }),
     };
     this.#onFault = request.onFault;
     this.#worker.ref();

@@ -13,6 +13,7 @@ export interface ServerStart {
   readonly owners?: OwnerRules;
   readonly writeback?: boolean;
   readonly passthrough?: boolean;
+  readonly stats?: boolean;
 }
 
 export type ToServer =

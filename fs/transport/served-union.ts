@@ -4,6 +4,7 @@
 import { Buffer } from 'node:buffer';
 import { EBUSY, EINVAL, FsError } from '../errno.js';
 import { Attr, type Filesystem, type NodeId } from '../filesystem.js';
+import type { RequestTime } from '../fuse/request-times.js';
 import { openStack } from '../layer/open-stack.js';
 import { type ByteString, fromBytes, toText } from '../name.js';
 import { IdMap, type OwnerRules } from '../owners/id-map.js';
@@ -20,6 +21,8 @@ const EVENTS_KEPT = 4096;
 interface Counting {
   readonly requests: number;
   counts(): Record<string, number>;
+  /** Absent or undefined where times are not measured. */
+  times?(): Record<string, RequestTime> | undefined;
   /** Nodes that somebody can write to without a request; absent where nobody can. */
   writers?(): readonly NodeId[];
 }
@@ -73,6 +76,7 @@ export class ServedUnion {
           ...(this.#start.owners && { owners: this.#start.owners }),
           requests: counting.requests,
           counts: counting.counts(),
+          ...timesOf(counting),
           written: this.#written(counting),
           lastSeq: this.#events.lastSeq,
         };
@@ -119,6 +123,11 @@ export class ServedUnion {
     const since = 'since' in request && typeof request.since === 'number' ? request.since : 0;
     return { events: this.#events.since(since), lastSeq: this.#events.lastSeq };
   }
+}
+
+function timesOf(counting: Counting): { readonly times?: Record<string, RequestTime> } {
+  const times = counting.times?.();
+  return times === undefined ? {} : { times };
 }
 
 /** The maps of a mount that this process makes: its user namespace, and who it is there, are the mount's. */

@@ -30,6 +30,8 @@ export interface MountRequest {
    * lost if the server dies before an fsync. Not for lowers that change.
    */
   readonly writeback?: boolean;
+  /** How long requests take is measured, by kind; `status` tells. Default: no, because that takes time itself. */
+  readonly stats?: boolean;
   /** Files may be read and written by the kernel alone, where it allows that. Default: true. Not with `writeback`. */
   readonly passthrough?: boolean;
   /** A bug in serving a request: the request got EIO, and the mount goes on. */

@@ -29,6 +29,7 @@ interface Words {
   readonly lowerChanges?: boolean;
   readonly writeback?: boolean;
   readonly passthrough: boolean;
+  readonly stats?: boolean;
 }
 
 interface KeyedRow {
@@ -37,10 +38,7 @@ interface KeyedRow {
 }
 
 /** Options of later versions; `word` is commander's name for each. */
-const NOT_YET = [
-  { option: '--quota <size>', word: 'quota' },
-  { option: '--stats', word: 'stats' },
-] as const;
+const NOT_YET = [{ option: '--quota <size>', word: 'quota' }] as const;
 
 /** What is said of plain folders only. */
 const FOLDER_WORDS = [
@@ -65,6 +63,7 @@ export const declareMount: Declare = (command, act) => {
     .option('--lower-changes', 'others change the plain folders: show that within a second')
     .option('--writeback', 'faster small writes, which are lost if the server is killed before fsync')
     .option('--no-passthrough', 'as root: read and write all files through the server')
+    .option('--stats', 'say at the unmount how many requests of each kind there were, and how long they took')
     .option('--uid-map <map>', 'show the users of the layers as others: LAYERS:SHOWN:COUNT,...')
     .option('--gid-map <map>', 'the same for groups')
     .option('--squash <which>', 'unmapped|all|none: which owners are shown as you; default unmapped');
@@ -74,6 +73,7 @@ export const declareMount: Declare = (command, act) => {
   command.action(
     act(async (context, first: string, second: string | undefined, words: Words) => {
       assertInThisVersion(words);
+      assertMeasured(context, words);
       if (words.lower !== undefined) {
         if (second !== undefined) throw wrong('--lower takes one folder, the mount point');
         if (words.key !== undefined) throw wrong('--key names a snapshot, and --lower makes none');
@@ -95,12 +95,14 @@ function wrong(why: string): StoreError {
 /** What a FUSE server alone can do. */
 function fuseOf(words: Words): { readonly fuse: FuseOptions } | undefined {
   const owners = ownersOf(words);
-  if (owners === undefined && words.writeback !== true && words.passthrough) return undefined;
+  const plain = words.writeback !== true && words.stats !== true && words.passthrough;
+  if (owners === undefined && plain) return undefined;
   return {
     fuse: {
       ...(owners === undefined ? {} : { owners }),
       ...(words.writeback === true ? { writeback: true } : {}),
       ...(words.passthrough ? {} : { passthrough: false }),
+      ...(words.stats === true ? { stats: true } : {}),
     },
   };
 }
@@ -114,6 +116,11 @@ function ownersOf(words: Words): OwnerRules | undefined {
     ...squash,
   });
   return { uids: rules('--uid-map', uidMap), gids: rules('--gid-map', gidMap) };
+}
+
+function assertMeasured({ settings }: Context, { stats }: Words): void {
+  if (stats !== true || settings.transport !== 'fuse-native') return;
+  throw wrong('--stats is not measured by --transport fuse-native');
 }
 
 function assertInThisVersion(words: object): void {
@@ -133,7 +140,8 @@ async function mounted(
   else output.line(key ?? row.target);
   if (words.foreground === true) {
     const { untilEnded } = await import('./until-ended.js');
-    await untilEnded(row.target, context.settings.state, context.signal);
+    const stats = await untilEnded(row.target, context.settings.state, context.signal);
+    if (stats !== undefined) output.note((await import('./request-stats.js')).statsText(stats));
   }
 }
 

@@ -24,21 +24,23 @@ export const declareUmount: Declare = (command, act) => {
     .action(
       act(async (context, dirs: readonly string[], words: Words) => {
         const { MountTable } = await import('../mounts/table.js');
+        const { mountJson } = await import('./mounts.js');
         const { unmountSnapshot } = await import('../mounts/mount-snapshot.js');
         const { state } = context.settings;
         const mounts = new MountTable(state).list();
         const chosen = choose(mounts, dirs, words);
-        const ended: MountRow[] = [];
+        const { statsOf, statsText } = await import('./request-stats.js');
+        const ended: object[] = [];
         for (const target of chosen) {
+          const listed = mounts.find((mount) => mount.target === target);
+          const stats = listed === undefined ? undefined : await statsOf(listed);
           const row = await unmountSnapshot(target, state, words.lazy === true);
-          ended.push(row);
+          ended.push({ ...mountJson({ ...row, state: 'dead' }), ...(stats === undefined ? {} : { stats }) });
+          if (stats !== undefined && !context.output.json) context.output.note(statsText(stats));
           if (words.rm === true) await removeSnapshotOf(context, row);
           if (!context.output.json) context.output.line(row.snapshot?.key ?? row.target);
         }
-        if (context.output.json) {
-          const { mountJson } = await import('./mounts.js');
-          context.output.document(ended.map((row) => mountJson({ ...row, state: 'dead' })));
-        }
+        if (context.output.json) context.output.document(ended);
       }),
     );
 };

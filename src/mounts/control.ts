@@ -5,7 +5,7 @@
 // The server answers from the thread that serves the filesystem, between two of its steps, so an answer never
 // shows a half-done operation.
 
-import type { Explanation, StackDescription, UnionEvent } from '../../fs/index.js';
+import type { Explanation, RequestTime, StackDescription, UnionEvent } from '../../fs/index.js';
 
 export type ControlRequest =
   | { readonly op: 'status' }
@@ -30,6 +30,8 @@ export interface MountStatus {
   readonly stack: StackDescription;
   /** Counters since the mount began. */
   readonly requests: number;
+  /** How long requests took, by kind, for a mount with `stats`. */
+  readonly times?: Readonly<Record<string, RequestTime>>;
   /** Files that somebody can write to without the server (passthrough): they stand against a freeze. */
   readonly written?: readonly string[];
   readonly lastSeq: number;

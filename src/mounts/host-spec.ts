@@ -28,6 +28,7 @@ export interface FuseOptions {
   readonly exec?: boolean;
   readonly writeback?: boolean;
   readonly passthrough?: boolean;
+  readonly stats?: boolean;
   readonly fsname?: string;
   readonly subtype?: string;
 }

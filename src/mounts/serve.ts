@@ -117,6 +117,7 @@ function rowOf(
     process: markOf(process.pid),
     readOnly: running.readOnly,
     ...(spec.options?.owners === undefined ? {} : { owners: spec.options.owners }),
+    ...(spec.options?.stats === true ? { stats: true } : {}),
     since: timeNow(),
     socket: table.socketFor(spec.target),
     ...(spec.log === undefined ? {} : { log: spec.log }),

@@ -38,6 +38,8 @@ export interface MountRow {
   readonly readOnly: boolean;
   /** What its owners are shown as, where that was asked for. */
   readonly owners?: OwnerRules;
+  /** The server measures how long requests take; its `status` tells. */
+  readonly stats?: boolean;
   /** RFC 3339 with nanoseconds. */
   readonly since: string;
   /** The control socket of a FUSE mount. */

@@ -39,6 +39,28 @@ describeWith(['root', 'fuse', 'overlay'], 'commands on what is mounted', () => {
     expect(readFileSync(`${merged}/two`, 'utf8')).toBe('lower\nupper\n');
   });
 
+  it('a mount with --stats tells at its end what was asked, how often, and how long it took', () => {
+    ok('mount', '--stats', 'key', merged);
+    for (const name of ['a', 'b', 'c']) mkdirSync(`${merged}/${name}`);
+    const { code, err } = mica.run(['umount', merged]);
+    expect(code).toBe(0);
+    expect(err).toMatch(/^REQUEST +COUNT +TOTAL +MEAN +LONGEST$/m);
+    expect(err).toMatch(/^mkdir +3 +[0-9.]+ [um]s +[0-9.]+ [um]s +[0-9.]+ [um]s$/m);
+    ok('mount', '--stats', 'key', merged);
+    writeFileSync(`${merged}/one`, 'upper\n');
+    const [{ stats }] = JSON.parse(ok('--json', 'umount', merged));
+    const { count, totalNs, maxNs } = stats.getxattr;
+    expect(count).toBeGreaterThan(0);
+    expect(maxNs).toBeGreaterThan(0);
+    expect(totalNs).toBeGreaterThanOrEqual(maxNs);
+    ok('mount', 'key', merged);
+    expect(mica.run(['umount', merged])).toMatchObject({ code: 0, err: '' });
+    expect(mica.run(['--transport', 'fuse-native', 'mount', '--stats', 'key', merged])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('--stats'),
+    });
+  });
+
   it('a mount point is known by its plain name, too', () => {
     ok('mount', 'key', merged);
     writeFileSync(`${merged}/new`, '');
