@@ -25,7 +25,7 @@ export interface Applied {
 }
 
 /** Applied at a time; between two of them whatever reads and decompresses in the background goes on. */
-const SLICE = 64 << 10;
+const SLICE = 128 << 10;
 
 /**
  * Applies the layer tar `source` (gzip, zstd or plain) to `target`, whose upper should be empty. Throws

@@ -1,4 +1,5 @@
-// gzip through node:zlib. Chunks of 256 KiB make it twice as fast as the default of 16 KiB.
+// gzip through node:zlib. Chunks of 256 KiB make it twice as fast as the default of 16 KiB; reading is faster still with
+// 1 MiB, of which few have to be handed to the thread pool and back.
 
 import { createGunzip, createGzip } from 'node:zlib';
 import { StoreError } from '../errors.js';
@@ -6,6 +7,7 @@ import type { Bytes } from './compression.js';
 import { through } from './through.js';
 
 const CHUNK = 256 << 10;
+const READ_CHUNK = 1 << 20;
 
 /** Byte 9 of a gzip header: the operating system (RFC 1952). 255, unknown, is what Go writes everywhere. */
 const OS_BYTE = 9;
@@ -13,7 +15,7 @@ const OS_BYTE = 9;
 /** The content of all members of a gzip stream. */
 export async function* gunzip(source: Bytes): AsyncGenerator<Uint8Array, void> {
   try {
-    yield* through(source, createGunzip({ chunkSize: CHUNK }));
+    yield* through(source, createGunzip({ chunkSize: READ_CHUNK }));
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';
     if (!code.startsWith('Z_')) throw error;
