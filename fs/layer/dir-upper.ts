@@ -30,6 +30,7 @@ import { finishMove, moveName } from './dir-move.js';
 import { DirNode, UpperFile, UpperNode } from './dir-node.js';
 import { putInPlace, takeFolderOut } from './dir-replace.js';
 import type { StagePlaces } from './dir-staged.js';
+import { FilledFile } from './filled-file.js';
 import { IndexFolder } from './index-folder.js';
 import type {
   Dialect,
@@ -62,6 +63,8 @@ export interface UpperDirOptions {
   readonly numbering?: Numbering;
   /** What is copied into it need not be whole after a power cut: who fills it syncs it at the end, or throws it away. */
   readonly volatile?: boolean;
+  /** It is synced as soon as it is filled: large files are sent to the disk while they are written. */
+  readonly filling?: boolean;
   /** The size from which on a changed file gets only what is written into it (`WriteLayer.partsFrom`); absent: never. */
   readonly partsFrom?: number;
   /** How long to wait for a holder that is ending. */
@@ -112,12 +115,14 @@ export class UpperDir extends DirLayer implements WriteLayer {
   readonly #index: IndexFolder;
   readonly #places: StagePlaces;
   readonly #maker: ObjectMaker;
+  readonly #filling: boolean;
   readonly #attr = new Attr();
 
   constructor(root: number, id: string, rules: UpperRules, work: WorkFolder, options: UpperDirOptions) {
     super(root, id, rules);
     const { volatile: isVolatile = false, partsFrom = Number.POSITIVE_INFINITY } = options;
     this.volatile = isVolatile;
+    this.#filling = options.filling === true;
     const boot = bootId();
     this.epoch = `${boot} ${mountOf(root)}`;
     // Which filesystems have blocks where data is, and there alone, is known of those of which blocks tell.
@@ -196,15 +201,18 @@ export class UpperDir extends DirLayer implements WriteLayer {
   makeFile(dir: ByteString, name: ByteString, what: NewNode): WritableFile {
     const to = this.folder(dir);
     this.#claim(to, name, false);
-    if (this.#maker.canMakeAt(dir, to, what))
-      return new UpperFile(this.#maker.makeFileAt(to, name, what), this.rules);
+    if (this.#maker.canMakeAt(dir, to, what)) return this.#opened(this.#maker.makeFileAt(to, name, what));
     const staged = this.#maker.stage(what);
     try {
-      return new UpperFile(staged.publishOpen(dir, name), this.rules);
+      return this.#opened(staged.publishOpen(dir, name));
     } catch (error) {
       staged.discard();
       throw error;
     }
+  }
+
+  #opened(fd: number): WritableFile {
+    return this.#filling ? new FilledFile(fd, this.rules) : new UpperFile(fd, this.rules);
   }
 
   stage(what: NewNode): Staged {

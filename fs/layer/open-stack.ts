@@ -33,6 +33,7 @@ export interface UpperDescription extends LowerDescription {
   readonly marks: MarkPrefix;
   /** See UpperDirOptions. */
   readonly volatile?: boolean;
+  readonly filling?: boolean;
   /**
    * See UpperDirOptions. For who reaches the server before anything reads the folder: what is in part a file's own is shown
    * by this program alone.
@@ -116,6 +117,7 @@ export function openStack(description: StackDescription, mountPoint?: string): O
       marks,
       numbering,
       volatile: isVolatile = false,
+      filling = false,
       partsFrom,
     } = description.upper;
     assertReadable(description.upper);
@@ -124,6 +126,7 @@ export function openStack(description: StackDescription, mountPoint?: string): O
       dialect,
       marks,
       volatile: isVolatile,
+      filling,
       ...(numbering === undefined ? {} : { numbering }),
       ...(partsFrom === undefined ? {} : { partsFrom }),
       ...(mountPoint === undefined ? {} : { mountPoint }),

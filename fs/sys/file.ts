@@ -72,6 +72,7 @@ interface Calls {
   readonly fsync: CFunction;
   readonly fdatasync: CFunction;
   readonly syncfs: CFunction;
+  readonly syncFileRange: CFunction;
   readonly fstatvfs: CFunction;
   readonly fstatfs: CFunction;
   readonly flock: CFunction;
@@ -108,6 +109,7 @@ function libc(): Calls {
     fsync: declare('int', 'fsync', ['int']),
     fdatasync: declare('int', 'fdatasync', ['int']),
     syncfs: declare('int', 'syncfs', ['int']),
+    syncFileRange: declare('int', 'sync_file_range', ['int', 'int64', 'int64', 'uint']),
     fstatvfs: declare('int', 'fstatvfs', ['int', 'void *']),
     fstatfs: declare('int', 'fstatfs', ['int', 'void *']),
     flock: declare('int', 'flock', ['int', 'int']),
@@ -437,6 +439,15 @@ export function copyRange(
 
 export function syncFd(fd: number, dataOnly: boolean): void {
   if ((dataOnly ? libc().fdatasync(fd) : libc().fsync(fd)) < 0) fail('fsync');
+}
+
+/**
+ * Sends what was written to a part of an open file on its way to the disk and waits for nothing (sync_file_range(2)), so
+ * that a sync has less to do. A hint: where it is not taken, the sync does all of it, and tells what fails.
+ */
+export function beginSync(fd: number, offset: number, length: number): void {
+  const SYNC_FILE_RANGE_WRITE = 2;
+  libc().syncFileRange(fd, offset, length, SYNC_FILE_RANGE_WRITE);
 }
 
 /** Makes everything written to the filesystem of an open file durable. */

@@ -5,6 +5,7 @@
 import { existsSync } from 'node:fs';
 import { type FileHandle, open, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { sys } from '../../fs/index.js';
 import { type Digest, Digester } from '../digest.js';
 import { StoreError } from '../errors.js';
 import { CHUNK } from './blob-file.js';
@@ -12,6 +13,9 @@ import type { BlobInfo, BlobRows, CommitOptions, ContentWriter, WriterOptions } 
 import { type LockedIngest, removeIngest } from './ingest.js';
 import { alreadyExists, finishedRow, wholeAlready, writerEnded } from './row-content.js';
 import { asStoreError } from './system-error.js';
+
+/** Bytes of a blob that are sent to the disk in one go. */
+const SENT_AT_A_TIME = 8 << 20;
 
 /** What the writers need of their store. */
 export interface Shelf {
@@ -83,6 +87,8 @@ abstract class LocalWriter implements ContentWriter {
 export class IngestWriter extends LocalWriter {
   readonly #file: FileHandle;
   #digester: Digester;
+  /** Bytes that are on their way to the disk. */
+  #sent: number;
   #closed = false;
 
   private constructor(
@@ -95,6 +101,7 @@ export class IngestWriter extends LocalWriter {
     super(shelf, ingest, options);
     this.#file = file;
     this.#digester = digester;
+    this.#sent = digester.size;
   }
 
   /** Goes on where the ingest's bytes end: they are read and hashed again. */
@@ -126,14 +133,24 @@ export class IngestWriter extends LocalWriter {
         this.#digester.update(chunk.subarray(done, done + bytesWritten));
         done += bytesWritten;
       }
+      this.#sendLarge();
     } catch (error) {
       throw asStoreError(error, `cannot write ingest ${this.ref}`);
     }
   }
 
+  /** The sync at the end then finds most of it on the disk. */
+  #sendLarge(): void {
+    const unsent = this.offset - this.#sent;
+    if (unsent < SENT_AT_A_TIME || process.platform !== 'linux') return;
+    sys.beginSync(this.#file.fd, this.#sent, unsent);
+    this.#sent = this.offset;
+  }
+
   async reset(): Promise<void> {
     this.assertOpen();
     await this.#file.truncate(0);
+    this.#sent = 0;
     this.#digester = new Digester();
   }
 

@@ -8,7 +8,7 @@ import type { SnapshotForm } from '../snapshots/snapshot.js';
 import { withUnion } from './open-snapshot.js';
 import { WholeTree } from './whole-tree.js';
 
-/** Returns the diff ID of what was applied, and has synced it. `form` is that of the snapshot. */
+/** Returns the diff ID of what was applied, which is not synced yet. `form` is that of the snapshot. */
 export async function applyTo(
   stack: StackDescription,
   form: SnapshotForm,
@@ -18,12 +18,11 @@ export async function applyTo(
   const open = form === 'full' ? WholeTree : Union;
   const { upper } = stack;
   return withUnion(
-    // One sync at the end is enough: what a power cut leaves of it before is thrown away.
-    upper === undefined ? stack : { ...stack, upper: { ...upper, volatile: true } },
+    // What a power cut leaves of it before it is committed is thrown away.
+    upper === undefined ? stack : { ...stack, upper: { ...upper, volatile: true, filling: true } },
     what,
     async (union) => {
       const { diffId } = await apply(layer, union);
-      union.sync();
       return diffId;
     },
     open,

@@ -22,7 +22,11 @@ import { openLowerDir } from '../../fs/layer/dir-layer.js';
 import { openUpperDir } from '../../fs/layer/dir-upper.js';
 import { fromText } from '../../fs/name.js';
 import { Union } from '../../fs/union/union.js';
+import { importImage } from '../../src/images/import.js';
+import { withSnapshot } from '../../src/images/open-snapshot.js';
+import { Store } from '../../src/store.js';
 import { cutPower, leaveExt4, makeExt4, mountImage } from '../ext4.js';
+import { buildImage, file, layerTar, layoutFiles, writeFolder } from '../fixtures/oci.js';
 import { describeWith } from '../requires.js';
 import { Paths } from '../suites/paths.js';
 
@@ -167,5 +171,34 @@ describeWith(['root', 'loop', 'program:mkfs.ext4'], 'a power cut', () => {
     expect(again.paths.read('f')).toBe(`${'l'.repeat(5000)}own`.padEnd(SIZE, 'l'));
     expect(again.paths.read('g')).toBe('o'.repeat(8192));
     again.union.destroy();
+  });
+
+  it('leaves an image whole that was imported: blobs, layers and names', async () => {
+    const content = Buffer.alloc(3_000_000, 'data ');
+    const image = buildImage([
+      layerTar([file('large', content), file('d/'), file('d/small', 'small')]),
+      layerTar([file('d/.wh.small'), file('d/new', 'new')]),
+    ]);
+    const layout = writeFolder(layoutFiles([{ name: 'foo', image }]), at('layout'));
+    const store = await Store.open(at('disk/root'), { state: at('state'), driver: 'fuse' });
+    await importImage(store, layout);
+    cutPower(at('disk'));
+    await store.close();
+    copyFileSync(at('image'), at('image later'));
+    mountImage(at('image later'), at('later'));
+
+    const again = await Store.open(at('later/root'), { state: at('state'), driver: 'fuse' });
+    expect(again.images.get('foo')?.target.digest).toBe(image.descriptor.digest);
+    for (const digest of image.blobs.keys()) await again.content.verify(digest);
+    await withSnapshot(again.snapshots, image.chainIds[1]!, 'test', (tree) => {
+      const paths = new Paths(tree);
+      const large = Buffer.alloc(content.length + 1);
+      const handle = paths.open('large');
+      expect(tree.read(handle, 0, large)).toBe(content.length);
+      tree.release(handle);
+      expect(large.subarray(0, -1).equals(content)).toBe(true);
+      expect([paths.ls('d'), paths.read('d/new')]).toEqual([['new'], 'new']);
+    });
+    await again.close();
   });
 });
