@@ -104,6 +104,8 @@ export function seekFile(stack: Stack, file: OpenFile, offset: number, whence: n
 
 /** More than that is not written as zeros. */
 const MOST_ZEROS = 4 << 20;
+/** So much is fetched for a hole that is one. */
+const WORTH_A_HOLE = 1 << 20;
 
 const ALLOCATE_MODES = new Set([
   0,
@@ -124,10 +126,11 @@ export function allocateFile(
   assertOffset(offset);
   if (!Number.isSafeInteger(length) || length <= 0) throw new FsError(EINVAL, 'fallocate');
   if (!ALLOCATE_MODES.has(mode)) throw new FsError(EOPNOTSUPP, 'fallocate');
-  // The zeros of a hole in a file that is in part its own have to be written.
+  // A hole in a file that is in part its own would have to be written, as zeros.
   const shown = file.inode.dataBelow?.own?.lowerEnd ?? 0;
   const digs = (mode & (FALLOC_PUNCH_HOLE | FALLOC_ZERO_RANGE)) !== 0;
-  if (digs && Math.min(offset + length, shown) - offset > MOST_ZEROS) ensureData(stack, file.inode);
+  const zeros = Math.min(offset + length, shown) - offset;
+  if (digs && zeros > 0 && (zeros > MOST_ZEROS || shown <= WORTH_A_HOLE)) ensureData(stack, file.inode);
   writable(stack, file.inode).allocate(mode, offset, length);
 }
 
