@@ -4,18 +4,19 @@
 // inode's data, so they follow by themselves. Who changes attributes or names alone leaves the data of a file below
 // (data-below.ts), under the guard, because other readers of the upper may not follow.
 
-import { attempt, EOPNOTSUPP, isErrno } from '../errno.js';
+import { attempt } from '../errno.js';
 import { Attr } from '../filesystem.js';
 import type { LayerFile, LayerNode, Staged, WritableFile, WritableNode } from '../layer/layer.js';
-import { isSymlink, S_IFREG, S_ISGID, S_ISUID } from '../mode.js';
-import type { ByteString } from '../name.js';
+import { isSymlink, S_IFREG } from '../mode.js';
 import { acquire, giveBack, withUpper } from './access.js';
+import { copyAttributes } from './copy-attributes.js';
 import { type Amounts, copyData, syncCopy } from './copy-data.js';
 import { beginBelow, fetchData, leaveBelow, mayLeaveBelow, openSource } from './data-below.js';
 import { beginPart, isWorthIt } from './in-part.js';
 import { closeData, type DataBelow, type Inode, switchData } from './inode.js';
 import { becomeIndexed } from './intern.js';
 import { preparedCopy } from './prepared-copy.js';
+import { replaceWhole } from './replace-whole.js';
 import type { Stack } from './stack.js';
 import { CAPABILITY } from './xattr-names.js';
 
@@ -44,7 +45,7 @@ export function ensureUpperWithoutCapability(stack: Stack, inode: Inode): void {
 /** As `ensureUpper`, and the data of a file is there too. */
 export function ensureData(stack: Stack, inode: Inode): void {
   ensureCopied(stack, inode, Number.POSITIVE_INFINITY);
-  if (inode.dataBelow !== undefined) fetchData(stack, inode);
+  if (inode.dataBelow !== undefined) fetch(stack, inode, Number.POSITIVE_INFINITY);
 }
 
 /**
@@ -56,7 +57,11 @@ export function ensureWritable(stack: Stack, inode: Inode, limit = Number.POSITI
   const cut = ensureCopied(stack, inode, limit, WRITABLE);
   const { dataBelow } = inode;
   if (dataBelow === undefined || dataBelow.own !== undefined || beginBelow(stack, inode, limit)) return cut;
-  return fetchData(stack, inode, limit);
+  return fetch(stack, inode, limit);
+}
+
+function fetch(stack: Stack, inode: Inode, limit: number): boolean {
+  return replaceWhole(stack, inode, limit) ?? fetchData(stack, inode, limit);
 }
 
 /** In place of a number of bytes: none, and the file says that they lie below. */
@@ -261,28 +266,4 @@ function publish(stack: Stack, inode: Inode, staged: Staged, source: LayerNode, 
     // The copy is there, whatever becomes of the times (as ovl_copy_up_one of the kernel).
     attempt(() => folder.utimes({ sec: atimeSec, nsec: atimeNsec }, { sec: mtimeSec, nsec: mtimeNsec }));
   });
-}
-
-/** Owner and mode came with the stage; writing data may have taken set-id bits, and an ACL changes the mode. */
-function copyAttributes(
-  source: LayerNode,
-  xattrs: readonly ByteString[],
-  staged: Staged,
-  attr: Attr,
-  capability: boolean,
-): void {
-  for (const name of xattrs) {
-    if (name === CAPABILITY && !capability) continue;
-    const value = source.getxattr(name);
-    if (value === undefined) continue;
-    try {
-      staged.setxattr(name, value, 0);
-    } catch (error) {
-      // As the kernel's copy-up: what guards access must not be lost, the rest is lost on a filesystem without it.
-      const guards = name.startsWith('security.') || name.startsWith('system.posix_acl_');
-      if (guards || !isErrno(error, EOPNOTSUPP)) throw error;
-    }
-  }
-  if (xattrs.length > 0 || (attr.mode & (S_ISUID | S_ISGID)) !== 0) staged.chmod(attr.mode);
-  staged.utimes({ sec: attr.atimeSec, nsec: attr.atimeNsec }, { sec: attr.mtimeSec, nsec: attr.mtimeNsec });
 }

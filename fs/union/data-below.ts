@@ -373,7 +373,8 @@ function ownData(stack: Stack, inode: Inode): void {
   inode.dataBelow = undefined;
 }
 
-function rememberOrigin(
+/** `node` tells the inode's number and, where its filesystem has handles, the object at a place below. */
+export function rememberOrigin(
   stack: Stack,
   inode: Inode,
   node: WritableNode,

@@ -124,6 +124,30 @@ describeWith(['root', 'fuse'], 'long work', () => {
       expect(await served?.stop()).toBe('unmounted');
     });
 
+    it('is as good after the attributes of the file were copied up', async () => {
+      fs.chmodSync(at('large'), 0o600);
+      const { ino, mtimeNs } = fs.statSync(at('large'), { bigint: true });
+      const writer = call(`const fd = fs.openSync(${JSON.stringify(at('large'))}, 'r+');
+        fs.writeSync(fd, 'WRITE', 3); fs.futimesSync(fd, 5, 7); fs.closeSync(fd)`);
+      await disk.holds();
+      expect(fs.statSync(at('small')).size).toBe(5);
+      expect(fs.statSync(at('large'), { bigint: true })).toMatchObject({ ino, mtimeNs, mode: 0o100600n });
+      disk.letGo();
+      expect(await writer.end()).toBe('');
+      fs.chownSync(at('large'), 3, 4);
+      fs.renameSync(at('large'), at('d/moved'));
+      const wanted = { ino, mode: 0o100600n, uid: 3n, gid: 4n, mtimeNs: 7_000_000_000n };
+      expect(fs.statSync(at('d/moved'), { bigint: true })).toMatchObject(wanted);
+      expect(fs.readFileSync(at('d/moved')).subarray(0, 10).toString()).toBe('larWRITEge');
+      expect(rubbish()).toEqual([]);
+      await served?.stop();
+      await serve({ stack: scratch.stack() });
+      expect(fs.statSync(at('d/moved'), { bigint: true })).toMatchObject({
+        ...wanted,
+        size: BigInt(LARGE.length),
+      });
+    });
+
     it('that fails tells who asked for it, leaves nothing, and can be tried again', async () => {
       const writer = writeInto('large', 'never', 3);
       await disk.holds();

@@ -260,6 +260,82 @@ describe('a copy-up of much data', () => {
   });
 });
 
+describe('data of a copy without data', () => {
+  test('is fetched aside, and what is changed meanwhile stays', () => {
+    const at = aside();
+    const { paths, work, upper, union } = at;
+    const { ino } = paths.stat('d/f');
+    paths.setattr('d/f', { uid: 7, mode: 0o640 });
+    const folder = paths.stat('d');
+    const nodes = union.nodeCount;
+    const task = taskOf(() => openForWriting(at));
+    expect(inUpper(upper, 'd/f')).toMatchObject({ metacopy: true });
+    expect(contentOf(at) === LARGE).toBe(true);
+    paths.setattr('d/f', { uid: 8, gid: 9 });
+    paths.chmod('d/f', 0o6711);
+    paths.setattr('d/f', { mtime: { sec: 12, nsec: 34 } });
+    paths.setxattr('d/f', 'user.a', 'value');
+    work.finish();
+    paths.fs.release(openForWriting(at));
+    task.end();
+
+    const wanted = { ino, uid: 8, gid: 9, mode: 0o106711, mtimeSec: 12, mtimeNsec: 34, nlink: 1 };
+    expect(inUpper(upper, 'd/f')).toMatchObject({ metacopy: false, redirect: undefined });
+    for (const shown of [at, at.remount()]) {
+      expect(shown.paths.stat('d/f')).toMatchObject({ ...wanted, size: LARGE.length });
+      expect(shown.paths.getxattr('d/f', 'user.a')).toBe('value');
+      expect(contentOf(shown) === LARGE).toBe(true);
+    }
+    expect(paths.stat('d')).toMatchObject({ mtimeSec: folder.mtimeSec, mtimeNsec: folder.mtimeNsec });
+    expect(union.nodeCount).toBe(nodes);
+  });
+
+  test('goes to where the file has been moved', () => {
+    const at = aside();
+    at.paths.chmod('d/f', 0o600);
+    const task = taskOf(() => openForWriting(at));
+    at.paths.rename('d/f', 'g');
+    at.work.finish();
+    at.paths.fs.release(openForWriting(at, 'g'));
+    task.end();
+    expect(contentOf(at, 'g') === LARGE).toBe(true);
+    expect(at.paths.ls('d')).toEqual([]);
+    expect(inUpper(at.upper, 'g')).toMatchObject({ metacopy: false, redirect: undefined });
+  });
+
+  test('is fetched in part for a truncation', () => {
+    const at = aside();
+    at.paths.chmod('d/f', 0o600);
+    const task = taskOf(() => at.paths.setattr('d/f', { size: 1_500_000 }));
+    at.work.finish();
+    at.paths.setattr('d/f', { size: 1_500_000 });
+    task.end();
+    expect(contentOf(at) === LARGE.slice(0, 1_500_000)).toBe(true);
+    expect(contentOf(at.remount()) === LARGE.slice(0, 1_500_000)).toBe(true);
+  });
+
+  test('that cannot be fetched lies below as before', () => {
+    const at = aside();
+    at.paths.chmod('d/f', 0o600);
+    const before = at.upper.statfs().bfree;
+    const task = taskOf(() => openForWriting(at));
+    at.work.finish(EIO);
+    task.end();
+    expect(at.upper.statfs().bfree).toBe(before);
+    expect(inUpper(at.upper, 'd/f')).toMatchObject({ metacopy: true });
+    expect(contentOf(at) === LARGE).toBe(true);
+  });
+
+  test('is fetched at once, into the object itself, where that has further names', () => {
+    const at = aside();
+    at.paths.chmod('d/f', 0o600);
+    at.paths.link('d/f', 'g');
+    at.paths.writeAt('d/f', 0, 'L');
+    expect(at.work.jobs).toEqual([]);
+    expect(contentOf(at, 'g') === `L${LARGE.slice(1)}`).toBe(true);
+  });
+});
+
 describe('fsync', () => {
   test('of much data is made aside, of little at once', () => {
     const { paths, work } = aside();
