@@ -6,7 +6,7 @@ import { beginSync } from '../sys/index.js';
 import { UpperFile } from './dir-node.js';
 
 /** Bytes that are worth a system call of their own. */
-const LARGE = 1 << 20;
+const LARGE = 64 << 10;
 const AT_A_TIME = 4 << 20;
 
 export class FilledFile extends UpperFile {
