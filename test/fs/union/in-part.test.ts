@@ -136,12 +136,16 @@ test('a file that is cut shows no more than that of what lies below, whatever it
   for (const size of [1, BLOCK - 1, BLOCK, BLOCK + 1, SIZE - 1]) {
     for (const dies of [false, true]) {
       const r = rig([{ f: CONTENT }], IN_PART);
+      // What is known of an open file is not read again.
+      const reader = r.paths.open('f');
       r.paths.writeAt('f', 4000, 'own');
       r.paths.setattr('f', { size });
       const left = over(CONTENT, 4000, 'own').slice(0, size);
       expectRead(r.remount(), left);
       const grown = dies ? r.remount() : r;
       grown.paths.setattr('f', { size: SIZE + 5000 });
+      if (!dies) expect(r.paths.readHandle(reader) === left.padEnd(SIZE + 5000, '\0')).toBe(true);
+      r.paths.fs.release(reader);
       expectRead(grown, left.padEnd(SIZE + 5000, '\0'));
       grown.paths.writeAt('f', size + 10, 'more');
       expectLasting(grown, { f: over(left.padEnd(SIZE + 5000, '\0'), size + 10, 'more') });
