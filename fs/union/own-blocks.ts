@@ -6,6 +6,7 @@
 
 import { SEEK_DATA, SEEK_HOLE } from '../filesystem.js';
 import type { LayerFile, RangesMark, WritableFile } from '../layer/layer.js';
+import { writeAll } from './write-all.js';
 
 export const BLOCK = 4096;
 
@@ -39,7 +40,7 @@ export class OwnBlocks {
   static begin(mark: RangesMark, sidecar: WritableFile | undefined, epoch: string): OwnBlocks {
     const own = new OwnBlocks(mark);
     own.#bits = new Uint8Array(bytesFor(mark.lowerEnd));
-    sidecar?.write(0, header(epoch));
+    if (sidecar !== undefined) writeAll(sidecar, 0, header(epoch));
     return own;
   }
 
@@ -85,9 +86,9 @@ export class OwnBlocks {
    */
   renew(sidecar: WritableFile, epoch: string): void {
     if (!this.#isStale) return;
-    sidecar.write(HEADER, this.#loaded());
+    writeAll(sidecar, HEADER, this.#loaded());
     sidecar.sync(true);
-    sidecar.write(0, header(epoch));
+    writeAll(sidecar, 0, header(epoch));
     this.#isStale = false;
   }
 
@@ -130,7 +131,7 @@ export class OwnBlocks {
     const at = first >> 3;
     const bytes = bits.slice(at, (last >> 3) + 1);
     for (let block = first; block <= last; block++) bytes[(block >> 3) - at]! |= 1 << (block & 7);
-    sidecar?.write(HEADER + at, bytes);
+    if (sidecar !== undefined) writeAll(sidecar, HEADER + at, bytes);
     for (let block = first; block <= last; block++) if (!this.has(block)) this.#count++;
     bits.set(bytes, at);
   }

@@ -6,6 +6,7 @@ import { EIO, FsError } from '../errno.js';
 import { Attr, FALLOC_PUNCH_HOLE, FALLOC_ZERO_RANGE, SEEK_DATA, SEEK_HOLE } from '../filesystem.js';
 import type { LayerFile, WritableFile, WritableNode } from '../layer/layer.js';
 import { BLOCK, type OwnBlocks } from './own-blocks.js';
+import { writeAll } from './write-all.js';
 
 const buffer = new Uint8Array(BLOCK);
 const ZEROS = new Uint8Array(16 * BLOCK);
@@ -107,17 +108,14 @@ export class PartFile extends PartReader implements WritableFile {
   write(offset: number, data: Uint8Array): number {
     this.#begin(offset, data.length);
     const count = this.#upper.write(offset, data);
-    this.#take(offset, count);
+    this.#wrote(offset, count, data.length);
     return count;
   }
 
   copyFrom(source: LayerFile, fromOffset: number, toOffset: number, length: number): number {
     this.#begin(toOffset, length);
     const count = this.#upper.copyFrom(source, fromOffset, toOffset, length);
-    const end = toOffset + count;
-    // It ended before it was expected to, in a block that was to be written whole.
-    if (count < length && end % BLOCK !== 0) this.#fill(Math.floor(end / BLOCK), end);
-    this.#take(toOffset, count);
+    this.#wrote(toOffset, count, length);
     return count;
   }
 
@@ -187,7 +185,14 @@ export class PartFile extends PartReader implements WritableFile {
     if (offset >= end || own.has(block)) return;
     const bytes = buffer.subarray(0, end - offset);
     if (this.lower.read(offset, bytes) < bytes.length) throw new FsError(EIO, 'data below ends');
-    this.#upper.write(offset, bytes);
+    writeAll(this.#upper, offset, bytes);
+  }
+
+  /** Of `length` bytes so many were written: the rest may have been to end a block that was to be written whole. */
+  #wrote(offset: number, count: number, length: number): void {
+    const end = offset + count;
+    if (count < length && end % BLOCK !== 0) this.#fill(Math.floor(end / BLOCK), end);
+    this.#take(offset, count);
   }
 
   #take(offset: number, length: number): void {

@@ -306,6 +306,48 @@ test('a disk that is full leaves the file as it was, wherever it runs full', () 
   }
 });
 
+/** An upper whose files take no more than `room` bytes at a time. */
+class Narrow extends MemLayer {
+  room = Number.POSITIVE_INFINITY;
+
+  override hold(...where: Parameters<MemLayer['hold']>) {
+    const node = super.hold(...where);
+    const openWrite = node.openWrite.bind(node);
+    node.openWrite = () => this.#narrowed(openWrite());
+    return node;
+  }
+
+  override openRanges(key: string) {
+    const file = super.openRanges(key);
+    return file && this.#narrowed(file);
+  }
+
+  #narrowed(file: WritableFile): WritableFile {
+    const write = file.write.bind(file);
+    file.write = (offset, data) => write(offset, data.subarray(0, this.room));
+    return file;
+  }
+}
+
+test('a write that ends in the midst of a block leaves the rest of it as it was below', () => {
+  for (const room of [1, 100, BLOCK, BLOCK + 100]) {
+    const common = { device: 'disk', numbers: { last: 0 } };
+    const lower = fillLayer(new MemLayer({ id: 'lower', ...common }), { f: CONTENT });
+    const upper = new Narrow({ id: 'upper', ...common, ...IN_PART });
+    const open = () => new Paths(new Union({ lowers: [lower], upper }));
+    const paths = open();
+    paths.writeAt('f', SIZE - 1, '!');
+    upper.room = room;
+    const handle = paths.open('f', O_RDWR);
+    const count = paths.fs.write(handle, 10, bytes('x'.repeat(2 * BLOCK)), false);
+    paths.fs.release(handle);
+    expect(count).toBe(room);
+    upper.room = Number.POSITIVE_INFINITY;
+    const wanted = over(over(CONTENT, SIZE - 1, '!'), 10, 'x'.repeat(count));
+    for (const each of [paths, open()]) expect(each.read('f') === wanted).toBe(true);
+  }
+});
+
 test('writing and reading fail while the sidecar is not there, and removing does not', () => {
   const r = rig([{ f: CONTENT, g: CONTENT }], IN_PART);
   for (const name of ['f', 'g']) r.paths.writeAt(name, 0, '!');
