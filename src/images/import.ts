@@ -8,7 +8,7 @@ import type { Descriptor, ImageRow, Platform } from '../metadata/rows.js';
 import { timeNow } from '../time.js';
 import type { OnProgress, UnpackStore } from './images.js';
 import { Ingest } from './ingest.js';
-import { labelContents, labelUnpacked } from './labels.js';
+import { contentLabels, labelContents, labelUnpacked } from './labels.js';
 import { gather } from './member-bytes.js';
 import type { OpenOptions } from './members.js';
 import { JSON_LIMIT } from './oci.js';
@@ -51,11 +51,11 @@ export async function importImage(
     const imported: { names: readonly string[]; target: Descriptor; image: SelectedImage }[] = [];
     for (const { names, targets } of groupsOf(from.entries, options.name, what)) {
       const image = await selectImage(lookupIn(from), targets, what, options.platform);
-      if (options.unpack === false) await takeLayers(from, ingest, image);
-      else await unpack.image(image, what, await layersOf(from, ingest, image));
-      for (const part of [image.config, image.manifest, ...image.indexes]) {
-        await ingest.put(part.descriptor, part.bytes);
-      }
+      const layers =
+        options.unpack === false
+          ? takeLayers(from, ingest, image)
+          : layersOf(from, ingest, image).then((source) => unpack.image(image, what, source));
+      await bothOf(layers, takeParts(ingest, image));
       const target = image.indexes[0]?.descriptor ?? image.manifest.descriptor;
       imported.push({ names, target, image });
     }
@@ -156,6 +156,19 @@ function onlyGroup(groups: readonly Group[], what: string): Group {
     `it holds ${groups.length} images (${names}), which cannot all have one name`,
     { hint: 'import it without --name' },
   );
+}
+
+/** Waits for both to end, so that nothing goes on when one has failed. */
+async function bothOf(...work: readonly [Promise<void>, Promise<void>]): Promise<void> {
+  for (const end of await Promise.allSettled(work)) if (end.status === 'rejected') throw end.reason;
+}
+
+/** What is not a layer. */
+async function takeParts(ingest: Ingest, image: SelectedImage): Promise<void> {
+  const labels = contentLabels(image);
+  for (const { descriptor, bytes } of [image.config, image.manifest, ...image.indexes]) {
+    await ingest.put(descriptor, bytes, labels.get(descriptor.digest));
+  }
 }
 
 async function takeLayers(from: ImageSource, ingest: Ingest, image: SelectedImage): Promise<void> {

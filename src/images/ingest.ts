@@ -5,6 +5,7 @@
 import type { Content, ContentWriter } from '../content/content.js';
 import type { Digest } from '../digest.js';
 import { type ErrorKind, isKind, StoreError } from '../errors.js';
+import type { Labels } from '../labels.js';
 import type { Descriptor } from '../metadata/rows.js';
 import { assertGoesOn } from './failure.js';
 import type { OnProgress } from './images.js';
@@ -31,10 +32,10 @@ export class Ingest {
     this.#options = options;
   }
 
-  /** A blob that is in memory, verified already. */
-  async put(descriptor: Descriptor, bytes: Uint8Array): Promise<void> {
+  /** A blob that is in memory, verified already. One that is there keeps the labels that it has. */
+  async put(descriptor: Descriptor, bytes: Uint8Array, labels: Labels = {}): Promise<void> {
     if (await this.#content.has(descriptor.digest)) return;
-    await this.#content.put(refOf(descriptor.digest), bytes);
+    await this.#content.put(refOf(descriptor.digest), bytes, labels);
     this.#added.push(descriptor.digest);
   }
 

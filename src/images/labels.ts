@@ -12,16 +12,22 @@ const GC_REF_CONTENT = 'containerd.io/gc.ref.content';
 const GC_REF_SNAPSHOT = `containerd.io/gc.ref.snapshot.${SNAPSHOTTER_NAME}`;
 const UNCOMPRESSED = 'containerd.io/uncompressed';
 
-/** Labels of the indexes and the manifest: references to what they name. */
-export async function labelContents(content: Content, image: SelectedImage): Promise<void> {
-  for (const { descriptor, index } of image.indexes) {
+/** Labels of the indexes and the manifest, by digest: references to what they name. */
+export function contentLabels({ indexes, manifest }: SelectedImage): ReadonlyMap<Digest, Labels> {
+  const labels = new Map<Digest, Labels>();
+  for (const { descriptor, index } of indexes) {
     const refs = index.manifests.map((child, i) => [`${GC_REF_CONTENT}.m.${i}`, child.digest]);
-    await addLabels(content, descriptor.digest, Object.fromEntries(refs));
+    labels.set(descriptor.digest, Object.fromEntries(refs));
   }
-  const { descriptor, json } = image.manifest;
+  const { descriptor, json } = manifest;
   const refs = json.layers.map((layer, i) => [`${GC_REF_CONTENT}.l.${i}`, layer.digest]);
   refs.unshift([`${GC_REF_CONTENT}.config`, json.config.digest]);
-  await addLabels(content, descriptor.digest, Object.fromEntries(refs));
+  return labels.set(descriptor.digest, Object.fromEntries(refs));
+}
+
+/** Gives blobs that are there the labels that they are to have. */
+export async function labelContents(content: Content, image: SelectedImage): Promise<void> {
+  for (const [digest, labels] of contentLabels(image)) await addLabels(content, digest, labels);
 }
 
 /** Labels that say that the image was unpacked: diff IDs are known to be right, and snapshots stand for it. */
@@ -37,7 +43,11 @@ export async function labelLayer(content: Content, layer: Digest, diffId: Digest
   await addLabels(content, layer, { [UNCOMPRESSED]: diffId });
 }
 
+/** What holds already is not set again: each change waits for the disk. */
 async function addLabels(content: Content, digest: Digest, labels: Labels): Promise<void> {
-  const paths = Object.keys(labels).map((key) => `labels.${key}`);
+  const { labels: old } = await content.info(digest);
+  const paths = Object.keys(labels)
+    .filter((key) => old[key] !== labels[key])
+    .map((key) => `labels.${key}`);
   if (paths.length > 0) await content.update(digest, labels, paths);
 }
