@@ -147,7 +147,8 @@ async function mounted(
 
 async function mountFolders(context: Context, dir: string, words: Words): Promise<MountRow> {
   const { stackOfFolders } = await import('./plain-stack.js');
-  const { mountStack, withParts } = await import('../mounts/mount-snapshot.js');
+  const { mountStack } = await import('../mounts/mount-snapshot.js');
+  const { withParts } = await import('../mounts/parts.js');
   const { ensureStateFolder } = await import('../root-folder.js');
   const { driver, state, transport } = context.settings;
   if (driver === 'native') throw wrong('--lower is a union, which --driver native is not');

@@ -4,6 +4,7 @@
 
 import { openStack, type StackDescription, Union } from '../../fs/index.js';
 import { withUnion } from '../images/open-snapshot.js';
+import { withParts } from '../mounts/parts.js';
 import { prepareToRead } from '../mounts/settle.js';
 import { MountTable } from '../mounts/table.js';
 import type { SnapshotInfo } from '../snapshots/snapshot.js';
@@ -23,7 +24,9 @@ export async function stackToRead(store: Store, snapshot: SnapshotInfo): Promise
   // Mounts of engines are in no table of ours, and to open an upper empties its work folder under them.
   const isDead = mount?.driver === 'fuse' && mount.state === 'dead';
   const isHeld = (mount !== undefined && !isDead) || table.kernelMountOn(stack.upper.path) !== undefined;
-  return isHeld ? withoutUpper(stack) : stack;
+  if (isHeld) return withoutUpper(stack);
+  // Nothing is written, but `explain` says what a write would copy.
+  return store.driver === 'fuse' ? withParts(stack) : stack;
 }
 
 /** The same tree with its upper as one more lower: looking needs no hold on it. */

@@ -15,6 +15,7 @@ import { mountFailure } from './mount-failure.js';
 import { checkMountPoint } from './mount-point.js';
 import { mountUsers, usersText } from './mount-users.js';
 import { mountAt, readMounts } from './mountinfo.js';
+import { withParts } from './parts.js';
 import { bootId, markOf, mountNamespace } from './process-life.js';
 import { settleForKernel } from './settle.js';
 import { type BegunHost, startHost } from './start.js';
@@ -83,18 +84,6 @@ export async function mountSnapshot(
   const stack = { ...withParts(await store.snapshots.stack(key)), chains: store.folders.chains };
   if (driver === 'fuse') prepared(stack, what);
   return mountStack(stack, target, { ...options, driver, state: options.state ?? store.state }, snapshot);
-}
-
-/**
- * Files from this size on are not copied when they are changed: a copy takes longer than writing past the server
- * (passthrough), which a file that is in part its own does without, saves in a few thousand writes.
- */
-const PARTS_FROM = 4 << 20;
-
-/** The stack for a mount of ours whose upper nobody reads without asking its server. */
-export function withParts(stack: StackDescription): StackDescription {
-  const { upper } = stack;
-  return upper === undefined ? stack : { ...stack, upper: { ...upper, partsFrom: PARTS_FROM } };
 }
 
 /** The merge of a new chain takes memory, which a server would keep. */

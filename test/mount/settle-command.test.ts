@@ -1,7 +1,7 @@
 // `mica settle` on the upper of plain folders: while it is mounted, when it is not, and never under the kernel.
 
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, linkSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { Scratch } from '../program.js';
 import { describeWith } from '../requires.js';
@@ -45,6 +45,28 @@ describeWith(['root', 'fuse', 'overlay'], 'mica settle UPPER', () => {
     scratch.mica('settle', at('up'), '--lower', at('low'), '--work', at('work'));
     expect(guarded()).toBe(false);
     expect(existsSync(at('up/two-b'))).toBe(true);
+  });
+
+  it('fetches the rest of a large file of which one byte was written, and explain tells what is where', () => {
+    const content = Buffer.alloc(5 << 20, 'l');
+    writeFileSync(at('low/big'), content);
+    mount();
+    const explained = () => JSON.parse(scratch.mica('explain', at('mnt/big'), '--json'));
+    expect(explained().onWrite).toEqual({ copiesBytes: 4096 });
+    execFileSync(
+      'timeout',
+      ['60', 'sh', '-c', 'printf ! | dd of="$0" bs=1 seek=5 conv=notrunc', at('mnt/big')],
+      {
+        stdio: 'ignore',
+      },
+    );
+    content.write('!', 5);
+    expect(explained().layers.map(({ finding }: { finding: string }) => finding)).toEqual(['part', 'file']);
+    expect(statSync(at('up/big')).blocks).toBeLessThan(32);
+    scratch.mica('umount', at('mnt'));
+    scratch.mica('settle', at('up'), '--lower', at('low'), '--work', at('work'));
+    expect(guarded()).toBe(false);
+    expect(readFileSync(at('up/big')).equals(content)).toBe(true);
   });
 
   it('leaves an upper alone that the kernel writes to', () => {

@@ -1,16 +1,20 @@
 import { spawnSync } from 'node:child_process';
 import {
   appendFileSync,
+  closeSync,
   existsSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -115,6 +119,30 @@ describeWith(['root', 'fuse', 'overlay'], 'mounted snapshots', () => {
     await unmountSnapshot(merged, store.state);
     await mountSnapshot(store, 'key', merged, { driver: 'overlay' });
     expect(treeOf(merged)).toBe(first);
+  });
+
+  it('take what is written into a large file, and all of it for the kernel or a commit', async () => {
+    const content = Buffer.alloc(6 << 20, 'l');
+    await base('base', (fs) => writeFileSync(join(fs, 'big'), content));
+    content.write('new', 5_000_000);
+    for (const [key, ends] of [
+      ['kernel', () => mountSnapshot(store, 'kernel', merged, { driver: 'overlay' })],
+      ['commit', () => store.snapshots.commit('next', 'commit')],
+    ] as const) {
+      await store.snapshots.prepare(key, 'base');
+      await mountSnapshot(store, key, merged);
+      const big = openSync(join(merged, 'big'), 'r+');
+      writeSync(big, 'new', 5_000_000);
+      closeSync(big);
+      const { upper } = await store.snapshots.stack(key);
+      const inUpper = join(upper?.path ?? '', 'big');
+      expect(statSync(inUpper).blocks).toBeLessThan(32);
+      if (key === 'kernel') await unmountSnapshot(merged, store.state);
+      await ends();
+      expect(readFileSync(inUpper).equals(content)).toBe(true);
+      expect(readFileSync(join(merged, 'big')).equals(content)).toBe(true);
+      await unmountSnapshot(merged, store.state);
+    }
   });
 
   it('are plain after the unmount when that was asked for, and else as they are', async () => {
