@@ -45,6 +45,11 @@ export const CHANGES_HALFWAY: readonly Change[] = [
     prepare: (at) => fs.chmodSync(at('f'), 0o600),
     act: (at) => open(at('f'), 'r+', (fd) => fs.writeSync(fd, 'new', 2)),
   },
+  {
+    name: 'write into a large file whose data lies below',
+    prepare: (at) => fs.chmodSync(at('large'), 0o600),
+    act: (at) => open(at('large'), 'r+', (fd) => fs.writeSync(fd, 'new', LARGE - 9)),
+  },
   { name: 'truncate a lower file', act: (at) => fs.truncateSync(at('f'), 3) },
   { name: 'chmod a lower file', act: (at) => fs.chmodSync(at('f'), 0o600) },
   { name: 'chown a deep lower folder', act: (at) => fs.chownSync(at('d/sub'), 3, 4) },
