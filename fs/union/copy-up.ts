@@ -121,7 +121,11 @@ function copyUp(
   const wanted = !isFile || leaves ? 0 : cut ? limit : attr.size;
   const whole = wanted === attr.size;
   const prepared =
-    wanted > 0 && !mayBeInPart ? preparedCopy(stack, inode, source, what, wanted, whole) : undefined;
+    wanted > 0 && !mayBeInPart ? preparedCopy(stack, inode, source, attr, wanted, whole) : undefined;
+  if (prepared !== undefined) {
+    attr.atimeSec = prepared.atime.sec;
+    attr.atimeNsec = prepared.atime.nsec;
+  }
   const staged =
     prepared?.staged ?? upper.stage(isSymlink(attr.mode) ? { ...what, target: source.readlink() } : what);
   const amounts: Amounts = prepared?.amounts ?? { bytesCopied: 0, bytesSaved: 0 };

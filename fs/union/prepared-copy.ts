@@ -4,8 +4,9 @@
 // Who takes the copy looks at how the file is by then; a copy that nobody takes is thrown away.
 
 import { attempt } from '../errno.js';
+import type { Attr, Timestamp } from '../filesystem.js';
 import { Later, type Task, type TaskResult } from '../later.js';
-import type { LayerFile, LayerNode, NewNode, Staged, WritableFile } from '../layer/layer.js';
+import type { LayerFile, LayerNode, Staged, WritableFile } from '../layer/layer.js';
 import type { Amounts } from './copy-data.js';
 import { openSource } from './data-below.js';
 import type { Inode } from './inode.js';
@@ -20,17 +21,20 @@ export interface Prepared {
   readonly staged: Staged;
   readonly data: WritableFile;
   readonly amounts: Amounts;
+  /** The source's time of access before it was read for the copy. */
+  readonly atime: Timestamp;
 }
 
 /**
- * A staged object as `what` says, with the first `size` bytes of the data of the inode, `whole` if that is all of it.
- * undefined where it is to be made at once; Later while it is made aside. `source` is the inode's topmost object.
+ * A staged object as `attr` says, with the first `size` bytes of the data of the inode, `whole` if that is all of it.
+ * undefined where it is to be made at once; Later while it is made aside. `source` is the inode's topmost object, whose
+ * attributes `attr` are.
  */
 export function preparedCopy(
   stack: Stack,
   inode: Inode,
   source: LayerNode,
-  what: NewNode,
+  attr: Attr,
   size: number,
   whole: boolean,
 ): Prepared | undefined {
@@ -43,7 +47,7 @@ export function preparedCopy(
     if (taken !== undefined) return taken;
   }
   if (size <= SHORT_COPY || stack.lowersChange) return undefined;
-  return begin(stack, work, inode, source, what, size, whole);
+  return begin(stack, work, inode, source, attr, size, whole);
 }
 
 function begin(
@@ -51,12 +55,13 @@ function begin(
   work: LongWork,
   inode: Inode,
   source: LayerNode,
-  what: NewNode,
+  attr: Attr,
   size: number,
   whole: boolean,
 ): Prepared | undefined {
   const upper = stack.writable();
-  const staged = upper.stage(what);
+  const atime = { sec: attr.atimeSec, nsec: attr.atimeNsec };
+  const staged = upper.stage({ mode: attr.mode, uid: attr.uid, gid: attr.gid });
   let data: WritableFile | undefined;
   let from: LayerFile | undefined;
   let isOwned = false;
@@ -66,10 +71,10 @@ function begin(
     if (whole && data.cloneFrom(from)) {
       isOwned = true;
       from.close();
-      return { staged, data, amounts: { bytesCopied: 0, bytesSaved: size } };
+      return { staged, data, amounts: { bytesCopied: 0, bytesSaved: size }, atime };
     }
     data.truncate(size);
-    const copy = new PreparedCopy(stack, work, inode, { staged, data, from, size });
+    const copy = new PreparedCopy(stack, work, inode, { staged, data, from, size, atime });
     // A copy without a name is gone after a power cut anyway.
     if (!work.copy(from, data, size, !inode.removed && !upper.volatile, copy)) return undefined;
     isOwned = true;
@@ -89,6 +94,7 @@ interface Parts {
   readonly data: WritableFile;
   readonly from: LayerFile;
   readonly size: number;
+  readonly atime: Timestamp;
 }
 
 /** The copy of one inode while it is made, and until somebody has taken it. */
@@ -133,11 +139,11 @@ export class PreparedCopy implements Task {
       this.#drop();
       return undefined;
     }
-    const { staged, data } = this.#parts;
+    const { staged, data, atime } = this.#parts;
     if (size < this.#parts.size) data.truncate(size);
     this.#leave();
     const bytesCopied = Math.min(this.#bytesCopied, size);
-    return { staged, data, amounts: { bytesCopied, bytesSaved: size - bytesCopied } };
+    return { staged, data, amounts: { bytesCopied, bytesSaved: size - bytesCopied }, atime };
   }
 
   end(): void {

@@ -47,8 +47,7 @@ function replace(
   const size = Math.min(attr.size, limit);
   const cut = limit < attr.size;
   if (size === 0) return undefined;
-  const what = { mode: attr.mode, uid: attr.uid, gid: attr.gid };
-  const prepared = preparedCopy(stack, inode, node, what, size, !cut);
+  const prepared = preparedCopy(stack, inode, node, attr, size, !cut);
   if (prepared === undefined) return undefined;
   const { staged, data, amounts } = prepared;
   try {

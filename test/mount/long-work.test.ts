@@ -225,6 +225,14 @@ describeWith(['root', 'fuse'], 'long work', () => {
     });
   });
 
+  it('leaves a copied file the time of access that it had before it was read for the copy', async () => {
+    fs.writeFileSync(scratch.at('lower/large'), LARGE);
+    fs.utimesSync(scratch.at('lower/large'), 1_000_000_000, 1_000_000_001);
+    await serve({ stack: scratch.stack() });
+    expect(await writeInto('large', 'write', 3).end()).toBe('');
+    expect(fs.statSync(at('large')).atimeMs).toBe(1e12);
+  });
+
   it('answers while a file is read that does not come', async () => {
     fs.writeFileSync(scratch.at('disk/f'), 'content');
     fs.writeFileSync(scratch.at('disk/g'), 'other');
