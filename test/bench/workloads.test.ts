@@ -36,13 +36,17 @@ it('runs what a chosen workload is compared with before it', () => {
 });
 
 it('lets everybody take part but who cannot or was not asked', () => {
-  const [store, view, driver] = ['store', 'view', 'driver'].map((kind) => ({ kind, name: kind }));
+  const [store, view, driver, umoci] = ['store', 'view', 'driver', 'umoci'].map((kind) => ({
+    kind,
+    name: kind,
+  }));
   const user = { kind: 'store', name: 'user:store', user: { uid: 1, gid: 1 } };
   const who = (workload: object) =>
-    [store, view, driver, user].filter((one) => takesPart(one, workload)).map((one) => one?.name);
+    [store, view, driver, umoci, user].filter((one) => takesPart(one, workload)).map((one) => one?.name);
   expect(who({})).toEqual(['store', 'view', 'user:store']);
   expect(who({ not: ['view'] })).toEqual(['store', 'user:store']);
   expect(who({ only: ['driver', 'store'] })).toEqual(['store', 'driver']);
+  expect(who({ only: ['store', 'umoci'] })).toEqual(['store', 'umoci']);
   expect(who({ not: ['view'], upperOnDisk: true })).toEqual(['store']);
 });
 

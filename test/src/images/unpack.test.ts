@@ -211,6 +211,15 @@ describe('what a killed process left', () => {
 });
 
 describe('a layer that is stored while it is unpacked', () => {
+  it('may be in the image twice', async () => {
+    const twice = buildImage([base, top, base, base]);
+    await importImage(store, layout(twice));
+    expect(await snapshotNames()).toHaveLength(4);
+    expect(await shown(twice.chainIds[3]!)).toContain('etc/two');
+    expect(digestOf(await store.content.read(image.layers[0]!.digest))).toBe(image.layers[0]!.digest);
+    expect(await store.content.statuses()).toEqual([]);
+  });
+
   it('keeps what follows the compressed data', async () => {
     const bytes = Buffer.concat([blobOf(image, image.layers[0]!.digest), Buffer.alloc(3_000_000)]);
     const layer = { ...image.layers[0]!, digest: digestOf(bytes), size: bytes.length };
