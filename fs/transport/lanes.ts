@@ -40,6 +40,17 @@ class Lane {
   }
 }
 
+/** undefined where this process may have no more threads. */
+function startLane(wake: number): Lane | undefined {
+  try {
+    return new Lane(wake);
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ERR_WORKER_INIT_FAILED')
+      return undefined;
+    throw error;
+  }
+}
+
 export class Lanes implements LongWork {
   again = false;
   readonly #wake: number;
@@ -117,8 +128,8 @@ export class Lanes implements LongWork {
   #give(name: LaneName, job: Unnumbered<LaneJob>, running: Running): boolean {
     let lane = this.#lanes.get(name);
     if (lane === undefined) {
-      if (!this.#hasRoom()) return false;
-      lane = new Lane(this.#wake);
+      lane = this.#hasRoom() ? startLane(this.#wake) : undefined;
+      if (lane === undefined) return false;
       this.#lanes.set(name, lane);
     }
     const id = ++this.#lastId;
