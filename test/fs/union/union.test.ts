@@ -75,7 +75,7 @@ function overFolders(marks: MarkPrefix, partsFrom = Number.POSITIVE_INFINITY): F
 
 describeFilesystem('a union over memory, trusted marks', () => overMemory('trusted'));
 describeFilesystem('a union over memory, user marks', () => overMemory('user'));
-describeFilesystem('a union over memory that writes files in part', () => overMemory('trusted', 1));
+describeFilesystem('a union over memory that writes files in part', () => overMemory('user', 1));
 describeFilesystem('a union whose upper holds everything', inUpperAlone);
 describeFilesystem('a union over layers of different filesystems', overTwo);
 
@@ -90,3 +90,9 @@ describe.runIf(root)('as root', () => {
 describeFilesystem('a union over folders, user marks', () => overFolders('user'), {
   keepsNumbersOfSpecials: !root,
 });
+
+describeFilesystem(
+  'a union over folders that writes files in part, user marks',
+  () => overFolders('user', 1),
+  { keepsNumbersOfSpecials: !root },
+);
