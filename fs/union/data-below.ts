@@ -250,7 +250,7 @@ function empty(file: WritableFile, from: number, end: number): void {
     file.allocate(FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE, from, end - from);
   } catch (error) {
     if (!isErrno(error, EOPNOTSUPP)) throw error;
-    for (let at = from; at < end; at += ZEROS.length) file.write(at, ZEROS.subarray(0, end - at));
+    for (let at = from; at < end; ) at += file.write(at, ZEROS.subarray(0, end - at));
   }
 }
 

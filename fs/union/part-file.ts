@@ -144,7 +144,7 @@ export class PartFile extends PartReader implements WritableFile {
     if ((mode & (FALLOC_PUNCH_HOLE | FALLOC_ZERO_RANGE)) !== 0) {
       this.#upper.stat(this.#attr);
       const stop = Math.min(end, own.blocks * BLOCK, this.#attr.size);
-      for (; at < stop; at = Math.min(at + ZEROS.length, stop)) this.write(at, ZEROS.subarray(0, stop - at));
+      while (at < stop) at += this.write(at, ZEROS.subarray(0, stop - at));
     }
     if (at < end) this.#upper.allocate(mode, at, end - at);
   }

@@ -348,6 +348,20 @@ test('a write that ends in the midst of a block leaves the rest of it as it was 
   }
 });
 
+test('a hole is made whole where each write of its zeros ends early', () => {
+  const common = { device: 'disk', numbers: { last: 0 } };
+  const content = letters((1 << 20) + BLOCK);
+  const lower = fillLayer(new MemLayer({ id: 'lower', ...common }), { f: content });
+  const upper = new Narrow({ id: 'upper', ...common, ...IN_PART });
+  upper.room = 3000;
+  const paths = new Paths(new Union({ lowers: [lower], upper }));
+  const handle = paths.open('f', O_RDWR);
+  paths.fs.fallocate(handle, FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE, 100, 3 * BLOCK);
+  expect(inUpper(upper, 'f')?.metacopy).toBe(true);
+  expect(paths.readHandle(handle) === over(content, 100, '\0'.repeat(3 * BLOCK)).slice(0, 65_536)).toBe(true);
+  paths.fs.release(handle);
+});
+
 test('writing and reading fail while the sidecar is not there, and removing does not', () => {
   const r = rig([{ f: CONTENT, g: CONTENT }], IN_PART);
   for (const name of ['f', 'g']) r.paths.writeAt(name, 0, '!');
