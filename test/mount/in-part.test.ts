@@ -130,7 +130,8 @@ n = 0
 try:
   while True:
     # Records of 96 bytes at places of their own, some across two blocks: none of their blocks has another one.
-    os.pwrite(f, b'%096d' % n, 4096 + n * 12288 - 48 * (n % 2))
+    # The kernel may send one that lies in two pages as two: it returns short when the second fails.
+    if os.pwrite(f, b'%096d' % n, 4096 + n * 12288 - 48 * (n % 2)) < 96: break
     os.write(1, b'%d\\n' % n)
     n += 1
 except OSError: pass
@@ -150,7 +151,8 @@ except OSError: pass
           if (said.length > 200 * (round + 1)) resolve();
         }),
       );
-      await stop;
+      await Promise.race([stop, ended]);
+      expect(said.length).toBeGreaterThan(200 * (round + 1));
       served.process.kill('SIGKILL');
       await served.exit;
       await ended;
@@ -162,10 +164,11 @@ except OSError: pass
         const place = 4096 + n * 12_288 - 48 * (n % 2);
         if (place + 96 > SIZE) break;
         const record = found.toString('latin1', place, place + 96);
-        const done = record === String(n).padStart(96, '0');
-        const before = record === wanted.toString('latin1', place, place + 96);
-        expect([n, done, done || (n >= last && before)]).toEqual([n, done, true]);
-        expect([n, n < last ? done : true]).toEqual([n, true]);
+        const text = String(n).padStart(96, '0');
+        const before = wanted.toString('latin1', place, place + 96);
+        const half = n % 2 === 0 ? [] : [text.slice(0, 48) + before.slice(48)];
+        const possible = n < last ? [text] : [text, before, ...half];
+        expect([n, last, possible.includes(record)]).toEqual([n, last, true]);
         if (n > last) break;
       }
       spawnSync('umount', ['-l', at.scratch.at('mnt')]);
