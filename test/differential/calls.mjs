@@ -78,6 +78,11 @@ export function copyByHand(p, q, n) {
   });
 }
 
+/** How many bytes a copy takes from a file. */
+export function copiedFrom(p, n) {
+  return withFd(p, O_RDONLY, (fd) => Math.min(COPIED, Math.max(0, fs.fstatSync(fd).size - offsetOf(n))));
+}
+
 function allocate(fd, n) {
   const mode = pick([0, KEEP_SIZE, PUNCH_HOLE | KEEP_SIZE, ZERO_RANGE, ZERO_RANGE | KEEP_SIZE], n);
   sys.allocateFd(fd, mode, offsetOf(n), 3000);

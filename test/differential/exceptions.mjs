@@ -26,6 +26,8 @@ export const EXCEPTIONS = {
     'a range that is allocated and was never written is data for ext4 once its pages are in memory, and a hole before: both are true, and ours takes no more space',
   'copy-between':
     'copy_file_range works between the files of one filesystem: overlayfs says EXDEV where they lie in layers on two',
+  'short-copy':
+    'copy_file_range copies what there is: overlayfs no more than the size that it remembers of a file which grew through another of its names (where it has no index, that is another inode)',
   'stale-mapping':
     'a descriptor of a lower file, opened for reading before its copy-up, reads the new data, but overlayfs goes on mapping the old one (documented as non-standard behaviour)',
   'tick-times':
