@@ -23,6 +23,7 @@ export function link(stack: Stack, inode: Inode, parent: Inode, name: ByteString
   ensureUpper(stack, parent);
   ensureUpper(stack, inode);
   pinData(stack, inode);
+  keepNumber(stack, inode);
   markImpure(stack, inode, parent);
   if (inode.indexKey !== undefined) upper.pinIndexNames(inode.indexKey);
   const node = acquireUpper(stack, inode);
@@ -59,6 +60,21 @@ export function nowAt(stack: Stack, inode: Inode, parent: Inode, name: ByteStrin
   if (inode.removed) stack.table.adopt(inode, parent, name);
   else stack.table.place(inode, parent, name);
   if (inode.indexKey === undefined) releaseHeld(inode);
+}
+
+/**
+ * To be called before a file gets a further name, or one in another folder. Where a folder says that nothing in it has an
+ * origin nobody looks for that of a file with one name; but overlayfs links what was copied up into such folders, and
+ * elsewhere it will be looked for. So from now on the file says the number that it was shown with.
+ */
+export function keepNumber(stack: Stack, inode: Inode): void {
+  if (inode.removed || inode.isFolder || inode.ino !== stack.upperNumber(inode.upperIno)) return;
+  withUpper(stack, inode, (node) => {
+    node.stat(stack.scratch);
+    if (stack.scratch.origin !== 0 && stack.originNumber(stack.scratch) !== inode.ino) {
+      node.setOrigin(inode.ino, undefined);
+    }
+  });
 }
 
 /** Tells the kernel's readdir that the folder holds an entry whose number is its origin's. */

@@ -7,7 +7,7 @@ import { assertName, type ByteString, joinPath } from '../name.js';
 import { assertLiveFolder } from './access.js';
 import { ensureUpper } from './copy-up.js';
 import { pinData } from './data-below.js';
-import { ensureUpperName, markImpure, nowAt } from './hardlink.js';
+import { ensureUpperName, keepNumber, markImpure, nowAt } from './hardlink.js';
 import type { Inode } from './inode.js';
 import { child } from './intern.js';
 import { gainedSubfolder, isEmpty, lostSubfolder } from './listing.js';
@@ -99,6 +99,7 @@ function move(
   ensureMovable(stack, source);
   const go = () => {
     prepareSide(stack, source, newParent, newName);
+    if (newParent !== parent) keepNumber(stack, inode);
     markImpure(stack, inode, newParent);
     const leaveWhiteout = lowerHas(stack, parent, name);
     const dir = stack.table.path(parent);
@@ -117,6 +118,7 @@ function exchangeNames(stack: Stack, one: Side, other: Side): void {
   ensureMovable(stack, other);
   prepareSide(stack, one, other.parent, other.name);
   prepareSide(stack, other, one.parent, one.name);
+  if (one.parent !== other.parent) for (const { inode } of [one, other]) keepNumber(stack, inode);
   markImpure(stack, one.inode, other.parent);
   markImpure(stack, other.inode, one.parent);
   const { table } = stack;

@@ -124,3 +124,37 @@ it('an entry of the index that was only being made is dropped', () => {
   withUnion((union) => expect(read(union, 'two')).toBe('2 UPPER'));
   expect(readdirSync(join(base, 'work/index'))).toHaveLength(1);
 });
+
+it.each([
+  ['gets a second name', 2],
+  ['goes to another folder', 1],
+])('a copy whose folder says of no copies in it keeps its number when it %s', (_, names) => {
+  mkdirSync(join(base, 'lower/pure'));
+  writeFileSync(join(base, 'lower/pure/file'), 'lower');
+  const at = (union: Union, path: string): Entry => {
+    const entry = new Entry();
+    expect(union.resolvePath(path, entry)).toBe(true);
+    return entry;
+  };
+  withUnion((union) => {
+    const handle = union.open(at(union, 'pure/file').node, O_RDWR);
+    union.write(handle, 0, Buffer.from('UPPER'), false);
+    union.release(handle);
+    // The root says that it holds copies.
+    write(union, 'one', 'UPPER');
+  });
+  // As overlayfs leaves it: it links what was copied up into a folder without a word about it.
+  const word = spawnSync('setfattr', ['-x', 'user.overlay.impure', join(base, 'upper/pure')]);
+  expect(word.status).toBe(0);
+  const [before, after] = withUnion((union) => {
+    const file = at(union, 'pure/file');
+    if (names === 2) union.link(file.node, ROOT_NODE, 'again', new Entry());
+    else union.rename(at(union, 'pure').node, 'file', ROOT_NODE, 'again', 0);
+    return [file, at(union, 'again')];
+  });
+  expect([after.node, after.attr.ino, after.attr.nlink]).toEqual([before.node, before.attr.ino, names]);
+  const paths = names === 2 ? ['again', 'pure/file'] : ['again'];
+  const reopened = withUnion((union) => paths.map((path) => at(union, path)));
+  for (const { node, attr } of reopened)
+    expect([node, attr.ino]).toEqual([reopened[0]!.node, before.attr.ino]);
+});
