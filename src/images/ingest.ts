@@ -34,7 +34,7 @@ export class Ingest {
 
   /** A blob that is in memory, verified already. One that is there keeps the labels that it has. */
   async put(descriptor: Descriptor, bytes: Uint8Array, labels: Labels = {}): Promise<void> {
-    if (await this.#content.has(descriptor.digest)) return;
+    if (await this.#isStored(descriptor.digest)) return;
     await this.#content.put(refOf(descriptor.digest), bytes, labels);
     this.#added.push(descriptor.digest);
   }
@@ -99,10 +99,16 @@ export class Ingest {
 
   async #isThere({ digest, size }: Descriptor): Promise<boolean> {
     await this.#finishing.get(digest);
-    if (!(await this.#content.has(digest))) return false;
-    // Left by a process that was killed when the blob had its name; who writes it just now keeps it.
-    await this.#content.abort(refOf(digest)).catch(ignoring('not-found', 'failed-precondition'));
+    if (!(await this.#isStored(digest))) return false;
     this.#options.onProgress?.({ phase: 'skip', id: digest, done: size, total: size });
+    return true;
+  }
+
+  /** True if the blob is there. An ingest beside it was left by a process that was killed when the blob had its name. */
+  async #isStored(digest: Digest): Promise<boolean> {
+    if (!(await this.#content.has(digest))) return false;
+    // Who writes it just now keeps it.
+    await this.#content.abort(refOf(digest)).catch(ignoring('not-found', 'failed-precondition'));
     return true;
   }
 

@@ -326,6 +326,17 @@ describe('an import beside others', () => {
 });
 
 describe('an import that is cut short', () => {
+  it('leaves no ingest beside a finished blob, whichever it is, once it is run again', async () => {
+    const path = layout(layoutFiles([{ name: 'foo', image }]));
+    await importImage(store, path, blobsOnly);
+    for (const digest of image.blobs.keys()) {
+      await (await store.content.writer({ ref: `import-${digest}` })).close();
+    }
+    expect(await store.content.statuses()).toHaveLength(image.blobs.size);
+    await importImage(store, path, blobsOnly);
+    expect(await store.content.statuses()).toEqual([]);
+  });
+
   it('is canceled by a signal, and goes on where the bytes ended', async () => {
     const big = buildImage([layerTar([file('big', Buffer.alloc(3_000_000, 'x'))])], { compression: 'none' });
     const path = layout(layoutFiles([{ name: 'big', image: big }]));
