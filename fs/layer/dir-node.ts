@@ -25,7 +25,7 @@ import {
   type XattrAccess,
 } from '../sys/index.js';
 import { DirFile } from './dir-file.js';
-import { type LayerRules, readMarks, readOverride, showAttributes } from './dir-marks.js';
+import { holdsCopies, type LayerRules, readMarks, readOverride, showAttributes } from './dir-marks.js';
 import type { LayerEntry, LayerFile, LayerNode, RangesMark, WritableFile, WritableNode } from './layer.js';
 import {
   escapeXattr,
@@ -256,6 +256,10 @@ export class UpperNode extends DirNode implements WritableNode {
   setImpure(): void {
     this.rules.impurity++;
     this.#setHint(IMPURE, YES);
+  }
+
+  isImpure(): boolean {
+    return holdsCopies(this.rules, this.fd);
   }
 
   /** A mark of the index: text under a mark's name. */

@@ -150,6 +150,8 @@ export interface WritableNode extends LayerNode {
   setOrigin(ino: number, source: LayerNode | undefined): void;
   /** Tells readers of the parent folder that it contains entries with an origin (the kernel's `impure`). */
   setImpure(): void;
+  /** True of a folder that tells so, whoever made it. */
+  isImpure(): boolean;
 }
 
 /** What a new object is. */

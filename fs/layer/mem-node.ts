@@ -228,6 +228,10 @@ export class MemNode implements WritableNode {
     this.object.impure = true;
   }
 
+  isImpure(): boolean {
+    return this.object.impure;
+  }
+
   release(): void {
     if (this.#released) return;
     this.#released = true;

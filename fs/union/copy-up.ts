@@ -12,6 +12,7 @@ import { acquire, giveBack, withUpper } from './access.js';
 import { copyAttributes } from './copy-attributes.js';
 import { type Amounts, copyData, syncCopy } from './copy-data.js';
 import { beginBelow, fetchData, leaveBelow, mayLeaveBelow, openSource } from './data-below.js';
+import { becomeImpure } from './impure.js';
 import { beginPart, isWorthIt } from './in-part.js';
 import { closeData, type DataBelow, type Inode, switchData } from './inode.js';
 import { becomeIndexed } from './intern.js';
@@ -250,8 +251,7 @@ function publish(stack: Stack, inode: Inode, staged: Staged, source: LayerNode, 
     // The name was there before, so the parent's times must not tell otherwise.
     folder.attributes(stack.attr);
     const { atimeSec, atimeNsec, mtimeSec, mtimeNsec } = stack.attr;
-    if (!parent.impure) folder.setImpure();
-    parent.impure = true;
+    if (!parent.impure) becomeImpure(stack, parent, folder);
     staged.attributes(stack.attr);
     inode.upperIno = stack.attr.ino;
     if (joinsIndex(inode, attr)) {

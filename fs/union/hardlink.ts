@@ -7,6 +7,7 @@ import { assertName, type ByteString } from '../name.js';
 import { acquireUpper, assertLiveFolder, giveBack, withUpper } from './access.js';
 import { ensureUpper } from './copy-up.js';
 import { pinData } from './data-below.js';
+import { keepNumber, markImpure } from './impure.js';
 import { type Inode, releaseHeld } from './inode.js';
 import { resolve, WHITEOUT } from './lookup.js';
 import type { Stack } from './stack.js';
@@ -60,31 +61,4 @@ export function nowAt(stack: Stack, inode: Inode, parent: Inode, name: ByteStrin
   if (inode.removed) stack.table.adopt(inode, parent, name);
   else stack.table.place(inode, parent, name);
   if (inode.indexKey === undefined) releaseHeld(inode);
-}
-
-/**
- * To be called before a file gets a further name, or one in another folder. Where a folder says that nothing in it has an
- * origin nobody looks for that of a file with one name; but overlayfs links what was copied up into such folders, and
- * elsewhere it will be looked for. So from now on the file says the number that it was shown with.
- */
-export function keepNumber(stack: Stack, inode: Inode): void {
-  if (inode.removed || inode.isFolder || inode.ino !== stack.upperNumber(inode.upperIno)) return;
-  withUpper(stack, inode, (node) => {
-    node.stat(stack.scratch);
-    if (stack.scratch.origin !== 0 && stack.originNumber(stack.scratch) !== inode.ino) {
-      node.setOrigin(inode.ino, undefined);
-    }
-  });
-}
-
-/** Tells the kernel's readdir that the folder holds an entry whose number is its origin's. */
-export function markImpure(stack: Stack, inode: Inode, folder: Inode): void {
-  if (folder.impure || inode.ino === stack.upperNumber(inode.upperIno)) return;
-  const node = acquireUpper(stack, folder);
-  try {
-    node.setImpure();
-  } finally {
-    giveBack(folder, node);
-  }
-  folder.impure = true;
 }

@@ -128,9 +128,10 @@ it('an entry of the index that was only being made is dropped', () => {
 it.each([
   ['gets a second name', 2],
   ['goes to another folder', 1],
+  ['is joined by another copy', 0],
 ])('a copy whose folder says of no copies in it keeps its number when it %s', (_, names) => {
   mkdirSync(join(base, 'lower/pure'));
-  writeFileSync(join(base, 'lower/pure/file'), 'lower');
+  for (const name of ['file', 'other']) writeFileSync(join(base, 'lower/pure', name), 'lower');
   const at = (union: Union, path: string): Entry => {
     const entry = new Entry();
     expect(union.resolvePath(path, entry)).toBe(true);
@@ -149,11 +150,12 @@ it.each([
   const [before, after] = withUnion((union) => {
     const file = at(union, 'pure/file');
     if (names === 2) union.link(file.node, ROOT_NODE, 'again', new Entry());
-    else union.rename(at(union, 'pure').node, 'file', ROOT_NODE, 'again', 0);
-    return [file, at(union, 'again')];
+    else if (names === 1) union.rename(at(union, 'pure').node, 'file', ROOT_NODE, 'again', 0);
+    else union.setattr(at(union, 'pure/other').node, { mode: 0o600 }, SYSTEM_CALLER, new Attr());
+    return [file, at(union, names === 0 ? 'pure/file' : 'again')];
   });
-  expect([after.node, after.attr.ino, after.attr.nlink]).toEqual([before.node, before.attr.ino, names]);
-  const paths = names === 2 ? ['again', 'pure/file'] : ['again'];
+  expect([after.node, after.attr.ino, after.attr.nlink]).toEqual([before.node, before.attr.ino, names || 1]);
+  const paths = [['pure/file'], ['again'], ['again', 'pure/file']][names]!;
   const reopened = withUnion((union) => paths.map((path) => at(union, path)));
   for (const { node, attr } of reopened)
     expect([node, attr.ino]).toEqual([reopened[0]!.node, before.attr.ino]);
