@@ -121,8 +121,8 @@ function copyUp(
     mayLeaveBelow(stack, attr, keepsCapability);
   const wanted = !isFile || leaves ? 0 : cut ? limit : attr.size;
   const whole = wanted === attr.size;
-  const prepared =
-    wanted > 0 && !mayBeInPart ? preparedCopy(stack, inode, source, attr, wanted, whole) : undefined;
+  const isCopied = wanted > 0 && !mayBeInPart;
+  const prepared = isCopied ? preparedCopy(stack, inode, { source, attr, size: wanted, whole }) : undefined;
   if (prepared !== undefined) {
     attr.atimeSec = prepared.atime.sec;
     attr.atimeNsec = prepared.atime.nsec;

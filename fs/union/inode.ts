@@ -250,6 +250,14 @@ export class InodeTable {
     this.#copies.set(upperIno, ino);
   }
 
+  /** The inode's upper object gave its place to another, which has this number: its own may come to be any file's. */
+  replaceUpper(inode: Inode, upperIno: number): void {
+    const known = this.#copies.get(inode.upperIno);
+    this.#copies.delete(inode.upperIno);
+    if (known !== undefined) this.#copies.set(upperIno, known);
+    inode.upperIno = upperIno;
+  }
+
   /** The st_ino of a copy in the upper that cannot tell it. */
   numberOfCopy(upperIno: number): number | undefined {
     return this.#copies.get(upperIno);

@@ -25,19 +25,20 @@ export interface Prepared {
   readonly atime: Timestamp;
 }
 
-/**
- * A staged object as `attr` says, with the first `size` bytes of the data of the inode, `whole` if that is all of it.
- * undefined where it is to be made at once; Later while it is made aside. `source` is the inode's topmost object, whose
- * attributes `attr` are.
- */
-export function preparedCopy(
-  stack: Stack,
-  inode: Inode,
-  source: LayerNode,
-  attr: Attr,
-  size: number,
-  whole: boolean,
-): Prepared | undefined {
+/** What is to be copied of an inode. */
+export interface Wanted {
+  /** Its topmost object, and the attributes of that, which the copy gets. */
+  readonly source: LayerNode;
+  readonly attr: Attr;
+  /** Bytes of its data, from the start. */
+  readonly size: number;
+  /** That is all of it. */
+  readonly whole: boolean;
+}
+
+/** A staged object with what is wanted. undefined where it is to be made at once; Later while it is made aside. */
+export function preparedCopy(stack: Stack, inode: Inode, wanted: Wanted): Prepared | undefined {
+  const { size } = wanted;
   const { work } = stack;
   if (work === undefined) return undefined;
   const { prepared } = inode;
@@ -47,17 +48,14 @@ export function preparedCopy(
     if (taken !== undefined) return taken;
   }
   if (size <= SHORT_COPY || stack.lowersChange) return undefined;
-  return begin(stack, work, inode, source, attr, size, whole);
+  return begin(stack, work, inode, wanted);
 }
 
 function begin(
   stack: Stack,
   work: LongWork,
   inode: Inode,
-  source: LayerNode,
-  attr: Attr,
-  size: number,
-  whole: boolean,
+  { source, attr, size, whole }: Wanted,
 ): Prepared | undefined {
   const upper = stack.writable();
   const atime = { sec: attr.atimeSec, nsec: attr.atimeNsec };

@@ -47,7 +47,7 @@ function replace(
   const size = Math.min(attr.size, limit);
   const cut = limit < attr.size;
   if (size === 0) return undefined;
-  const prepared = preparedCopy(stack, inode, node, attr, size, !cut);
+  const prepared = preparedCopy(stack, inode, { source: node, attr, size, whole: !cut });
   if (prepared === undefined) return undefined;
   const { staged, data, amounts } = prepared;
   try {
@@ -78,7 +78,7 @@ function takePlace(stack: Stack, inode: Inode, staged: Staged): void {
     staged.attributes(stack.attr);
     const { ino } = stack.attr;
     staged.publish(stack.table.path(parent), inode.name, true);
-    inode.upperIno = ino;
+    stack.table.replaceUpper(inode, ino);
     attempt(() => folder.utimes({ sec: atimeSec, nsec: atimeNsec }, { sec: mtimeSec, nsec: mtimeNsec }));
   });
 }

@@ -184,13 +184,18 @@ describeWith(['root', 'fuse'], 'long work', () => {
       expect(fs.readFileSync(at('large')).subarray(0, 10).toString()).toBe('larWRITEge');
     });
 
-    it('does not hold up the end of the mount', async () => {
+    /** The mount is asked to end while a write waits for a copy that the disk holds, and the writer is gone. */
+    async function stopWhileHeld(): Promise<void> {
       const writer = writeInto('large', 'never', 3);
       await disk.holds();
       const stopped = served?.ask({ op: 'stop', lazy: true });
       writer.process.kill('SIGKILL');
       await writer.exit;
       await stopped;
+    }
+
+    it('does not hold up the end of the mount', async () => {
+      await stopWhileHeld();
       disk.letGo();
       expect(await served?.line()).toEqual({ ended: 'unmounted' });
       expect(fs.readdirSync(scratch.at('upper'))).toEqual([]);
@@ -199,12 +204,7 @@ describeWith(['root', 'fuse'], 'long work', () => {
     });
 
     it('does not keep the process either, where nothing ever answers', async () => {
-      const writer = writeInto('large', 'never', 3);
-      await disk.holds();
-      const stopped = served?.ask({ op: 'stop', lazy: true });
-      writer.process.kill('SIGKILL');
-      await writer.exit;
-      await stopped;
+      await stopWhileHeld();
       expect(await served?.line()).toEqual({ ended: 'unmounted' });
       await served?.exit;
       expect(served?.process.signalCode).toBe('SIGKILL');
