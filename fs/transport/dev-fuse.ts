@@ -1,6 +1,7 @@
-// The transport that speaks the FUSE protocol over /dev/fuse. Order: the server's thread begins, beforehand where
-// it was asked to, and opens the layers; this thread mounts and hands over the device; the server serves. At the end the mount goes first and the thread
-// is joined afterwards, because nothing else wakes a thread that waits for its device.
+// The transport that speaks the FUSE protocol over /dev/fuse. Order: the server's thread begins, beforehand where it
+// was asked to, and opens the layers; this thread mounts and hands over the device; the server serves. At the end the
+// mount goes first and the thread is joined afterwards, because nothing else wakes a thread that waits for its
+// device.
 
 import { Worker } from 'node:worker_threads';
 import { ENOTCONN, FsError } from '../errno.js';

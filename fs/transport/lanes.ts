@@ -1,6 +1,7 @@
 // The threads that do a mount's long work, so that the mount's own thread answers others meanwhile: one copies data,
 // one syncs files and reads, because a copy from a filesystem that does not answer must not keep an fsync waiting, and
-// one syncs whole filesystems. Each is started by the first job that it gets. They tell through the eventfd that the mount's thread waits on anyway.
+// one syncs whole filesystems. Each is started by the first job that it gets. They tell through the eventfd that the
+// mount's thread waits on anyway.
 
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import { EMFILE, isErrno } from '../errno.js';
