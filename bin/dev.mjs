@@ -4,7 +4,7 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const top = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -83,11 +83,12 @@ function check() {
     bundles: [node, ['test/house/bundles.mjs']],
     'dead code': [node, ['node_modules/knip/bin/knip.js']],
   };
-  const counts = { passed: 0, failed: 0, skipped: 0 };
+  const counts = { passed: 0, failed: 0, skipped: 0, failures: [] };
   for (const [name, [command, args]] of Object.entries(checks)) {
     const ok = run(command, args) === 0;
     process.stdout.write(`${ok ? 'ok  ' : 'FAIL'} ${name}\n`);
     counts[ok ? 'passed' : 'failed']++;
+    if (!ok) counts.failures.push(`check: ${name}`);
   }
   return counts;
 }
@@ -102,28 +103,46 @@ function vitest(part, extra = [], project = part, environment = {}) {
     ['node_modules/vitest/vitest.mjs', ...words, `--outputFile=${report}`, ...extra],
     { env: { ...process.env, ...environment } },
   );
-  if (!existsSync(report)) return { passed: 0, failed: 1, skipped: 0 };
+  if (!existsSync(report)) {
+    return { passed: 0, failed: 1, skipped: 0, failures: [`${part}: it left no report (exit ${status})`] };
+  }
   const seen = JSON.parse(readFileSync(report, 'utf8'));
-  const brokenFiles = seen.testResults.filter(
-    (f) => f.status === 'failed' && f.assertionResults.length === 0,
-  ).length;
-  const failed = seen.numFailedTests + brokenFiles;
+  const failures = seen.testResults.flatMap((file) => failuresOf(part, file));
+  if (failures.length === 0 && status !== 0) failures.push(`${part}: exit ${status} without a failed test`);
   return {
     passed: seen.numPassedTests,
-    failed: failed === 0 && status !== 0 ? 1 : failed,
+    failed: failures.length,
     skipped: seen.numPendingTests + (seen.numTodoTests ?? 0),
+    failures,
   };
+}
+
+/** A line for each test of a file of vitest's report that failed, or one for a file that could not even be read. */
+function failuresOf(part, { name, status, message, assertionResults }) {
+  const said = (text) => (text ?? '').split('\n')[0].slice(0, 200);
+  const file = `${part}: ${relative(top, name)}`;
+  if (status === 'failed' && assertionResults.length === 0) return [`${file}: ${said(message)}`];
+  return assertionResults
+    .filter((test) => test.status === 'failed')
+    .map(({ fullName, failureMessages }) => `${file}: ${fullName}: ${said(failureMessages[0])}`);
+}
+
+const nothing = () => ({ passed: 0, failed: 0, skipped: 0, failures: [] });
+
+function addTo(total, counts) {
+  for (const key of ['passed', 'failed', 'skipped']) total[key] += counts[key];
+  total.failures.push(...counts.failures);
 }
 
 /** Each optional kernel feature off by itself, under the rules of POSIX; the names are those of `mica doctor`. */
 async function eachWithout() {
   const { featureNames } = await import(join(top, 'dist/native-fallback/features.js'));
-  const total = { passed: 0, failed: 0, skipped: 0 };
+  const total = nothing();
   for (const feature of featureNames()) {
     process.stdout.write(`\n== without ${feature}\n`);
     const files = EACH_WITHOUT_FILES.map((name) => `test/mount/${name}.test.ts`);
     const counts = vitest(`without-${feature}`, files, 'mount', { MICA_WITHOUT: feature });
-    for (const key of Object.keys(total)) total[key] += counts[key];
+    addTo(total, counts);
   }
   return total;
 }
@@ -156,7 +175,7 @@ async function countsOf(part, extra) {
 async function test(parts, extra) {
   build();
   mkdirSync(reports, { recursive: true });
-  const total = { passed: 0, failed: 0, skipped: 0 };
+  const total = nothing();
   const lines = [];
   for (const part of parts) {
     process.stdout.write(`\n== ${part}\n`);
@@ -166,11 +185,11 @@ async function test(parts, extra) {
     lines.push(
       `${part.padEnd(12)} ${seconds.padStart(7)} s  ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`,
     );
-    for (const key of Object.keys(total)) total[key] += counts[key];
+    addTo(total, counts);
   }
   writeFileSync(join(reports, 'total.json'), JSON.stringify(total));
   process.stdout.write(
-    `\n${lines.join('\n')}\n\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped\n`,
+    `\n${[...lines, ...total.failures.map((text) => `FAILED ${text}`)].join('\n')}\n\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped\n`,
   );
   process.exit(total.failed === 0 && total.passed > 0 ? 0 : 1);
 }
