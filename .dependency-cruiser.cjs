@@ -3,7 +3,7 @@
 
 /** Rows of src, from the bottom; a row may import lower rows and itself. Siblings that must not meet have rules of their own. */
 const ROWS = [
-  ['errors', 'digest', 'keyed-lock', 'labels', 'root-folder', 'time'],
+  ['errors', 'digest', 'filter', 'filter-fields', 'go-regexp', 'keyed-lock', 'labels', 'root-folder', 'time'],
   ['content', 'metadata'],
   ['mounts'],
   ['snapshots'],
