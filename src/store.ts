@@ -15,8 +15,10 @@ import type { Content } from './content/content.js';
 import { LocalContent } from './content/local-content.js';
 import type { ImageRows } from './images/images.js';
 import { blobRows } from './metadata/blobs.js';
+import { type ContainerRows, containerRows } from './metadata/containers.js';
 import { Metadata } from './metadata/db.js';
 import { imageRows } from './metadata/images.js';
+import { type LeaseRows, leaseRows } from './metadata/leases.js';
 import { assertNamespaceName } from './metadata/namespaces.js';
 import { formsInUse } from './metadata/snapshots.js';
 import { ensureStateFolder, ensureStoreFolders, type StoreFolders } from './root-folder.js';
@@ -42,6 +44,8 @@ export class Store {
   readonly metadata: Metadata;
   readonly content: Content;
   readonly images: ImageRows;
+  readonly containers: ContainerRows;
+  readonly leases: LeaseRows;
   readonly #asked: Driver | 'auto';
   #driver: Driver | undefined;
   #snapshots: Snapshotter | undefined;
@@ -54,6 +58,8 @@ export class Store {
     this.metadata = metadata;
     this.content = new LocalContent(folders.content, blobRows(metadata, namespace), namespace);
     this.images = imageRows(metadata, namespace);
+    this.containers = containerRows(metadata, namespace);
+    this.leases = leaseRows(metadata, namespace);
     this.#asked = options.driver ?? 'auto';
   }
 

@@ -193,6 +193,10 @@ class DbTransaction implements ReadTx {
     return this.entries(prefix).map(({ key, value }) => ({ name: key.at(-1) ?? '', value: value as T }));
   }
 
+  keys(prefix: Key): readonly (readonly string[])[] {
+    return this.storedKeys(rangeBelow(prefix)).map((key) => decodeKey(key));
+  }
+
   entries(prefix: Key): { readonly key: readonly string[]; readonly value: unknown }[] {
     return this.storedRange(rangeBelow(prefix)).map(({ key, value }) => {
       const parts = decodeKey(key);
@@ -207,6 +211,10 @@ class DbTransaction implements ReadTx {
   protected storedRange(range: Range): readonly { readonly key: Buffer; readonly value: unknown }[] {
     // Gathered, not handed out lazily: an open cursor pins pages, and the caller may write.
     return decoding(() => [...this.db.getRange(range)]);
+  }
+
+  protected storedKeys(range: Range): readonly Buffer[] {
+    return decoding(() => [...this.db.getKeys(range)]);
   }
 }
 
@@ -239,6 +247,17 @@ class PendingTransaction extends DbTransaction implements WriteTx {
 
   protected override storedRange(range: Range): readonly { readonly key: Buffer; readonly value: unknown }[] {
     return this.changes.merge(super.storedRange(range), range);
+  }
+
+  protected override storedKeys(range: Range): readonly Buffer[] {
+    const keys = super.storedKeys(range);
+    if (this.changes.size === 0) return keys;
+    return this.changes
+      .merge(
+        keys.map((key) => ({ key, value: true })),
+        range,
+      )
+      .map(({ key }) => key);
   }
 }
 

@@ -4,28 +4,21 @@
 import { StoreError } from '../errors.js';
 import { assertLabels } from '../labels.js';
 import { timeNow } from '../time.js';
+import { assertIdentifier } from './identifier.js';
 import type { NamespaceRow } from './rows.js';
 import type { Key, ReadTx, WriteTx } from './transaction.js';
 
-/** containerd's rule for identifiers (`pkg/identifiers`): it is part of paths and keys. */
-const NAME = /^[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*$/;
-const NAME_MAX = 76;
+/** How much of a bad name an error shows. */
+const SHOWN = 76;
+
+/** What a namespace may name, as the subtrees of the schema are called. */
+const KINDS = ['images', 'snapshots', 'blobs', 'containers', 'leases'] as const;
 
 const at = (name: string): Key => ['v1', 'namespaces', name];
 
 /** invalid-argument unless `name` may name a namespace. */
 export function assertNamespaceName(name: string): void {
-  const what = `cannot use namespace ${JSON.stringify(name.slice(0, NAME_MAX))}`;
-  if (name.length > NAME_MAX) {
-    throw new StoreError('invalid-argument', what, `a name has at most ${NAME_MAX} characters`);
-  }
-  if (!NAME.test(name)) {
-    throw new StoreError(
-      'invalid-argument',
-      what,
-      'a name is letters and digits, with single . _ - between them',
-    );
-  }
+  assertIdentifier(name, `cannot use namespace ${JSON.stringify(name.slice(0, SHOWN))}`);
 }
 
 export function getNamespace(tx: ReadTx, name: string): NamespaceRow | undefined {
@@ -53,8 +46,8 @@ export function deleteNamespace(tx: WriteTx, name: string): void {
   const what = `cannot remove namespace ${name}`;
   if (getNamespace(tx, name) === undefined)
     throw new StoreError('not-found', what, 'there is none of this name');
-  for (const kind of ['images', 'snapshots', 'blobs']) {
-    const count = tx.list(['v1', kind, name]).length;
+  for (const kind of KINDS) {
+    const count = tx.keys(['v1', kind, name]).length;
     if (count > 0) throw new StoreError('failed-precondition', what, `it is not empty: ${count} ${kind}`);
   }
   tx.remove(at(name));

@@ -9,6 +9,9 @@
 //   v1/children/<ns>/<parent>/<name>     index of the above
 //   v1/images/<ns>/<name>                ImageRow
 //   v1/blobs/<ns>/<digest>               BlobRow
+//   v1/containers/<ns>/<id>              ContainerRow
+//   v1/leases/<ns>/<id>                  LeaseRow
+//   v1/leased/<ns>/<lease>/<type>/<id>   true: a resource of the lease
 
 import type { Dialect, MarkPrefix, Numbering } from '../../fs/index.js';
 import type { BlobInfo } from '../content/content.js';
@@ -72,3 +75,40 @@ export interface ImageRow {
 }
 
 export type BlobRow = BlobInfo;
+
+/** A value that its owner alone can read, with the name of its type: protobuf's Any. */
+export interface OpaqueValue {
+  readonly typeUrl: string;
+  readonly value: Uint8Array;
+}
+
+export interface ContainerRow {
+  readonly id: string;
+  readonly labels: Labels;
+  /** The name of an image; '' for none. */
+  readonly image: string;
+  readonly runtime: { readonly name: string; readonly options?: OpaqueValue };
+  /** The runtime's specification. */
+  readonly spec: OpaqueValue;
+  /** Whose snapshot `snapshotKey` names; '' where there is none. */
+  readonly snapshotter: string;
+  readonly snapshotKey: string;
+  readonly extensions: Readonly<Record<string, OpaqueValue>>;
+  /** RFC 3339 with nanoseconds. */
+  readonly created: string;
+  readonly updated: string;
+}
+
+export interface LeaseRow {
+  readonly id: string;
+  readonly created: string;
+  readonly labels: Labels;
+}
+
+/** What a lease holds. */
+export interface LeaseResource {
+  /** `content`, `ingests`, `images` or `snapshots/<snapshotter>`. */
+  readonly type: string;
+  /** A digest, a ref, a name or a key. */
+  readonly id: string;
+}

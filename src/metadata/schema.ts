@@ -8,7 +8,10 @@
 //   ├── snapshots/<ns>/<name>              SnapshotRow; <name> is the key of an active one, the name of a committed one
 //   ├── children/<ns>/<parent>/<name>      true: <name> has <parent> as its parent; written with the row above only
 //   ├── images/<ns>/<name>                 ImageRow
-//   └── blobs/<ns>/<digest>                BlobRow
+//   ├── blobs/<ns>/<digest>                BlobRow
+//   ├── containers/<ns>/<id>               ContainerRow; opaque values as MessagePack's binary
+//   ├── leases/<ns>/<id>                   LeaseRow
+//   └── leased/<ns>/<lease>/<type>/<id>    true: what the lease holds, there or not; gone with the row above
 //
 // `v1` changes only when an old program must not even read. A value is a pair of ROW_VERSION and the row,
 // as MessagePack without extensions, so that any decoder can read it.

@@ -46,7 +46,7 @@ export function listSnapshots(tx: ReadTx, ns: string): readonly SnapshotRow[] {
 
 /** The names of the snapshots on top of `parent`, ordered. */
 export function childrenOf(tx: ReadTx, ns: string, parent: string): readonly string[] {
-  return tx.list(['v1', 'children', ns, parent]).map((row) => row.name);
+  return tx.keys(['v1', 'children', ns, parent]).map((key) => key.at(-1) ?? '');
 }
 
 /** A folder name that was never given out before: a decimal number. */
