@@ -8,6 +8,10 @@ export type ErrorKind =
   | 'already-exists'
   /** In use, has children, not committed: the state does not allow it. */
   | 'failed-precondition'
+  /** Somebody else has it just now: the same may work in a moment. */
+  | 'unavailable'
+  /** An offset beyond the end, or not where the bytes end. */
+  | 'out-of-range'
   /** This machine, kernel or user cannot do it. */
   | 'unsupported'
   /** Data on disk or in an archive is not what its digest or format says. */

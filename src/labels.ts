@@ -22,6 +22,11 @@ export function assertLabels(labels: Labels, what: string): void {
   }
 }
 
+/** Labels as they are kept: one with an empty value is none (containerd, `metadata/boltutil`). */
+export function keptLabels(labels: Labels): Labels {
+  return Object.fromEntries(Object.entries(labels).filter(([, value]) => value !== ''));
+}
+
 /**
  * Labels after an update with containerd's field paths: `labels` replaces all, `labels.<key>` sets that key, or
  * removes it where the new value is absent or empty. No paths: all are replaced.
@@ -33,10 +38,10 @@ export function updateLabels(
   what: string,
 ): Labels {
   let labels: Record<string, string> = { ...old };
-  if (fieldPaths.length === 0) labels = { ...changed };
+  if (fieldPaths.length === 0) labels = { ...keptLabels(changed) };
   for (const path of fieldPaths) {
     if (path === 'labels') {
-      labels = { ...changed };
+      labels = { ...keptLabels(changed) };
     } else if (path.startsWith('labels.')) {
       const key = path.slice('labels.'.length);
       const value = changed[key];

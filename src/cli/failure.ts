@@ -17,6 +17,8 @@ const EXIT_OF_KIND: Readonly<Record<ErrorKind, number>> = {
   'not-found': EXIT.notFound,
   'already-exists': EXIT.exists,
   'failed-precondition': EXIT.precondition,
+  unavailable: EXIT.precondition,
+  'out-of-range': EXIT.invalid,
   unsupported: EXIT.unsupported,
   corrupt: EXIT.failed,
   failed: EXIT.failed,

@@ -49,10 +49,11 @@ export class FileReader implements BlobReader {
     return done;
   }
 
-  async *stream(offset = 0): AsyncIterable<Uint8Array> {
-    for (let at = offset; at < this.size; ) {
+  async *stream(offset = 0, size = this.size): AsyncIterable<Uint8Array> {
+    const end = Math.min(this.size, offset + size);
+    for (let at = offset; at < end; ) {
       // A fresh buffer each time: the consumer may keep it while the next one is read.
-      const chunk = Buffer.allocUnsafeSlow(Math.min(CHUNK, this.size - at));
+      const chunk = Buffer.allocUnsafeSlow(Math.min(CHUNK, end - at));
       const count = await this.readAt(chunk, at);
       if (count < chunk.length) throw new StoreError('corrupt', this.#what, 'its file ended early');
       at += count;

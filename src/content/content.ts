@@ -5,9 +5,14 @@
 // connection the same ref goes on where the bytes ended. Labels belong to the view of a namespace; bytes on
 // disk are shared by all namespaces.
 //
-// Life of an ingest: writer(ref) -> write ... -> commit (blob, ingest gone)
-//                                             -> close  (ingest kept, resumable)
+// Life of an ingest: writer(ref) -> write, truncate ... -> commit (blob, ingest gone)
+//                                                       -> close  (ingest kept, resumable)
 //                    abort(ref) removes it.
+//
+// A writer that expects a blob of another namespace finds it whole under the policy `shared`: its offset is the
+// blob's size, and commit only names it. Under `isolated` it must send all of the bytes to prove that it has them,
+// but for blobs of a namespace with the label `containerd.io/namespace.shareable=true`. These are the policies of
+// containerd's metadata plugin (`content_sharing_policy`).
 
 import type { Digest } from '../digest.js';
 import type { Labels } from '../labels.js';
@@ -34,9 +39,10 @@ export interface IngestStatus {
 }
 
 export interface WriterOptions {
-  /** 1 to 1024 characters; one writer at a time has a ref (failed-precondition otherwise). */
+  /** 1 to 1024 characters; one writer at a time has a ref, over all processes (unavailable otherwise). */
   readonly ref: string;
   readonly expected?: Digest;
+  /** Bytes; 0 and absent: not known. */
   readonly total?: number;
 }
 
@@ -52,11 +58,14 @@ export interface ContentWriter {
   readonly ref: string;
   /** Bytes of the ingest so far; above 0 right after opening when an earlier writer left some. */
   readonly offset: number;
+  /** Of this ingest, as it is now. */
+  status(): IngestStatus;
+  /** Appends. */
   write(chunk: Uint8Array): Promise<void>;
   /** The digest of all bytes so far. */
   digest(): Digest;
-  /** Starts again from nothing. */
-  reset(): Promise<void>;
+  /** Keeps the first `size` bytes only; out-of-range if there are not so many. */
+  truncate(size: number): Promise<void>;
   /** Verifies, syncs and publishes the blob. already-exists if this namespace has it (the ingest is gone then). */
   commit(options?: CommitOptions): Promise<BlobInfo>;
   close(): Promise<void>;
@@ -66,11 +75,12 @@ export interface BlobReader {
   readonly size: number;
   /** Reads up to `into.length` bytes from `offset`; fewer only at the end. */
   readAt(into: Uint8Array, offset: number): Promise<number>;
-  /** The bytes from `offset` on, in chunks. */
-  stream(offset?: number): AsyncIterable<Uint8Array>;
+  /** The bytes from `offset` on, `size` of them or all, in chunks. */
+  stream(offset?: number, size?: number): AsyncIterable<Uint8Array>;
   close(): Promise<void>;
 }
 
+/** invalid-argument everywhere for a digest or a ref that is none. */
 export interface Content {
   /** not-found if this namespace does not name the blob. */
   info(digest: Digest): Promise<BlobInfo>;
@@ -91,13 +101,16 @@ export interface Content {
   read(digest: Digest, limit?: number): Promise<Uint8Array>;
   /** Reads the whole blob again: corrupt unless its bytes still have the digest. */
   verify(digest: Digest): Promise<void>;
-  /** Opens the ingest `ref`, new or where it ended. already-exists if `expected` is a blob of this namespace. */
+  /**
+   * Opens the ingest `ref`, new or where it ended; one that was on its way to another digest or size begins again.
+   * already-exists if `expected` is a blob of this namespace, unavailable while somebody else writes the ingest.
+   */
   writer(options: WriterOptions): Promise<ContentWriter>;
   /** Writes a whole blob; one that exists already is not an error. */
   put(ref: string, bytes: Uint8Array, labels?: Labels): Promise<BlobInfo>;
   status(ref: string): Promise<IngestStatus>;
   statuses(): Promise<readonly IngestStatus[]>;
-  /** not-found if there is no such ingest. */
+  /** not-found if there is no such ingest, unavailable while somebody writes it. */
   abort(ref: string): Promise<void>;
 }
 
@@ -115,6 +128,8 @@ export interface BlobRows {
   change(digest: Digest, change: (row: BlobInfo) => BlobInfo): Promise<BlobInfo | undefined>;
   /** False if there was none. */
   remove(digest: Digest): Promise<boolean>;
+  /** True if bytes that this namespace does not name may become its own without being sent: see the policies above. */
+  mayShare(digest: Digest): boolean;
   /** Runs `act` unless a row of any namespace names the digest; none can be added meanwhile. */
   unlessNamed(digest: Digest, act: () => void): Promise<void>;
 }

@@ -1,6 +1,6 @@
 // One ingest on disk: ingest/<sha256 hex of the ref>/{ref,startedat,updatedat,total,expected,data}, containerd's
-// layout (`expected` is ours). All but `data` are written once, by the first writer; whoever changes anything holds
-// the folder's lock. A folder without a readable `ref` was cut short while it was made, and is made again.
+// layout (`expected` is ours). All but `data` are written once, by the first writer that knows; whoever changes anything
+// holds the folder's lock. A folder without a readable `ref` was cut short while it was made, and is made again.
 
 import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -8,19 +8,21 @@ import { digestHex, digestOf } from '../digest.js';
 import { timeNow, timeOfNs } from '../time.js';
 import type { IngestStatus, WriterOptions } from './content.js';
 import { type FolderLock, lockFolder } from './folder-lock.js';
-import { beingWritten } from './row-content.js';
+import { beingWritten, onTheWayElsewhere } from './row-content.js';
 import { hasCode } from './system-error.js';
 
 export interface LockedIngest {
   readonly folder: string;
   readonly lock: FolderLock;
+  /** As it was found, or begun. */
+  readonly status: IngestStatus;
 }
 
 export function ingestFolder(ingests: string, scopedRef: string): string {
   return join(ingests, digestHex(digestOf(scopedRef)));
 }
 
-/** The ingest of `scopedRef`, new or where it ended, locked. failed-precondition if somebody writes it. */
+/** The ingest of `scopedRef`, new or where it ended, locked. unavailable if somebody writes it. */
 export async function lockIngest(
   ingests: string,
   scopedRef: string,
@@ -29,12 +31,10 @@ export async function lockIngest(
   const folder = ingestFolder(ingests, scopedRef);
   const lock = await lockMade(folder, `cannot write ingest ${options.ref}`);
   try {
-    const known = await text(join(folder, 'ref'));
-    const expected = await text(join(folder, 'expected'));
-    // Bytes on their way to another digest are of no use to this writer.
-    const other = expected !== undefined && options.expected !== undefined && expected !== options.expected;
-    if (known !== scopedRef || other) await begin(folder, scopedRef, options);
-    return { folder, lock };
+    const found = await readStatus(folder);
+    const goesOn = found?.ref === scopedRef && !onTheWayElsewhere(found, options);
+    const status = goesOn ? await learn(folder, found, options) : await begin(folder, scopedRef, options);
+    return { folder, lock, status: { ...status, ref: options.ref } };
   } catch (error) {
     lock.release();
     throw error;
@@ -42,7 +42,7 @@ export async function lockIngest(
 }
 
 /** Removes a locked ingest and its lock. */
-export async function removeIngest(ingest: Pick<LockedIngest, 'folder' | 'lock'>): Promise<void> {
+export async function removeIngest(ingest: Omit<LockedIngest, 'status'>): Promise<void> {
   await rm(ingest.folder, { recursive: true, force: true });
   ingest.lock.release();
 }
@@ -79,16 +79,30 @@ async function lockMade(folder: string, what: string): Promise<FolderLock> {
   }
 }
 
-async function begin(folder: string, scopedRef: string, options: WriterOptions): Promise<void> {
+async function begin(folder: string, scopedRef: string, options: WriterOptions): Promise<IngestStatus> {
   const now = timeNow();
   await rm(join(folder, 'data'), { force: true });
   await rm(join(folder, 'total'), { force: true });
   await rm(join(folder, 'expected'), { force: true });
   await writeFile(join(folder, 'startedat'), now);
   await writeFile(join(folder, 'updatedat'), now);
-  if (options.total !== undefined) await writeFile(join(folder, 'total'), String(options.total));
-  if (options.expected !== undefined) await writeFile(join(folder, 'expected'), options.expected);
+  const begun = await learn(
+    folder,
+    { ref: '', offset: 0, total: 0, startedAt: now, updatedAt: now },
+    options,
+  );
   await writeFile(join(folder, 'ref'), scopedRef);
+  return { ...begun, ref: scopedRef };
+}
+
+/** Writes down what nobody knew of the ingest before. */
+async function learn(folder: string, known: IngestStatus, told: WriterOptions): Promise<IngestStatus> {
+  const total = known.total || (told.total ?? 0);
+  const expected = known.expected ?? told.expected;
+  if (total !== known.total) await writeFile(join(folder, 'total'), String(total));
+  if (expected !== undefined && expected !== known.expected)
+    await writeFile(join(folder, 'expected'), expected);
+  return { ...known, total, ...(expected === undefined ? {} : { expected }) };
 }
 
 async function text(path: string): Promise<string | undefined> {

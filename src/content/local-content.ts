@@ -78,7 +78,6 @@ export class LocalContent extends RowContent {
     return found.sort((a, b) => (a.ref < b.ref ? -1 : 1));
   }
 
-  /** failed-precondition while a writer has the ingest. */
   async abort(ref: string): Promise<void> {
     assertRef(ref);
     const what = `cannot abort ingest ${ref}`;
@@ -109,11 +108,14 @@ export class LocalContent extends RowContent {
   }
 
   async #openWriter(ingest: LockedIngest, options: WriterOptions): Promise<ContentWriter> {
-    const size = options.expected === undefined ? undefined : await this.#wholeSize(options.expected);
-    if (options.expected === undefined || size === undefined) {
+    const { expected, total } = options;
+    const size =
+      expected !== undefined && this.rows.mayShare(expected) ? await this.#wholeSize(expected) : undefined;
+    // Of another size than the writer expects it is hardly what is meant: commit will tell.
+    if (expected === undefined || size === undefined || (total || size) !== size) {
       return IngestWriter.open(this.#shelf, ingest, options);
     }
-    return new SharedWriter(this.#shelf, ingest, options, options.expected, size);
+    return new SharedWriter(this.#shelf, ingest, options, expected, size);
   }
 
   /** The size of the blob's file, if it is there and sound: what is shared on trust would spread its damage. */

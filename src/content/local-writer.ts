@@ -8,10 +8,18 @@ import { dirname, join } from 'node:path';
 import { sys } from '../../fs/index.js';
 import { type Digest, Digester } from '../digest.js';
 import { StoreError } from '../errors.js';
-import { CHUNK } from './blob-file.js';
-import type { BlobInfo, BlobRows, CommitOptions, ContentWriter, WriterOptions } from './content.js';
+import { timeNow } from '../time.js';
+import { CHUNK, FileReader } from './blob-file.js';
+import type {
+  BlobInfo,
+  BlobRows,
+  CommitOptions,
+  ContentWriter,
+  IngestStatus,
+  WriterOptions,
+} from './content.js';
 import { type LockedIngest, removeIngest } from './ingest.js';
-import { alreadyExists, finishedRow, wholeAlready, writerEnded } from './row-content.js';
+import { alreadyExists, assertCut, finishedRow, writerEnded } from './row-content.js';
 import { asStoreError } from './system-error.js';
 
 /** Bytes of a blob that are sent to the disk in one go. */
@@ -38,8 +46,9 @@ abstract class LocalWriter implements ContentWriter {
   }
 
   abstract readonly offset: number;
+  abstract status(): IngestStatus;
   abstract write(chunk: Uint8Array): Promise<void>;
-  abstract reset(): Promise<void>;
+  abstract truncate(size: number): Promise<void>;
   abstract digest(): Digest;
   /** Makes the blob's file stand under its digest, whole and durable. */
   protected abstract publish(digest: Digest): Promise<void>;
@@ -89,6 +98,7 @@ export class IngestWriter extends LocalWriter {
   #digester: Digester;
   /** Bytes that are on their way to the disk. */
   #sent: number;
+  #updatedAt: string;
   #closed = false;
 
   private constructor(
@@ -102,6 +112,7 @@ export class IngestWriter extends LocalWriter {
     this.#file = file;
     this.#digester = digester;
     this.#sent = digester.size;
+    this.#updatedAt = ingest.status.updatedAt;
   }
 
   /** Goes on where the ingest's bytes end: they are read and hashed again. */
@@ -124,6 +135,10 @@ export class IngestWriter extends LocalWriter {
     return this.#digester.digest();
   }
 
+  status(): IngestStatus {
+    return { ...this.ingest.status, offset: this.offset, updatedAt: this.#updatedAt };
+  }
+
   async write(chunk: Uint8Array): Promise<void> {
     this.assertOpen();
     try {
@@ -133,6 +148,7 @@ export class IngestWriter extends LocalWriter {
         this.#digester.update(chunk.subarray(done, done + bytesWritten));
         done += bytesWritten;
       }
+      this.#updatedAt = timeNow();
       this.#sendLarge();
     } catch (error) {
       throw asStoreError(error, `cannot write ingest ${this.ref}`);
@@ -147,11 +163,14 @@ export class IngestWriter extends LocalWriter {
     this.#sent = this.offset;
   }
 
-  async reset(): Promise<void> {
+  async truncate(size: number): Promise<void> {
     this.assertOpen();
-    await this.#file.truncate(0);
-    this.#sent = 0;
-    this.#digester = new Digester();
+    assertCut(this, size);
+    await this.#file.truncate(size);
+    this.#sent = Math.min(this.#sent, size);
+    // A digest cannot be taken back by a part of its bytes.
+    this.#digester = size === 0 ? new Digester() : await hashSoFar(this.#file);
+    this.#updatedAt = timeNow();
   }
 
   protected async publish(digest: Digest): Promise<void> {
@@ -163,14 +182,17 @@ export class IngestWriter extends LocalWriter {
     await syncFolder(dirname(path));
   }
 
-  protected async closeFile(): Promise<void> {
+  async closeFile(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
     await this.#file.close();
   }
 }
 
-/** The expected bytes lie on disk already, whole and verified, because another namespace names them. */
+/**
+ * The expected bytes lie on disk already, whole and verified, because another namespace names them. Whoever goes on
+ * to write all the same gets a copy of them first.
+ */
 export class SharedWriter extends LocalWriter {
   readonly #digest: Digest;
   readonly #size: number;
@@ -190,17 +212,41 @@ export class SharedWriter extends LocalWriter {
     return this.#own?.digest() ?? this.#digest;
   }
 
-  async write(chunk: Uint8Array): Promise<void> {
-    this.assertOpen();
-    if (this.#own !== undefined) return this.#own.write(chunk);
-    if (chunk.length > 0) throw wholeAlready(this.ref);
+  status(): IngestStatus {
+    return this.#own?.status() ?? { ...this.ingest.status, offset: this.#size, total: this.#size };
   }
 
-  /** From here on it is an ordinary writer: its user insists on sending the bytes. */
-  async reset(): Promise<void> {
+  async write(chunk: Uint8Array): Promise<void> {
     this.assertOpen();
-    this.#own ??= await IngestWriter.open(this.shelf, this.ingest, this.options);
-    await this.#own.reset();
+    if (chunk.length === 0) return;
+    // What goes beyond the expected blob is another one: commit says which.
+    this.#own ??= await this.#copied(this.#size, { ref: this.ref });
+    await this.#own.write(chunk);
+  }
+
+  async truncate(size: number): Promise<void> {
+    this.assertOpen();
+    assertCut(this, size);
+    if (this.#own === undefined) this.#own = await this.#copied(size, this.options);
+    else await this.#own.truncate(size);
+  }
+
+  async #copied(size: number, told: WriterOptions): Promise<IngestWriter> {
+    const own = await IngestWriter.open(this.shelf, this.ingest, told);
+    try {
+      await own.truncate(0);
+      const what = `cannot read blob ${this.#digest}`;
+      const blob = await FileReader.open(this.shelf.blobPath(this.#digest), this.#size, what);
+      try {
+        for await (const chunk of blob.stream(0, size)) await own.write(chunk);
+      } finally {
+        await blob.close();
+      }
+      return own;
+    } catch (error) {
+      await own.closeFile();
+      throw asStoreError(error, `cannot write ingest ${this.ref}`);
+    }
   }
 
   override async commit(options: CommitOptions = {}): Promise<BlobInfo> {

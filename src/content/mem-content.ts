@@ -14,12 +14,13 @@ import type {
 } from './content.js';
 import {
   alreadyExists,
+  assertCut,
   assertRef,
   beingWritten,
   finishedRow,
   noIngest,
+  onTheWayElsewhere,
   RowContent,
-  wholeAlready,
   writerEnded,
 } from './row-content.js';
 
@@ -28,6 +29,12 @@ export type MemBytes = Map<Digest, Uint8Array>;
 /** Rows in memory. */
 export class MemBlobRows implements BlobRows {
   readonly #rows = new Map<Digest, BlobInfo>();
+  readonly #mayShare: (digest: Digest) => boolean;
+
+  /** Default: everything is shared. */
+  constructor(mayShare: (digest: Digest) => boolean = () => true) {
+    this.#mayShare = mayShare;
+  }
 
   get(digest: Digest): BlobInfo | undefined {
     return this.#rows.get(digest);
@@ -56,14 +63,20 @@ export class MemBlobRows implements BlobRows {
     return this.#rows.delete(digest);
   }
 
+  mayShare(digest: Digest): boolean {
+    return this.#mayShare(digest);
+  }
+
   async unlessNamed(digest: Digest, act: () => void): Promise<void> {
     if (!this.#rows.has(digest)) act();
   }
 }
 
 interface MemIngest {
+  readonly ref: string;
   readonly startedAt: string;
-  readonly options: WriterOptions;
+  total: number;
+  expected: Digest | undefined;
   bytes: Uint8Array;
   updatedAt: string;
   hasWriter: boolean;
@@ -84,12 +97,14 @@ export class MemContent extends RowContent {
   }
 
   async writer(options: WriterOptions): Promise<ContentWriter> {
-    const { ref, expected } = options;
+    const { ref, expected, total } = options;
     this.assertWanted(options);
     const ingest = this.#ingest(options);
     if (ingest.hasWriter) throw beingWritten(`cannot write ingest ${ref}`);
     ingest.hasWriter = true;
-    const shared = expected === undefined ? undefined : this.#blobs.get(expected);
+    const mayShare = expected !== undefined && this.rows.mayShare(expected);
+    const there = mayShare ? this.#blobs.get(expected) : undefined;
+    const shared = there !== undefined && (total || there.length) === there.length ? there : undefined;
     return new MemWriter(this.rows, this.#blobs, ingest, options, shared, () => this.#ingests.delete(ref));
   }
 
@@ -97,12 +112,12 @@ export class MemContent extends RowContent {
     assertRef(ref);
     const ingest = this.#ingests.get(ref);
     if (ingest === undefined) throw noIngest(`cannot find ingest ${ref}`);
-    return statusOf(ref, ingest);
+    return statusOf(ingest);
   }
 
   async statuses(): Promise<readonly IngestStatus[]> {
     const refs = [...this.#ingests].sort(([a], [b]) => (a < b ? -1 : 1));
-    return refs.map(([ref, ingest]) => statusOf(ref, ingest));
+    return refs.map(([, ingest]) => statusOf(ingest));
   }
 
   async abort(ref: string): Promise<void> {
@@ -118,21 +133,20 @@ export class MemContent extends RowContent {
     // The bytes are shared with other namespaces, whose rows are not known here; they go with the map.
   }
 
-  /** The ingest of the ref, new if there is none or if its bytes are on their way to another digest. */
+  /** The ingest of the ref, new if there is none or if its bytes are on their way elsewhere. */
   #ingest(options: WriterOptions): MemIngest {
-    const old = this.#ingests.get(options.ref);
-    const [was, is] = [old?.options.expected, options.expected];
-    const other = was !== undefined && is !== undefined && was !== is;
-    if (old !== undefined && (old.hasWriter || !other)) return old;
+    const { ref, expected, total = 0 } = options;
+    const old = this.#ingests.get(ref);
+    if (old?.hasWriter) return old;
+    if (old !== undefined && !onTheWayElsewhere(statusOf(old), options)) {
+      old.total ||= total;
+      old.expected ??= expected;
+      return old;
+    }
     const now = timeNow();
-    const made: MemIngest = {
-      startedAt: now,
-      updatedAt: now,
-      options,
-      bytes: new Uint8Array(),
-      hasWriter: false,
-    };
-    this.#ingests.set(options.ref, made);
+    const bytes = new Uint8Array();
+    const made = { ref, startedAt: now, updatedAt: now, total, expected, bytes, hasWriter: false };
+    this.#ingests.set(ref, made);
     return made;
   }
 }
@@ -142,7 +156,7 @@ class MemWriter implements ContentWriter {
   readonly #rows: BlobRows;
   readonly #blobs: MemBytes;
   readonly #ingest: MemIngest;
-  readonly #options: WriterOptions;
+  #told: WriterOptions;
   readonly #forget: () => void;
   #shared: Uint8Array | undefined;
   #ended = false;
@@ -159,7 +173,7 @@ class MemWriter implements ContentWriter {
     this.#rows = rows;
     this.#blobs = blobs;
     this.#ingest = ingest;
-    this.#options = options;
+    this.#told = options;
     this.#shared = shared;
     this.#forget = forget;
   }
@@ -176,23 +190,35 @@ class MemWriter implements ContentWriter {
     return digestOf(this.#bytes);
   }
 
-  async write(chunk: Uint8Array): Promise<void> {
-    this.#assertOpen();
-    if (chunk.length > 0 && this.#shared !== undefined) throw wholeAlready(this.ref);
-    this.#ingest.bytes = new Uint8Array(Buffer.concat([this.#ingest.bytes, chunk]));
-    this.#ingest.updatedAt = timeNow();
+  status(): IngestStatus {
+    const status = statusOf(this.#ingest);
+    return this.#shared === undefined ? status : { ...status, offset: this.offset, total: this.offset };
   }
 
-  async reset(): Promise<void> {
+  async write(chunk: Uint8Array): Promise<void> {
     this.#assertOpen();
+    if (chunk.length === 0) return;
+    // What goes beyond the expected blob is another one: commit says which.
+    if (this.#shared !== undefined) this.#told = { ref: this.ref };
+    this.#become(Buffer.concat([this.#bytes, chunk]));
+  }
+
+  async truncate(size: number): Promise<void> {
+    this.#assertOpen();
+    assertCut(this, size);
+    this.#become(this.#bytes.slice(0, size));
+  }
+
+  #become(bytes: Uint8Array): void {
     this.#shared = undefined;
-    this.#ingest.bytes = new Uint8Array();
+    this.#ingest.bytes = new Uint8Array(bytes);
+    this.#ingest.updatedAt = timeNow();
   }
 
   async commit(options: CommitOptions = {}): Promise<BlobInfo> {
     this.#assertOpen();
     try {
-      const row = finishedRow(this, this.#options, options);
+      const row = finishedRow(this, this.#told, options);
       this.#forget();
       this.#blobs.set(row.digest, this.#bytes);
       if (!(await this.#rows.add(row))) {
@@ -232,8 +258,9 @@ class MemReader implements BlobReader {
     return part.length;
   }
 
-  async *stream(offset = 0): AsyncIterable<Uint8Array> {
-    if (offset < this.size) yield this.#bytes.slice(offset);
+  async *stream(offset = 0, size = this.size): AsyncIterable<Uint8Array> {
+    const part = this.#bytes.slice(offset, offset + size);
+    if (part.length > 0) yield part;
   }
 
   async close(): Promise<void> {
@@ -241,14 +268,13 @@ class MemReader implements BlobReader {
   }
 }
 
-function statusOf(ref: string, ingest: MemIngest): IngestStatus {
-  const { expected, total } = ingest.options;
+function statusOf({ ref, bytes, total, expected, startedAt, updatedAt }: MemIngest): IngestStatus {
   return {
     ref,
-    offset: ingest.bytes.length,
-    total: total ?? 0,
+    offset: bytes.length,
+    total,
     ...(expected === undefined ? {} : { expected }),
-    startedAt: ingest.startedAt,
-    updatedAt: ingest.updatedAt,
+    startedAt,
+    updatedAt,
   };
 }

@@ -3,7 +3,7 @@
 import { type Digest, Digester, digestOf, parseDigest } from '../digest.js';
 import { StoreError } from '../errors.js';
 import { KeyedLock } from '../keyed-lock.js';
-import { assertLabels, type Labels, updateLabels } from '../labels.js';
+import { assertLabels, keptLabels, type Labels, updateLabels } from '../labels.js';
 import { timeNow } from '../time.js';
 import type {
   BlobInfo,
@@ -49,7 +49,7 @@ export abstract class RowContent implements Content {
 
   async update(digest: Digest, labels: Labels, fieldPaths: readonly string[]): Promise<BlobInfo> {
     const what = `cannot label blob ${digest}`;
-    const row = await this.rows.change(digest, (old) => ({
+    const row = await this.rows.change(parseDigest(digest), (old) => ({
       ...old,
       labels: updateLabels(old.labels, labels, fieldPaths, what),
       updated: timeNow(),
@@ -59,7 +59,7 @@ export abstract class RowContent implements Content {
   }
 
   async delete(digest: Digest): Promise<void> {
-    if (!(await this.rows.remove(digest))) throw unnamed(`cannot remove blob ${digest}`);
+    if (!(await this.rows.remove(parseDigest(digest)))) throw unnamed(`cannot remove blob ${digest}`);
   }
 
   async discard(digest: Digest): Promise<void> {
@@ -105,7 +105,7 @@ export abstract class RowContent implements Content {
       try {
         // What an earlier writer left under this ref may be anything; a blob shared by another namespace is whole.
         if (writer.digest() !== digest) {
-          if (writer.offset > 0) await writer.reset();
+          if (writer.offset > 0) await writer.truncate(0);
           await writer.write(bytes);
         }
         return await writer.commit({ labels });
@@ -119,7 +119,7 @@ export abstract class RowContent implements Content {
   protected abstract dropUnnamed(digest: Digest): Promise<void>;
 
   protected row(digest: Digest, verb: string): BlobInfo {
-    const row = this.rows.get(digest);
+    const row = this.rows.get(parseDigest(digest));
     if (row !== undefined) return row;
     throw unnamed(`${verb} ${digest}`);
   }
@@ -173,7 +173,7 @@ export function finishedRow(writer: ContentWriter, told: WriterOptions, options:
     throw new StoreError('failed-precondition', what, `its digest is ${digest}, not ${expected}`);
   }
   const now = timeNow();
-  return { digest, size: writer.offset, created: now, updated: now, labels };
+  return { digest, size: writer.offset, created: now, updated: now, labels: keptLabels(labels) };
 }
 
 function unnamed(what: string): StoreError {
@@ -185,7 +185,7 @@ export function alreadyExists(what: string, digest: Digest): StoreError {
 }
 
 export function beingWritten(what: string): StoreError {
-  return new StoreError('failed-precondition', what, 'it is being written by somebody else', {
+  return new StoreError('unavailable', what, 'it is being written by somebody else', {
     hint: 'wait for that writer to end',
   });
 }
@@ -194,12 +194,31 @@ export function writerEnded(ref: string): StoreError {
   return new StoreError('failed-precondition', `cannot write ingest ${ref}`, 'its writer has ended');
 }
 
-export function wholeAlready(ref: string): StoreError {
-  return new StoreError(
-    'failed-precondition',
-    `cannot write ingest ${ref}`,
-    'the expected blob is whole already',
-  );
+/** out-of-range unless `size` is a number of bytes that the writer has. */
+export function assertCut(writer: ContentWriter, size: number): void {
+  if (Number.isSafeInteger(size) && size >= 0 && size <= writer.offset) return;
+  const what = `cannot cut ingest ${writer.ref} to ${size} bytes`;
+  throw new StoreError('out-of-range', what, `it has ${writer.offset}`);
+}
+
+/**
+ * Brings a writer to where bytes are to go on, by containerd's rule for a message of its Write: 0 begins again, and
+ * any other offset must be where the bytes end (out-of-range).
+ */
+export async function goOnAt(writer: ContentWriter, offset: number): Promise<void> {
+  if (offset === writer.offset) return;
+  if (offset === 0) return writer.truncate(0);
+  const what = `cannot write ingest ${writer.ref} at ${offset}`;
+  throw new StoreError('out-of-range', what, `it has ${writer.offset} bytes`);
+}
+
+/** What is known of an ingest that `told` speaks of, when its folder or an earlier writer said `known` before. */
+export function onTheWayElsewhere(
+  known: Pick<WriterOptions, 'expected' | 'total'>,
+  told: Pick<WriterOptions, 'expected' | 'total'>,
+): boolean {
+  const differ = <T>(a: T | undefined, b: T | undefined) => a !== undefined && b !== undefined && a !== b;
+  return differ(known.expected, told.expected) || differ(known.total || undefined, told.total || undefined);
 }
 
 export function noIngest(what: string): StoreError {

@@ -90,7 +90,7 @@ export class Ingest {
       return await this.#content.writer({ ref: refOf(digest), ...options });
     } catch (error) {
       if (isKind(error, 'already-exists')) return undefined;
-      if (!isKind(error, 'failed-precondition')) throw error;
+      if (!isKind(error, 'unavailable')) throw error;
       // Another process is writing the same blob. Both finish, and the second finds it there.
       const own = `${refOf(digest)}-${process.pid}-${Math.random().toString(36).slice(2)}`;
       return this.#content.writer({ ref: own, ...options });
@@ -108,7 +108,7 @@ export class Ingest {
   async #isStored(digest: Digest): Promise<boolean> {
     if (!(await this.#content.has(digest))) return false;
     // Who writes it just now keeps it.
-    await this.#content.abort(refOf(digest)).catch(ignoring('not-found', 'failed-precondition'));
+    await this.#content.abort(refOf(digest)).catch(ignoring('not-found', 'unavailable'));
     return true;
   }
 
@@ -149,7 +149,7 @@ export class Ingest {
     whole: boolean,
   ): AsyncGenerator<Uint8Array, void> {
     const { digest, size } = descriptor;
-    if (writer.offset > size) await writer.reset();
+    if (writer.offset > size) await writer.truncate(0);
     const resumed = writer.offset > 0;
     let at = whole ? 0 : writer.offset;
     for await (const chunk of blob.stream(at)) {
@@ -166,7 +166,7 @@ export class Ingest {
     if (actual === digest && writer.offset === size) return;
     if (!resumed) throw new StoreError('corrupt', this.#what, `${part} ${digest} has the digest ${actual}`);
     // What an earlier try left may be from a damaged source: once more from the beginning.
-    await writer.reset();
+    await writer.truncate(0);
     yield* this.#fill(writer, descriptor, blob, part, false);
   }
 

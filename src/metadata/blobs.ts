@@ -5,6 +5,7 @@ import type { Digest } from '../digest.js';
 import type { Metadata } from './db.js';
 import { ensureNamespace, listNamespaces } from './namespaces.js';
 import type { BlobRow } from './rows.js';
+import { mayShare } from './sharing.js';
 import type { Key, ReadTx, WriteTx } from './transaction.js';
 
 const at = (ns: string, digest: Digest): Key => ['v1', 'blobs', ns, digest];
@@ -48,6 +49,7 @@ export function blobRows(metadata: Metadata, ns: string): BlobRows {
         putBlob(tx, ns, row);
         return row;
       }),
+    mayShare: (digest) => metadata.read((tx) => mayShare(tx, digest)),
     remove: (digest) => metadata.write((tx) => deleteBlob(tx, ns, digest)),
     // A transaction that writes nothing, for its lock: there is one writer at a time, in whichever process.
     unlessNamed: (digest, act) =>

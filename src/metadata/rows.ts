@@ -4,6 +4,7 @@
 //
 //   v1/version
 //   v1/sequence                          last snapshot id
+//   v1/settings/<name>
 //   v1/namespaces/<ns>                   NamespaceRow
 //   v1/snapshots/<ns>/<name>             SnapshotRow
 //   v1/children/<ns>/<parent>/<name>     index of the above

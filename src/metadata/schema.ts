@@ -4,6 +4,7 @@
 //   v1
 //   ├── version                            number: SCHEMA_VERSION of whoever wrote last
 //   ├── sequence                           number: the last snapshot id given out; ids are never given twice
+//   ├── settings/content-sharing           'shared' (as when absent) or 'isolated': sharing.ts
 //   ├── namespaces/<ns>                    NamespaceRow; made by the first row that needs it
 //   ├── snapshots/<ns>/<name>              SnapshotRow; <name> is the key of an active one, the name of a committed one
 //   ├── children/<ns>/<parent>/<name>      true: <name> has <parent> as its parent; written with the row above only

@@ -3,12 +3,16 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Content } from '../../src/content/content.js';
+import { goOnAt } from '../../src/content/row-content.js';
 import { digestOf } from '../../src/digest.js';
+import { timeNow } from '../../src/time.js';
 
 export interface ContentUnderTest {
   readonly content: Content;
   /** The content of another namespace over the same bytes. */
   readonly other: Content;
+  /** Lets namespaces share nothing; `shareable`: but what `other` has. */
+  isolate(shareable: boolean): Promise<void>;
   /** Changes the stored bytes of a blob, keeping their number. */
   damage(digest: string): Promise<void>;
   remove(): Promise<void>;
@@ -96,8 +100,8 @@ export function contentSuite(name: string, make: () => Promise<ContentUnderTest>
 
     test('a ref has one writer at a time', async () => {
       const writer = await content.writer({ ref: 'r' });
-      await expect(content.writer({ ref: 'r' })).rejects.toMatchObject({ kind: 'failed-precondition' });
-      await expect(content.abort('r')).rejects.toMatchObject({ kind: 'failed-precondition' });
+      await expect(content.writer({ ref: 'r' })).rejects.toMatchObject({ kind: 'unavailable' });
+      await expect(content.abort('r')).rejects.toMatchObject({ kind: 'unavailable' });
       await writer.close();
       const next = await content.writer({ ref: 'r' });
       await next.close();
@@ -136,11 +140,63 @@ export function contentSuite(name: string, make: () => Promise<ContentUnderTest>
       expect(await content.statuses()).toEqual([]);
     });
 
-    test('reset begins again from nothing', async () => {
+    test('an ingest on its way to another size begins again, and one of unknown size goes on', async () => {
+      const first = await content.writer({ ref: 'r' });
+      await first.write(bytes('hello, '));
+      await first.close();
+      const second = await content.writer({ ref: 'r', expected: DIGEST, total: 13 });
+      expect(second.status()).toMatchObject({ offset: 7, total: 13, expected: DIGEST });
+      await second.close();
+      expect(await content.status('r')).toMatchObject({ offset: 7, total: 13, expected: DIGEST });
+      const third = await content.writer({ ref: 'r', total: 14 });
+      expect(third.status()).toMatchObject({ offset: 0, total: 14 });
+      await third.close();
+    });
+
+    test('a writer knows its status: what it was told, where it is and when it got there', async () => {
+      const before = timeNow();
+      const writer = await content.writer({ ref: 'r', expected: DIGEST, total: 13 });
+      const begun = writer.status();
+      expect(begun).toMatchObject({ ref: 'r', offset: 0, total: 13, expected: DIGEST });
+      expect(begun.startedAt >= before && begun.updatedAt >= before).toBe(true);
+      const later = timeNow();
+      await writer.write(HELLO);
+      expect(writer.status()).toMatchObject({ offset: 13, startedAt: begun.startedAt });
+      expect(writer.status().updatedAt >= later).toBe(true);
+      await writer.close();
+      const again = await content.writer({ ref: 'r', expected: DIGEST, total: 13 });
+      expect(again.status()).toMatchObject({ offset: 13, startedAt: begun.startedAt });
+      await again.close();
+    });
+
+    test.each([0, 5, 13])('cut to %i bytes, an ingest goes on from there', async (size) => {
       const writer = await content.writer({ ref: 'r' });
-      await writer.write(bytes('rubbish'));
-      await writer.reset();
-      expect(writer.offset).toBe(0);
+      await writer.write(bytes('hello, layers'));
+      await writer.truncate(size);
+      expect([writer.offset, writer.digest()]).toEqual([size, digestOf(HELLO.subarray(0, size))]);
+      expect(writer.status().offset).toBe(size);
+      await writer.write(HELLO.subarray(size));
+      expect(await writer.commit()).toMatchObject({ digest: DIGEST });
+      expect(await content.read(DIGEST)).toEqual(HELLO);
+    });
+
+    test.each([14, -1, 1.5])('an ingest of 13 bytes is not cut to %d', async (size) => {
+      const writer = await content.writer({ ref: 'r' });
+      await writer.write(HELLO);
+      await expect(writer.truncate(size)).rejects.toMatchObject({ kind: 'out-of-range' });
+      expect(writer.offset).toBe(13);
+      await writer.close();
+    });
+
+    test('bytes go on where they end or from the start, nowhere else', async () => {
+      const writer = await content.writer({ ref: 'r' });
+      await writer.write(bytes('hello'));
+      await expect(goOnAt(writer, 3)).rejects.toMatchObject({ kind: 'out-of-range' });
+      await expect(goOnAt(writer, 6)).rejects.toMatchObject({ kind: 'out-of-range' });
+      await goOnAt(writer, 5);
+      expect(writer.offset).toBe(5);
+      await goOnAt(writer, 0);
+      expect(writer.status().offset).toBe(0);
       await writer.write(HELLO);
       expect(await writer.commit()).toMatchObject({ digest: DIGEST });
     });
@@ -177,6 +233,18 @@ export function contentSuite(name: string, make: () => Promise<ContentUnderTest>
       await expect(content.abort(ref)).rejects.toMatchObject({ kind: 'invalid-argument' });
     });
 
+    test('what is no digest is invalid', async () => {
+      for (const invalid of [
+        content.info('sha256:abc'),
+        content.open('sha256:abc'),
+        content.read('sha256:abc'),
+        content.update('sha256:abc', {}, ['labels']),
+        content.delete('sha256:abc'),
+      ]) {
+        await expect(invalid).rejects.toMatchObject({ kind: 'invalid-argument' });
+      }
+    });
+
     test('an expected digest that is none is invalid', async () => {
       const writer = content.writer({ ref: 'r', expected: 'sha256:../../etc' });
       await expect(writer).rejects.toMatchObject({ kind: 'invalid-argument' });
@@ -197,6 +265,19 @@ export function contentSuite(name: string, make: () => Promise<ContentUnderTest>
       expect(updated.updated > old.updated).toBe(true);
       expect(await content.info(DIGEST)).toEqual(updated);
       await expect(content.update(DIGEST, {}, ['size'])).rejects.toMatchObject({ kind: 'invalid-argument' });
+    });
+
+    test('a path reaches to the end of a key with dots, and other labels stay', async () => {
+      await content.put('r', HELLO, { 'a.b': '1', 'a.b.c': '2' });
+      const { labels } = await content.update(DIGEST, { 'a.b.c': '3', 'a.b': '4' }, ['labels.a.b.c']);
+      expect(labels).toEqual({ 'a.b': '1', 'a.b.c': '3' });
+    });
+
+    test('labels are replaced as a whole without a path, and an empty one is none', async () => {
+      await content.put('r', HELLO, { a: '1', b: '' });
+      expect((await content.info(DIGEST)).labels).toEqual({ a: '1' });
+      expect((await content.update(DIGEST, { c: '3', d: '' }, [])).labels).toEqual({ c: '3' });
+      expect((await content.update(DIGEST, { e: '5' }, ['labels'])).labels).toEqual({ e: '5' });
     });
 
     test('a discarded blob is gone for good, and to discard it again is no error', async () => {
@@ -234,6 +315,9 @@ export function contentSuite(name: string, make: () => Promise<ContentUnderTest>
       expect(await reader.readAt(into, 13)).toBe(0);
       expect(await gathered(reader.stream(7))).toEqual(bytes('layers'));
       expect(await gathered(reader.stream(13))).toEqual(new Uint8Array());
+      expect(await gathered(reader.stream(0, 5))).toEqual(bytes('hello'));
+      expect(await gathered(reader.stream(7, 100))).toEqual(bytes('layers'));
+      expect(await gathered(reader.stream(7, 0))).toEqual(new Uint8Array());
       await reader.close();
     });
 
@@ -267,23 +351,74 @@ export function contentSuite(name: string, make: () => Promise<ContentUnderTest>
         await under.other.put('r', HELLO, { theirs: 'x' });
         const writer = await content.writer({ ref: 'r', expected: DIGEST });
         expect([writer.offset, writer.digest()]).toEqual([HELLO.length, DIGEST]);
-        await expect(writer.write(HELLO)).rejects.toMatchObject({ kind: 'failed-precondition' });
+        expect(writer.status()).toMatchObject({ offset: 13, total: 13 });
         expect(await writer.commit({ labels: { mine: 'x' } })).toMatchObject({ labels: { mine: 'x' } });
         expect(await content.read(DIGEST)).toEqual(HELLO);
         expect((await under.other.info(DIGEST)).labels).toEqual({ theirs: 'x' });
         expect(await content.statuses()).toEqual([]);
       });
 
-      test('a writer that sends the bytes of a shared blob all the same may, after a reset', async () => {
+      test('a writer that sends the bytes of a shared blob all the same may, from the start', async () => {
         await under.other.put('r', HELLO);
         const writer = await content.writer({ ref: 'r', expected: DIGEST });
-        await writer.reset();
-        expect(writer.offset).toBe(0);
+        await writer.truncate(0);
+        expect([writer.offset, writer.digest()]).toEqual([0, digestOf('')]);
         await writer.write(HELLO);
         await writer.commit();
         await writer.close();
         expect(await content.read(DIGEST)).toEqual(HELLO);
         expect(await under.other.read(DIGEST)).toEqual(HELLO);
+      });
+
+      test('other bytes than those of the expected shared blob are refused', async () => {
+        await under.other.put('r', HELLO);
+        const writer = await content.writer({ ref: 'r', expected: DIGEST });
+        await writer.truncate(5);
+        expect(writer.digest()).toBe(digestOf('hello'));
+        await writer.write(bytes(', others'));
+        await expect(writer.commit()).rejects.toMatchObject({ kind: 'failed-precondition' });
+      });
+
+      test('a shared blob may be the beginning of another one', async () => {
+        await under.other.put('r', HELLO);
+        const writer = await content.writer({ ref: 'r', expected: DIGEST, total: 13 });
+        await writer.write(bytes(' and more'));
+        const whole = digestOf('hello, layers and more');
+        expect([writer.offset, writer.digest()]).toEqual([22, whole]);
+        expect(await writer.commit({ size: 22, expected: whole })).toMatchObject({ digest: whole });
+        expect(await content.read(whole)).toEqual(bytes('hello, layers and more'));
+        expect(await content.has(DIGEST)).toBe(false);
+        expect(await under.other.read(DIGEST)).toEqual(HELLO);
+      });
+
+      test('a blob of another size than expected is not shared', async () => {
+        await under.other.put('r', HELLO);
+        const writer = await content.writer({ ref: 'r', expected: DIGEST, total: 12 });
+        expect(writer.offset).toBe(0);
+        await writer.close();
+      });
+
+      test('isolated, the bytes of a blob must be sent to have it', async () => {
+        await under.other.put('r', HELLO);
+        await under.isolate(false);
+        const writer = await content.writer({ ref: 'r', expected: DIGEST, total: 13 });
+        expect([writer.offset, writer.digest()]).toEqual([0, digestOf('')]);
+        await writer.write(HELLO);
+        expect(await writer.commit()).toMatchObject({ digest: DIGEST });
+        expect(await content.read(DIGEST)).toEqual(HELLO);
+        expect(await under.other.read(DIGEST)).toEqual(HELLO);
+      });
+
+      test('isolated, a namespace that is shareable still gives, and it alone', async () => {
+        await under.other.put('r', HELLO);
+        await content.put('r', bytes('mine'));
+        await under.isolate(true);
+        const writer = await content.writer({ ref: 'r', expected: DIGEST });
+        expect(writer.offset).toBe(13);
+        expect(await writer.commit()).toMatchObject({ digest: DIGEST });
+        const others = await under.other.writer({ ref: 'r', expected: digestOf('mine') });
+        expect(others.offset).toBe(0);
+        await others.close();
       });
 
       test('a discarded blob stays for the other one', async () => {

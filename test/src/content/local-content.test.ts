@@ -19,6 +19,8 @@ import { MemBlobRows } from '../../../src/content/mem-content.js';
 import { digestHex, digestOf } from '../../../src/digest.js';
 import { blobRows } from '../../../src/metadata/blobs.js';
 import { Metadata } from '../../../src/metadata/db.js';
+import { ensureNamespace, putNamespace } from '../../../src/metadata/namespaces.js';
+import { setSharingPolicy } from '../../../src/metadata/sharing.js';
 import { linesOf, outputOf, startModule } from '../../child.js';
 import { contentSuite } from '../../suites/content.js';
 
@@ -32,6 +34,13 @@ contentSuite('LocalContent over LMDB', async () => {
   return {
     content: store('one'),
     other: store('two'),
+    isolate: async (shareable) => {
+      await metadata.write((tx) => {
+        setSharingPolicy(tx, 'isolated');
+        const labels = shareable ? { 'containerd.io/namespace.shareable': 'true' } : {};
+        putNamespace(tx, { ...ensureNamespace(tx, 'two'), labels });
+      });
+    },
     damage: async (digest) => damage(join(folder, 'content'), digest),
     remove: async () => {
       await metadata.close();
@@ -169,7 +178,7 @@ describe('LocalContent on disk', () => {
     );
     for await (const line of linesOf(child)) {
       expect(line).toBe('written');
-      await expect(content.writer({ ref: 'r' })).rejects.toMatchObject({ kind: 'failed-precondition' });
+      await expect(content.writer({ ref: 'r' })).rejects.toMatchObject({ kind: 'unavailable' });
       child.process.kill('SIGKILL');
     }
     await child.exit;
