@@ -37,12 +37,13 @@ export function snapshotField(
   return first === 'labels' ? labelAt(snapshot.labels, rest) : undefined;
 }
 
-/** `digest`, `labels.…` */
+/** `digest`, `size`, `labels.…` */
 export function blobField(
-  blob: { readonly digest: string; readonly labels: Labels },
+  blob: { readonly digest: string; readonly size: number; readonly labels: Labels },
   [first, ...rest]: Path,
 ): string | undefined {
   if (first === 'digest') return blob.digest;
+  if (first === 'size') return String(blob.size);
   return first === 'labels' ? labelAt(blob.labels, rest) : undefined;
 }
 

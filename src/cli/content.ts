@@ -1,34 +1,39 @@
-// `mica content`: blobs by digest, and ingests on their way to become one.
+// `mica content`: blobs by digest.
 
-import { createReadStream, existsSync } from 'node:fs';
 import { parseDigest } from '../digest.js';
-import { isKind, StoreError } from '../errors.js';
+import { StoreError } from '../errors.js';
 import type { Declare } from './commands.js';
+import { declareIngests } from './content-ingests.js';
 import type { Context } from './context.js';
 import { labelText, parseLabels, several } from './labels.js';
+import { wholeNumber } from './numbers.js';
 import { agoText, sizeText } from './output.js';
 
-interface PutWords {
-  readonly ref?: string;
-  readonly expected?: string;
-  readonly size?: string;
-  readonly label?: readonly string[];
+interface ListWords {
+  readonly filter?: readonly string[];
 }
 
 interface GetWords {
   readonly output?: string;
+  readonly offset?: string;
+  readonly size?: string;
 }
 
 export const declareContent: Declare = (command, act) => {
   command
     .command('ls')
     .description('list blobs')
+    .option(
+      '--filter <filter>',
+      'as containerd’s: labels.KEY==VALUE,size!=0; of several one must match',
+      several,
+    )
     .action(
-      act(async (context) => {
+      act(async (context, words: ListWords) => {
         const store = await context.store();
         const { output } = context;
         const blobs = [];
-        for await (const blob of store.content.walk()) blobs.push(blob);
+        for await (const blob of store.content.walk(words.filter)) blobs.push(blob);
         if (output.json) return output.document(blobs);
         if (output.quiet) {
           for (const { digest } of blobs) output.line(digest);
@@ -69,31 +74,9 @@ export const declareContent: Declare = (command, act) => {
     .description('write a blob to stdout')
     .argument('<digest>')
     .option('-o, --output <file>', 'into a file that does not exist yet')
-    .action(
-      act(async (context, digest: string, words: GetWords) => {
-        const { pipeline } = await import('node:stream/promises');
-        const { createWriteStream } = await import('node:fs');
-        const store = await context.store();
-        const blob = await store.content.open(parseDigest(digest));
-        try {
-          const out =
-            words.output === undefined ? process.stdout : createWriteStream(words.output, { flags: 'wx' });
-          await pipeline(blob.stream(), out, { signal: context.signal, end: words.output !== undefined });
-        } finally {
-          await blob.close();
-        }
-      }),
-    );
-
-  command
-    .command('put')
-    .description('take a blob in from a file or stdin; goes on where the same --ref ended')
-    .argument('[file]', 'default: stdin')
-    .option('--ref <name>', 'name of the ingest')
-    .option('--expected <digest>', 'refuse other bytes')
-    .option('--size <bytes>', 'refuse another size')
-    .option('--label <key=value>', 'may be given several times', several)
-    .action(act(put));
+    .option('--offset <bytes>', 'begin there; default: at the start')
+    .option('--size <bytes>', 'so many; default, and beyond the end: all')
+    .action(act(get));
 
   command
     .command('label')
@@ -126,89 +109,43 @@ export const declareContent: Declare = (command, act) => {
     );
 
   command
-    .command('ingests')
-    .description('list what is on its way')
+    .command('sharing')
+    .description('whether namespaces may take over each other’s blobs without sending their bytes')
+    .argument('[policy]', 'shared|isolated; default: say which it is')
     .action(
-      act(async (context) => {
-        const store = await context.store();
-        const { output } = context;
-        const statuses = await store.content.statuses();
-        if (output.json) return output.document(statuses);
-        if (output.quiet) {
-          for (const { ref } of statuses) output.line(ref);
-          return;
-        }
-        output.table(
-          ['REF', 'RECEIVED', 'TOTAL', 'UPDATED'],
-          statuses.map(({ ref, offset, total, updatedAt }) => [
-            ref,
-            sizeText(offset),
-            total === 0 ? 'unknown' : sizeText(total),
-            agoText(updatedAt),
-          ]),
-        );
+      act(async (context, word: string | undefined) => {
+        const { setSharingPolicy, sharingPolicy } = await import('../metadata/sharing.js');
+        const { metadata } = await context.store();
+        const policy =
+          word === undefined
+            ? metadata.read(sharingPolicy)
+            : await metadata.write((tx) => setSharingPolicy(tx, word));
+        if (context.output.json) context.output.document({ policy });
+        else context.output.line(policy);
       }),
     );
 
-  command
-    .command('abort')
-    .description('remove ingests')
-    .argument('<refs...>')
-    .action(
-      act(async (context, refs: readonly string[]) => {
-        const store = await context.store();
-        for (const ref of refs) {
-          await store.content.abort(ref);
-          if (!context.output.json) context.output.line(ref);
-        }
-        if (context.output.json) context.output.document(refs.map((ref) => ({ ref })));
-      }),
-    );
+  declareIngests(command, act);
 };
 
-async function put(context: Context, file: string | undefined, words: PutWords): Promise<void> {
-  const what = `cannot put ${file ?? 'stdin'}`;
-  const expected = words.expected === undefined ? {} : { expected: parseDigest(words.expected) };
-  const size = words.size === undefined ? {} : { size: wholeNumber(words.size, '--size') };
-  const isStdin = file === undefined || file === '-';
-  if (!isStdin && !existsSync(file)) throw new StoreError('not-found', what, 'there is no such file');
+async function get(context: Context, word: string, words: GetWords): Promise<void> {
+  const { pipeline } = await import('node:stream/promises');
+  const { createWriteStream } = await import('node:fs');
+  const digest = parseDigest(word);
+  const offset = words.offset === undefined ? 0 : wholeNumber(words.offset, '--offset');
+  const size = words.size === undefined ? undefined : wholeNumber(words.size, '--size');
   const store = await context.store();
-  const ref = words.ref ?? `put-${process.pid}-${Date.now().toString(36)}`;
-  const writer = await store.content.writer({
-    ref,
-    ...expected,
-    ...(size.size === undefined ? {} : { total: size.size }),
-  });
-  let ended = false;
+  const blob = await store.content.open(digest);
   try {
-    const skip = writer.offset;
-    const source: AsyncIterable<Uint8Array> = isStdin
-      ? process.stdin
-      : createReadStream(file, { start: skip });
-    let stillToSkip = isStdin ? skip : 0;
-    for await (const chunk of source) {
-      if (context.signal.aborted) throw new StoreError('canceled', what, 'stopped on request');
-      const part = chunk.subarray(Math.min(stillToSkip, chunk.length));
-      stillToSkip -= chunk.length - part.length;
-      await writer.write(part);
+    if (offset > blob.size) {
+      const why = `it has ${blob.size} bytes`;
+      throw new StoreError('out-of-range', `cannot read blob ${digest} at ${offset}`, why);
     }
-    const info = await writer.commit({ ...expected, ...size, labels: parseLabels(words.label ?? []).labels });
-    ended = true;
-    if (context.output.json) context.output.document(info);
-    else context.output.line(info.digest);
+    const { output } = words;
+    const out = output === undefined ? process.stdout : createWriteStream(output, { flags: 'wx' });
+    const end = output !== undefined;
+    await pipeline(blob.stream(offset, size), out, { signal: context.signal, end });
   } finally {
-    if (!ended) await writer.close();
-    // An ingest that nobody named cannot be gone on with. It is gone already where the blob was there before.
-    if (!ended && words.ref === undefined) await store.content.abort(ref).catch(unlessAbsent);
+    await blob.close();
   }
-}
-
-function unlessAbsent(error: unknown): void {
-  if (!isKind(error, 'not-found')) throw error;
-}
-
-/** invalid-argument unless `text` is a whole number of bytes. */
-function wholeNumber(text: string, option: string): number {
-  if (/^\d{1,15}$/.test(text)) return Number(text);
-  throw new StoreError('invalid-argument', `cannot use ${option} ${text}`, 'it is a whole number of bytes');
 }

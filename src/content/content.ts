@@ -85,8 +85,8 @@ export interface Content {
   /** not-found if this namespace does not name the blob. */
   info(digest: Digest): Promise<BlobInfo>;
   has(digest: Digest): Promise<boolean>;
-  /** All blobs of the namespace, ordered by digest. */
-  walk(): AsyncIterable<BlobInfo>;
+  /** The blobs of the namespace that any of `filters` means (all without one), ordered by digest: blobField. */
+  walk(filters?: readonly string[]): AsyncIterable<BlobInfo>;
   /** Changes labels; field paths as `updateLabels`. */
   update(digest: Digest, labels: Labels, fieldPaths: readonly string[]): Promise<BlobInfo>;
   /** Removes the namespace's name of a blob; its bytes go with garbage collection. not-found if there is none. */
@@ -109,7 +109,8 @@ export interface Content {
   /** Writes a whole blob; one that exists already is not an error. */
   put(ref: string, bytes: Uint8Array, labels?: Labels): Promise<BlobInfo>;
   status(ref: string): Promise<IngestStatus>;
-  statuses(): Promise<readonly IngestStatus[]>;
+  /** The ingests of the namespace that any of `filters` means, ordered by ref: ingestField. */
+  statuses(filters?: readonly string[]): Promise<readonly IngestStatus[]>;
   /** not-found if there is no such ingest, unavailable while somebody writes it. */
   abort(ref: string): Promise<void>;
 }

@@ -69,13 +69,13 @@ export class LocalContent extends RowContent {
     return this.#withoutScope(status);
   }
 
-  async statuses(): Promise<readonly IngestStatus[]> {
+  protected async ingests(): Promise<readonly IngestStatus[]> {
     const found: IngestStatus[] = [];
     for (const name of await namesIn(this.#ingests)) {
       const status = await readStatus(join(this.#ingests, name));
       if (status?.ref.startsWith(this.#scope)) found.push(this.#withoutScope(status));
     }
-    return found.sort((a, b) => (a.ref < b.ref ? -1 : 1));
+    return found;
   }
 
   async abort(ref: string): Promise<void> {

@@ -115,9 +115,8 @@ export class MemContent extends RowContent {
     return statusOf(ingest);
   }
 
-  async statuses(): Promise<readonly IngestStatus[]> {
-    const refs = [...this.#ingests].sort(([a], [b]) => (a < b ? -1 : 1));
-    return refs.map(([, ingest]) => statusOf(ingest));
+  protected async ingests(): Promise<readonly IngestStatus[]> {
+    return [...this.#ingests.values()].map(statusOf);
   }
 
   async abort(ref: string): Promise<void> {

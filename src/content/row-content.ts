@@ -2,6 +2,8 @@
 
 import { type Digest, Digester, digestOf, parseDigest } from '../digest.js';
 import { StoreError } from '../errors.js';
+import { filtered } from '../filter.js';
+import { blobField, ingestField } from '../filter-fields.js';
 import { KeyedLock } from '../keyed-lock.js';
 import { assertLabels, keptLabels, type Labels, updateLabels } from '../labels.js';
 import { timeNow } from '../time.js';
@@ -32,7 +34,6 @@ export abstract class RowContent implements Content {
   abstract open(digest: Digest): Promise<BlobReader>;
   abstract writer(options: WriterOptions): Promise<ContentWriter>;
   abstract status(ref: string): Promise<IngestStatus>;
-  abstract statuses(): Promise<readonly IngestStatus[]>;
   abstract abort(ref: string): Promise<void>;
 
   async info(digest: Digest): Promise<BlobInfo> {
@@ -43,8 +44,13 @@ export abstract class RowContent implements Content {
     return this.rows.get(digest) !== undefined;
   }
 
-  async *walk(): AsyncIterable<BlobInfo> {
-    yield* this.rows.list();
+  async *walk(filters: readonly string[] = []): AsyncIterable<BlobInfo> {
+    yield* filtered(this.rows.list(), filters, blobField);
+  }
+
+  async statuses(filters: readonly string[] = []): Promise<readonly IngestStatus[]> {
+    const ordered = [...(await this.ingests())].sort((a, b) => (a.ref < b.ref ? -1 : 1));
+    return filtered(ordered, filters, ingestField);
   }
 
   async update(digest: Digest, labels: Labels, fieldPaths: readonly string[]): Promise<BlobInfo> {
@@ -115,6 +121,8 @@ export abstract class RowContent implements Content {
     });
   }
 
+  /** All of the namespace, in any order. */
+  protected abstract ingests(): Promise<readonly IngestStatus[]>;
   /** Removes the bytes of a blob that no namespace names. */
   protected abstract dropUnnamed(digest: Digest): Promise<void>;
 

@@ -258,6 +258,27 @@ export function contentSuite(name: string, make: () => Promise<ContentUnderTest>
       expect(found).toEqual(texts.map((text) => digestOf(text)).sort());
     });
 
+    test('a walk and a list of ingests bring what any of the filters means', async () => {
+      for (const text of ['a', 'bb', 'cc']) await content.put(text, bytes(text), { text });
+      await content.update(digestOf('cc'), { 'x.y/z': 'v' }, ['labels.x.y/z']);
+      const found = async (...filters: string[]) => {
+        const texts: string[] = [];
+        for await (const { labels } of content.walk(filters)) texts.push(labels['text'] ?? '');
+        return texts.sort();
+      };
+      expect(await found()).toEqual(['a', 'bb', 'cc']);
+      expect(await found(`digest==${digestOf('bb')}`)).toEqual(['bb']);
+      expect(await found('size==2,labels."x.y/z"')).toEqual(['cc']);
+      expect(await found('labels.text~=^[ab]$', 'labels."x.y/z"==v')).toEqual(['a', 'cc']);
+      expect(await found('name==a')).toEqual([]);
+      await expect(found('digest=')).rejects.toMatchObject({ kind: 'invalid-argument' });
+      for (const ref of ['layer-1', 'layer-2', 'config']) await write(ref, ref);
+      const refs = (await content.statuses(['ref~=^layer-'])).map(({ ref }) => ref);
+      expect(refs).toEqual(['layer-1', 'layer-2']);
+      await expect(content.statuses(['ref'])).resolves.toHaveLength(3);
+      await expect(content.statuses([','])).rejects.toMatchObject({ kind: 'invalid-argument' });
+    });
+
     test('labels change by field path, and only labels do', async () => {
       const old = await content.put('r', HELLO, { a: '1', b: '2' });
       const updated = await content.update(DIGEST, { a: '', c: '3' }, ['labels.a', 'labels.c']);
