@@ -335,6 +335,10 @@ export class UpperDir extends DirLayer implements WriteLayer {
     this.#index.remove(key);
   }
 
+  eachIndexed(visit: (attr: Attr) => void): void {
+    this.#index.each(visit);
+  }
+
   lostNames(key: string): number {
     const lost = this.#index.notes.lost(key);
     if (lost === undefined) return 0;

@@ -15,6 +15,7 @@ import {
   O_NOFOLLOW,
   O_PATH,
   openAtIfAny,
+  statAt,
   statFd,
   unlinkAtIfAny,
 } from '../sys/index.js';
@@ -61,6 +62,13 @@ export class IndexFolder {
 
   get hasEntries(): boolean {
     return this.#loadedKeys().size > 0;
+  }
+
+  /** Visits the attributes of all objects. */
+  each(visit: (attr: Attr) => void): void {
+    for (const key of this.#loadedKeys().values()) {
+      if (statAt(this.#work.index(), key, this.#attr)) visit(this.#attr);
+    }
   }
 
   #isOrphan(key: string, node: UpperNode): boolean {

@@ -106,6 +106,11 @@ export interface WritableFile extends LayerFile {
   /** Shares all of another file's extents (FICLONE); false where the filesystem cannot. */
   cloneFrom(source: LayerFile): boolean;
   sync(dataOnly: boolean): void;
+  /**
+   * So many bytes are about to be written by somebody who has the descriptor alone; 0: they are there, or will not come.
+   * EDQUOT. Absent where nobody counts.
+   */
+  expect?(bytes: number): void;
 }
 
 /** One object of a layer, held: it stays reachable when its name is moved or removed, until `release`. */
@@ -264,6 +269,19 @@ export interface ReadLayer {
   close(): void;
 }
 
+/** What an upper may take. */
+export interface SpaceLimit {
+  readonly bytes: number;
+  /** Objects: files of all kinds and folders. Absent: as many as the disk takes. */
+  readonly inodes?: number;
+}
+
+/** What it takes. */
+export interface SpaceUse {
+  readonly bytes: number;
+  readonly inodes: number;
+}
+
 /** The upper: the one layer of a stack that changes. Its owner holds it exclusively while it is open. */
 export interface WriteLayer extends ReadLayer {
   /** Whoever else reads this upper follows its redirects: kernel overlayfs those under `trusted.`, fuse-overlayfs none. */
@@ -318,6 +336,8 @@ export interface WriteLayer extends ReadLayer {
   indexedKey(node: WritableNode): string | undefined;
   /** Drops an entry of the index. */
   unindex(key: string): void;
+  /** Visits the objects of the index, some of which may have no name in the tree. */
+  eachIndexed(visit: (attr: Attr) => void): void;
   /** How many names of a lower object went that was not copied up, because this process may not read it. */
   lostNames(key: string): number;
   /** `last`: the last of them goes in a moment, and counts from when something lies at this path of the layer. */
@@ -349,6 +369,10 @@ export interface WriteLayer extends ReadLayer {
 
   /** All changes so far are durable (syncfs). */
   sync(): void;
+  /** Of an upper that may take so much and no more: beyond that every change fails with EDQUOT. */
+  readonly space?: { readonly limit: SpaceLimit; readonly use: SpaceUse };
+  /** Runs `act`, which is not refused for want of space. Absent where nothing is. */
+  unlimited?<T>(act: () => T): T;
   /** Open on the upper's filesystem, where it is a real one, for who syncs it in another way. */
   readonly fd?: number;
 }

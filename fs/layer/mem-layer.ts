@@ -253,6 +253,14 @@ export class MemLayer implements WriteLayer {
     found.object.tidy();
   }
 
+  eachIndexed(visit: (attr: Attr) => void): void {
+    const attr = new Attr();
+    for (const { object } of this.#index.values()) {
+      object.fill(attr);
+      visit(attr);
+    }
+  }
+
   lostNames(key: string): number {
     const lost = this.#lost.get(key);
     if (lost === undefined) return 0;

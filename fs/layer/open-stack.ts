@@ -8,7 +8,8 @@ import { chainFile, keepChain, type OpenIndexedLayer, openChain } from './chain-
 import type { SnapshotFacts } from './dir-index.js';
 import { openLowerDir } from './dir-layer.js';
 import { openUpperDir } from './dir-upper.js';
-import type { Dialect, MarkPrefix, ReadLayer, WriteLayer } from './layer.js';
+import type { Dialect, MarkPrefix, ReadLayer, SpaceLimit, WriteLayer } from './layer.js';
+import { LimitedUpper } from './limited-upper.js';
 import type { Numbering } from './real-ids.js';
 
 export interface LowerDescription {
@@ -39,6 +40,8 @@ export interface UpperDescription extends LowerDescription {
    * by this program alone.
    */
   readonly partsFrom?: number;
+  /** The upper takes no more than that: see limited-upper.ts. It is measured when it is opened. */
+  readonly quota?: SpaceLimit;
 }
 
 export interface StackDescription {
@@ -119,6 +122,7 @@ export function openStack(description: StackDescription, mountPoint?: string): O
       volatile: isVolatile = false,
       filling = false,
       partsFrom,
+      quota,
     } = description.upper;
     assertReadable(description.upper);
     const upper = openUpperDir(fromText(path), fromText(work), {
@@ -132,7 +136,12 @@ export function openStack(description: StackDescription, mountPoint?: string): O
       ...(mountPoint === undefined ? {} : { mountPoint }),
     });
     opened.push(upper);
-    return { lowers, upper, ...data, close };
+    return {
+      lowers,
+      upper: quota === undefined ? upper : new LimitedUpper(upper, quota),
+      ...data,
+      close,
+    };
   } catch (error) {
     close();
     throw error;

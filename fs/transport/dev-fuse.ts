@@ -87,13 +87,15 @@ class Server {
   /** The layers are open when it resolves; rejects if they could not be opened. */
   open(request: MountRequest): Promise<{ readOnly: boolean }> {
     const { stack, mountPoint, owners, writeback, passthrough, stats } = request;
+    // What the kernel writes by itself nobody counts.
+    const isCounted = stack.upper?.quota !== undefined;
     const start: ServerStart = {
       stack,
       mountPoint,
       transport: deviceTransport.name,
       ...(owners && { owners }),
       ...(writeback && { writeback }),
-      ...(passthrough === false && { passthrough }),
+      ...((passthrough === false || isCounted) && { passthrough: false }),
       ...(stats && { stats }),
     };
     this.#onFault = request.onFault;

@@ -77,6 +77,7 @@ export class ServedUnion {
           requests: counting.requests,
           counts: counting.counts(),
           ...timesOf(counting),
+          ...(this.union.space && { space: this.union.space }),
           written: this.#written(counting),
           lastSeq: this.#events.lastSeq,
         };

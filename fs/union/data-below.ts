@@ -5,7 +5,7 @@
 // whatever the object holds, and of them those up to its size; so a fetch may be cut short anywhere. Of a file that has
 // some of its data (in-part.ts) all this is true of the rest.
 
-import { attempt, E2BIG, EIO, ENOSPC, EOPNOTSUPP, ERANGE, FsError, isErrno } from '../errno.js';
+import { attempt, E2BIG, EDQUOT, EIO, ENOSPC, EOPNOTSUPP, ERANGE, FsError, isErrno } from '../errno.js';
 import { Attr, FALLOC_KEEP_SIZE, FALLOC_PUNCH_HOLE } from '../filesystem.js';
 import {
   LayerEntry,
@@ -394,7 +394,7 @@ export function rememberOrigin(
 }
 
 /** What says that a path is too long for a mark, or that there is no room for it beside the object's other xattrs. */
-const NO_ROOM: ReadonlySet<number> = new Set([E2BIG, ENOSPC, ERANGE]);
+const NO_ROOM: ReadonlySet<number> = new Set([E2BIG, EDQUOT, ENOSPC, ERANGE]);
 
 /** To be called before a file gets another name: its data is found whatever it is called. */
 export function pinData(stack: Stack, inode: Inode): void {

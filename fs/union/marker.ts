@@ -4,7 +4,7 @@
 // overlayfs does not follow redirects under `user.`, and fuse-overlayfs none, so where one of them may read the upper
 // it is guarded first.
 
-import { attempt, E2BIG, ENOSPC, ERANGE, EXDEV, FsError, isErrno } from '../errno.js';
+import { attempt, E2BIG, EDQUOT, ENOSPC, ERANGE, EXDEV, FsError, isErrno } from '../errno.js';
 import type { WritableNode } from '../layer/layer.js';
 import { type ByteString, basename, dirname, joinPath } from '../name.js';
 import { withUpper } from './access.js';
@@ -29,7 +29,7 @@ function setRedirect(node: WritableNode, redirect: ByteString): void {
   try {
     node.setRedirect(redirect);
   } catch (error) {
-    const noRoom = [ENOSPC, E2BIG, ERANGE].some((errno) => isErrno(error, errno));
+    const noRoom = [ENOSPC, EDQUOT, E2BIG, ERANGE].some((errno) => isErrno(error, errno));
     throw noRoom && redirect.length > LONG ? new FsError(EXDEV, 'redirect', { cause: error }) : error;
   }
 }

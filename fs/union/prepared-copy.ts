@@ -72,6 +72,8 @@ function begin(
       return { staged, data, amounts: { bytesCopied: 0, bytesSaved: size }, atime };
     }
     data.truncate(size);
+    from.stat(stack.attr);
+    data.expect?.(Math.min(size, stack.attr.blocks * 512));
     const copy = new PreparedCopy(stack, work, inode, { staged, data, from, size, atime });
     // A copy without a name is gone after a power cut anyway.
     if (!work.copy(from, data, size, !inode.removed && !upper.volatile, copy)) return undefined;
@@ -124,6 +126,7 @@ export class PreparedCopy implements Task {
   finish({ errno, bytes }: TaskResult): void {
     this.#errno = errno;
     this.#bytesCopied = bytes;
+    this.#parts.data.expect?.(0);
     this.#parts.from.close();
   }
 

@@ -139,6 +139,11 @@ export class Union implements Filesystem {
     return this.#atOnce(() => settle(this.#stack, this.#get(ROOT_NODE)));
   }
 
+  /** What the upper takes and may take, where that is limited. */
+  get space(): WriteLayer['space'] {
+    return this.#stack.upper?.space;
+  }
+
   /** Makes the names of hard links that only the index knows, so that the upper reads right as a lower of others. */
   joinLinks(): void {
     this.#atOnce(() => joinLinks(this.#stack, this.#get(ROOT_NODE)));
@@ -408,12 +413,15 @@ export class Union implements Filesystem {
     return true;
   }
 
-  /** What has nobody to wait for it but its caller does all of its work itself. */
+  /**
+   * What has nobody to wait for it but its caller does all of its work itself. Whoever asked for it, it adds nothing to
+   * what users made, so no quota is in its way.
+   */
   #atOnce<T>(act: () => T): T {
-    const { work } = this.#stack;
+    const { work, upper } = this.#stack;
     this.#stack.work = undefined;
     try {
-      return act();
+      return upper?.unlimited === undefined ? act() : upper.unlimited(act);
     } finally {
       this.#stack.work = work;
     }
