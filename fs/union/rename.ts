@@ -35,6 +35,25 @@ export function rename(
   newName: ByteString,
   flags: number,
 ): readonly NodeId[] {
+  // A file with several names may come to be known by one in the other folder, which nothing else may keep then.
+  parent.pins++;
+  newParent.pins++;
+  try {
+    return renameIn(stack, parent, name, newParent, newName, flags);
+  } finally {
+    stack.table.unpin(parent);
+    stack.table.unpin(newParent);
+  }
+}
+
+function renameIn(
+  stack: Stack,
+  parent: Inode,
+  name: ByteString,
+  newParent: Inode,
+  newName: ByteString,
+  flags: number,
+): readonly NodeId[] {
   stack.writable();
   const exchange = flags === RENAME_EXCHANGE;
   if (flags !== 0 && flags !== RENAME_NOREPLACE && !exchange) throw new FsError(EINVAL, 'rename');

@@ -6,7 +6,7 @@ import { EACCES, FsError } from '../../../fs/errno.js';
 import { Entry, type NodeId, ROOT_NODE } from '../../../fs/filesystem.js';
 import { Union } from '../../../fs/union/union.js';
 import { flattened } from '../layer/flatten.js';
-import { type Rig, rig } from './stacks.js';
+import { inUpper, type Rig, rig } from './stacks.js';
 
 const LOWERS = [{ dir: {}, 'dir/file': 'below', 'dir/deep': {}, 'dir/deep/file': 'below' }];
 
@@ -54,6 +54,18 @@ test('a file of the index with two names is counted in one of its folders alone'
   union.forget(two, 1);
   union.forget(file, 2);
   for (const node of [one, two, file]) expect(() => union.opendir(node)).toThrow(/stale/);
+});
+
+test('a file of the index with two names goes to the folder of the other one', () => {
+  const below = { dir: {}, 'dir/file': 'below', 'dir/two': {}, 'dir/two/same': '=dir/file' };
+  const { union, paths, upper } = rig([below], { indexed: true });
+  // The folder is referred to by the kernel, and by the file that is known by its name there.
+  const [dir] = known(union, 'dir', 'file') as [NodeId];
+  const [, two] = known(union, 'dir', 'two', 'same') as [NodeId, NodeId];
+  union.rename(dir, 'file', two, 'moved', 0);
+  expect(paths.read('dir/two/moved')).toBe('below');
+  expect(inUpper(upper, 'dir/two/moved')).toBeDefined();
+  expect(inUpper(upper, 'moved')).toBeUndefined();
 });
 
 test('a file of the index that the kernel may read by itself leaves no inode behind', () => {
