@@ -391,6 +391,10 @@ export class UpperDir extends DirLayer implements WriteLayer {
     syncFilesystem(this.root);
   }
 
+  becomeLower(): void {
+    this.#work.close();
+  }
+
   override close(): void {
     this.#work.close();
     super.close();

@@ -367,6 +367,12 @@ export interface WriteLayer extends ReadLayer {
   readonly guarded: boolean;
   setGuard(on: boolean): void;
 
+  /**
+   * From now on the layer is only read, as a lower, and its owner lets go of the work folder: another one may have it. What
+   * is held of it may be changed all the same where it has no name.
+   */
+  becomeLower(): void;
+
   /** All changes so far are durable (syncfs). */
   sync(): void;
   /** Of an upper that may take so much and no more: beyond that every change fails with EDQUOT. */

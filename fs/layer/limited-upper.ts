@@ -141,6 +141,10 @@ export class LimitedUpper implements WriteLayer {
     return { ...all, ...inodes, blocks: used + left, bfree: Math.min(left, all.bfree), bavail };
   }
 
+  becomeLower(): void {
+    this.#inner.becomeLower();
+  }
+
   close(): void {
     this.#inner.close();
   }

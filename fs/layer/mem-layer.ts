@@ -314,6 +314,10 @@ export class MemLayer implements WriteLayer {
     if (!on) for (const key of [...this.#ranges.keys()]) this.dropRanges(key);
   }
 
+  becomeLower(): void {
+    // Nobody else could have it.
+  }
+
   sync(): void {
     // Memory is as durable as it gets.
   }

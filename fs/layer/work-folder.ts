@@ -70,11 +70,12 @@ const STAND_INS = 'mica-stand-ins';
 /** Sidecars of files that have some of their data; as long as the guard stands. */
 const RANGES = 'ranges';
 const LOCK_STEP_MS = 50;
+const CLOSED = -1;
 
 export class WorkFolder {
-  /** `WORK/work`, open for reading. */
-  readonly fd: number;
-  readonly #outer: number;
+  /** `WORK/work`, open for reading; CLOSED after `close`, so that who comes late gets EBADF. */
+  fd: number;
+  #outer: number;
   #index: number | undefined;
   #links: number | undefined;
   #ranges: number | undefined;
@@ -271,17 +272,25 @@ export class WorkFolder {
 
   /** From now on the kernel refuses this upper, because it would show other owners and types than we do. */
   markStandIns(): void {
-    this.#setIncompat(STAND_INS, true);
+    if (this.fd !== CLOSED) this.#setIncompat(STAND_INS, true);
   }
 
+  /** Lets go of the upper. May be called again. */
   close(): void {
+    if (this.fd === CLOSED) return;
     if (this.#sharedWhiteout !== undefined) this.drop(this.#sharedWhiteout);
+    this.#left.clear();
     attempt(() => unlinkAtIfAny(this.#outer, HOLDER_FILE));
     if (this.#index !== undefined) closeFd(this.#index);
     if (this.#links !== undefined) closeFd(this.#links);
     if (this.#ranges !== undefined) closeFd(this.#ranges);
     closeFd(this.fd);
     closeFd(this.#outer);
+    this.fd = CLOSED;
+    this.#outer = CLOSED;
+    this.#index = CLOSED;
+    this.#links = CLOSED;
+    this.#ranges = CLOSED;
   }
 
   /** What is left, because nobody could remove it with its file. */

@@ -39,7 +39,7 @@ const BLOCK = 512;
 
 /** Data of the upper reaches the disk; what lies below is on it. A file that is not open for writing is opened for it. */
 export function syncFile(stack: Stack, inode: Inode, dataOnly: boolean): void {
-  if (!inode.upper || stack.readOnly) return;
+  if (syncBelow(stack) || !inode.upper || stack.readOnly) return;
   const { work, syncs } = stack;
   const inPart = inode.dataBelow?.own !== undefined;
   // Whoever has waited has waited for this; for a file in part its own only for what is in the object.
@@ -80,10 +80,18 @@ function hasMuchToWrite(stack: Stack, inode: Inode, file: WritableFile): boolean
   return much;
 }
 
+/** What was the upper until a moment ago reaches the disk, with whatever else lies there; false if it has done so. */
+function syncBelow(stack: Stack): boolean {
+  if (!stack.unsyncedBelow || stack.readOnly) return false;
+  stack.upper?.sync();
+  stack.unsyncedBelow = false;
+  return true;
+}
+
 /** Everything in the upper reaches the disk, with whatever else lies on it. */
 export function syncUpper(stack: Stack): void {
   const { work, upper, fullSyncs } = stack;
-  if (upper === undefined || stack.frozen || work?.again === true) return;
+  if (syncBelow(stack) || upper === undefined || stack.frozen || work?.again === true) return;
   const task = new PlainTask(fullSyncs);
   const goesAside = work !== undefined && upper.fd !== undefined && fullSyncs.slow;
   if (goesAside && work.syncFilesystem(upper.fd, task)) throw new Later(task);

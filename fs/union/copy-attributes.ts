@@ -2,7 +2,7 @@
 
 import { EOPNOTSUPP, isErrno } from '../errno.js';
 import type { Attr } from '../filesystem.js';
-import type { LayerNode, Staged } from '../layer/layer.js';
+import type { LayerNode, WritableNode } from '../layer/layer.js';
 import { S_ISGID, S_ISUID } from '../mode.js';
 import type { ByteString } from '../name.js';
 import { CAPABILITY } from './xattr-names.js';
@@ -11,7 +11,7 @@ import { CAPABILITY } from './xattr-names.js';
 export function copyAttributes(
   source: LayerNode,
   xattrs: readonly ByteString[],
-  staged: Staged,
+  staged: WritableNode,
   attr: Attr,
   capability: boolean,
 ): void {

@@ -34,22 +34,23 @@ export function statInIndex({ indexed, table }: Stack, node: NodeId, out: Attr):
   return nid !== 0 && indexed.lookups(nid) > 0 && indexed.stat(nid, out);
 }
 
-/** As Filesystem.readdir from cookie `from` on, without '.' and '..'. */
-export function listInIndex(stack: Stack, folder: Inode, from: number, visit: DirVisitor): void {
+/** As Filesystem.readdir of a folder in the index from cookie `from` on, without '.' and '..'. */
+export function listInIndex(stack: Stack, folder: number, from: number, visit: DirVisitor): void {
   const { tree } = stack.indexed!;
-  tree.entries(folder.nid, from - DOTS, (nid, type, position) => {
+  tree.entries(folder, from - DOTS, (nid, type, position) => {
     const name = tree.text(tree.nameAt, tree.nameLength);
     return visit(name, stack.indexed!.number(nid), type, position + DOTS + 1);
   });
 }
 
 /**
- * As Filesystem.readdirPlus from cookie `from` on, without '.' and '..'. `wholly` hands out an entry that the index alone
+ * As Filesystem.readdirPlus from cookie `from` on, without '.' and '..', of a folder that was taken `inIndex`. `wholly` hands out an entry that the index alone
  * cannot tell, and answers as the visitor does.
  */
 export function listPlusInIndex(
   stack: Stack,
   folder: Inode,
+  inIndex: number,
   from: number,
   out: Entry,
   visit: DirVisitor,
@@ -57,11 +58,11 @@ export function listPlusInIndex(
 ): void {
   const indexed = stack.indexed!;
   const { tree } = indexed;
-  tree.entries(folder.nid, from - DOTS, (nid, type, position) => {
+  tree.entries(inIndex, from - DOTS, (nid, type, position) => {
     const { nameAt, nameLength } = tree;
     const name = tree.text(nameAt, nameLength);
     const next = position + DOTS + 1;
-    if (folder.upper || !isPlain(stack, indexed, nid, out)) return wholly(name, next);
+    if (folder.upper || folder.nid === 0 || !isPlain(stack, indexed, nid, out)) return wholly(name, next);
     if (!visit(name, out.attr.ino, type, next)) return false;
     indexed.found(nid, folder.node, nameAt, nameLength);
     return true;

@@ -160,6 +160,17 @@ export class IndexedNodes {
     return true;
   }
 
+  /** The nodes that are kept in folders with these node ids. */
+  keptIn(folders: ReadonlySet<NodeId>): number[] {
+    const nids: number[] = [];
+    if (folders.size === 0) return nids;
+    this.#kept.forEach((kept, slot) => {
+      const nid = this.#nids?.[slot] ?? 0;
+      if (kept === 1 && nid !== 0 && folders.has(this.#parents[slot]!)) nids.push(nid);
+    });
+    return nids;
+  }
+
   /** The name of a node that is kept. */
   nameOf(nid: number): ByteString {
     const slot = this.tree.ordinal(nid);

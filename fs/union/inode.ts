@@ -135,6 +135,8 @@ export class InodeTable {
    */
   readonly #copies = new Map<number, number>();
   readonly #indexed: IndexedNodes | undefined;
+  /** Which lower the index is. */
+  indexedDepth = 0;
   #lastNode: NodeId;
   #pathEpoch = 0;
 
@@ -194,12 +196,29 @@ export class InodeTable {
     inode.nid = nid;
     this.place(inode, parent, name);
     indexed.letGo(nid);
+    const dir = parent.folders.at(-1)?.path ?? '';
     if (inode.isFolder) {
       inode.lowerPath = joinPath(parent.lowerPath, name);
-      inode.folders = [{ depth: 0, path: inode.lowerPath }];
+      inode.folders = [{ depth: this.indexedDepth, path: joinPath(dir, name) }];
       if (indexed.tree.nlink(nid) === 2) inode.subfolders = 0;
-    } else inode.lower = { layer: indexed.layer, dir: parent.lowerPath, name };
+    } else inode.lower = { layer: indexed.layer, dir, name };
     return inode;
+  }
+
+  /** What the index says of these inodes is not all that there is to be said, for good; nor of what is in such folders. */
+  leaveIndex(isOf: (inode: Inode) => boolean): void {
+    const indexed = this.#indexed;
+    if (indexed === undefined) return;
+    const leaving = [...this.#byNode.values()].filter((inode) => inode.nid !== 0 && isOf(inode));
+    const folders = new Set(leaving.map(({ node }) => node));
+    for (const nid of indexed.keptIn(folders)) this.find(indexed.nodeOf(nid));
+    for (const inode of leaving) {
+      if (inode.node !== ROOT_NODE) {
+        inode.lookups = indexed.lookups(inode.nid);
+        indexed.forget(inode.nid, inode.lookups);
+      }
+      inode.nid = 0;
+    }
   }
 
   /** The place of a folder in the index, if that is all that there is to the folder; else 0. */

@@ -84,6 +84,21 @@ export function child(stack: Stack, parent: Inode, name: ByteString, found = sta
   return found.exists ? intern(stack, parent, name, found) : undefined;
 }
 
+/** The folder at a path; undefined where there is none, or a layer fails. The step must `tidy` it, as with `child`. */
+export function folderAt(stack: Stack, root: Inode, path: ByteString): Inode | undefined {
+  let folder: Inode | undefined = root;
+  for (const name of path === '' ? [] : path.split('/')) {
+    const parent: Inode = folder;
+    let next: Inode | undefined;
+    attempt(() => {
+      next = child(stack, parent, name);
+    });
+    if (next?.isFolder !== true) return undefined;
+    folder = next;
+  }
+  return folder;
+}
+
 /** The root's inode; its upper part, if there is an upper, is the layer's own root. */
 export function makeRoot(stack: Stack): Inode {
   const folders = stack.lowers.map((_, depth) => ({ depth, path: '' }));
@@ -112,22 +127,28 @@ function cutBelowOpaque(stack: Stack, folders: LowerFolder[]): LowerFolder[] {
 }
 
 /** Where the index has what was found; 0 if it is not the index that has it. */
-function nidOf({ indexed }: Stack, { where, dir, name }: Found): number {
-  return where === LOWER && indexed !== undefined ? indexed.tree.find(dir, name) : 0;
+function nidOf({ indexed, former }: Stack, { where, depth, dir, name }: Found): number {
+  return where === LOWER && indexed !== undefined && depth === former ? indexed.tree.find(dir, name) : 0;
 }
 
 /** An object of the index that is shown under the number which an upper object claims, and had no inode so far. */
-function holderOf({ indexed, table }: Stack, { where, entry }: Found, ino: number): Inode | undefined {
-  if (indexed === undefined || where !== UPPER || entry.origin === 0) return undefined;
+function holderOf(stack: Stack, found: Found, ino: number): Inode | undefined {
+  const { indexed, table } = stack;
+  if (indexed === undefined || !isOfUpper(stack, found) || found.entry.origin === 0) return undefined;
   const nid = indexed.holderOf(ino);
   return nid === 0 ? undefined : table.find(indexed.nodeOf(nid));
 }
 
+/** What was found is in the upper, or in one that was it until a moment ago: its number may be that of what it was copied from. */
+function isOfUpper({ former }: Stack, { where, depth }: Found): boolean {
+  return where === UPPER || (where === LOWER && depth < former);
+}
+
 function numberOf(stack: Stack, found: Found): number {
   const { entry } = found;
-  if (found.where === LOWER) return stack.lowerNumber(found.depth, entry.attr.ino);
+  if (!isOfUpper(stack, found)) return stack.lowerNumber(found.depth, entry.attr.ino);
   if (entry.origin !== 0) return stack.originNumber(entry);
-  if (found.folders.length > 0) return stack.lowerNumber(found.folders[0]!.depth, found.lowerIno);
+  if (found.folders.length > 0) return stack.lowerNumber(found.numberDepth, found.lowerIno);
   return stack.table.numberOfCopy(entry.attr.ino) ?? stack.upperNumber(entry.attr.ino);
 }
 

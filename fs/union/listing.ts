@@ -73,7 +73,7 @@ function merged(stack: Stack, folder: Inode, listUpper: ListUpper): Listing {
       if (whiteout) return;
       names.push(name);
       types.push(type);
-      inos.push(stack.lowerNumber(depth, ino));
+      inos.push(stack.listedNumber(depth, ino));
     });
   }
   return listing;

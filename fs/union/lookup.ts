@@ -38,8 +38,9 @@ export class Found {
   lowerPath: ByteString = '';
   /** Folders: how many subfolders the parts have together; all that show are among them. Infinity where a layer does not count. */
   mostSubfolders = 0;
-  /** The layer number of the topmost lower part of a folder. */
+  /** The layer number of the lower part of a folder that gives it its number, and where that is. */
   lowerIno = 0;
+  numberDepth = 0;
   /** Set while the data of a file is looked for that was found already: folders are of no use then. */
   seeksData = false;
   /** What was found then. */
@@ -261,7 +262,11 @@ function take(
     out.name = name;
   } else if (!folder) return false;
   if (!folder) return false;
-  if (out.folders.length === 0) out.lowerIno = entry.attr.ino;
+  // What was copied up into a former upper has the number of what it was copied from.
+  if (out.folders.length === 0 || out.numberDepth < stack.former) {
+    out.lowerIno = entry.attr.ino;
+    out.numberDepth = depth;
+  }
   out.folders = [...out.folders, { depth, path: joinPath(dir, name) }];
   out.mostSubfolders += subfoldersOf(entry.attr);
   return !entry.opaque;

@@ -67,7 +67,7 @@ export class LowerNames {
         if (whiteout) return;
         this.names.push(name);
         this.types.push(type);
-        this.inos.push(stack.lowerNumber(depth, ino));
+        this.inos.push(stack.listedNumber(depth, ino));
       } else if (this.#open.has(name)) {
         if (Array.isArray(above)) above.push(part);
         else this.#having.set(name, [above, part]);

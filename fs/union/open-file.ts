@@ -222,6 +222,9 @@ function assertStill(stack: Stack, inode: Inode, file: LayerFile): void {
 }
 
 function writable(stack: Stack, inode: Inode): WritableFile {
+  if (inode.writer !== undefined) return inode.writer;
+  // Opened for writing when what is a lower now was the upper.
+  if (!inode.upper) ensureWritable(stack, inode);
   inode.writer ??= openWriter(stack, inode);
   return inode.writer;
 }

@@ -17,8 +17,8 @@ const DT_DIR = direntType(S_IFDIR);
 /** An open folder: see Filesystem.readdir. */
 export class OpenFolder {
   readonly inode: Inode;
-  /** What a reading from the beginning found; `index` where that is the folder in the index, which never changes. */
-  #listing: Listing | 'index' | undefined;
+  /** What a reading from the beginning found; a number where that is the folder in the index, which never changes. */
+  #listing: Listing | number | undefined;
 
   constructor(inode: Inode) {
     this.inode = inode;
@@ -28,8 +28,8 @@ export class OpenFolder {
     const listing = this.#listingAt(stack, from);
     if (!this.#dots(from, visit)) return;
     const first = Math.max(from, DOTS);
-    if (listing === 'index') {
-      listInIndex(stack, this.inode, first, visit);
+    if (typeof listing === 'number') {
+      listInIndex(stack, listing, first, visit);
       return;
     }
     for (let at = first; at < listing.names.length + DOTS; at++) {
@@ -50,8 +50,8 @@ export class OpenFolder {
     out.node = 0;
     if (!this.#dots(from, visit)) return;
     const first = Math.max(from, DOTS);
-    if (listing === 'index') {
-      listPlusInIndex(stack, this.inode, first, out, visit, (name, next) =>
+    if (typeof listing === 'number') {
+      listPlusInIndex(stack, this.inode, listing, first, out, visit, (name, next) =>
         this.#handOut(stack, name, next, out, visit),
       );
       return;
@@ -73,11 +73,11 @@ export class OpenFolder {
     return taken;
   }
 
-  #listingAt(stack: Stack, from: number): Listing | 'index' {
+  #listingAt(stack: Stack, from: number): Listing | number {
     if (!Number.isSafeInteger(from) || from < 0) throw new FsError(EINVAL, 'readdir');
     if (from === 0 || this.#listing === undefined) {
-      const inIndex = stack.table.folderInIndex(this.inode.node) !== 0;
-      this.#listing = inIndex ? 'index' : readListing(stack, this.inode);
+      const inIndex = stack.table.folderInIndex(this.inode.node);
+      this.#listing = inIndex === 0 ? readListing(stack, this.inode) : inIndex;
     }
     return this.#listing;
   }

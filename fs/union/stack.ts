@@ -18,9 +18,9 @@ import { NameShelf } from './lower-names.js';
 const SPACE = 2 ** 48;
 
 export class Stack {
-  /** Topmost first. */
-  readonly lowers: readonly ReadLayer[];
-  readonly upper: WriteLayer | undefined;
+  /** Topmost first. Grows by what was the upper (`exchange`). */
+  lowers: readonly ReadLayer[];
+  upper: WriteLayer | undefined;
   /** Layers of data alone (overlayfs's `::`), topmost first: nothing is looked up in them but where a redirect points. */
   readonly data: readonly ReadLayer[];
   readonly events: EventStream | undefined;
@@ -51,10 +51,14 @@ export class Stack {
   partsFrom: number;
   /** Set by freeze(): the upper changes no more. */
   frozen = false;
+  /** How many of the lowers, the topmost ones, were the upper of this very union. */
+  former = 0;
+  /** What was the upper last may not be durable: whoever syncs a file next syncs everything, once. */
+  unsyncedBelow = false;
   #absentFrom: Inode | undefined;
   #absentName: ByteString = '';
   #absentWhere: Where | undefined;
-  readonly #lowerBase: readonly number[];
+  #lowerBase: readonly number[];
   readonly #upperBase: number;
   readonly #duplicateBase: number;
   readonly #duplicates = new Map<string, number>();
@@ -106,6 +110,22 @@ export class Stack {
     return this.upper;
   }
 
+  /**
+   * `fresh`, of the same filesystem as the upper, is the upper from now on; `lower`, which was it, is the topmost lower, or
+   * if absent no part of the union any more. What inodes say of layers is the caller's affair.
+   */
+  exchange(fresh: WriteLayer, lower: ReadLayer | undefined): void {
+    this.upper = fresh;
+    this.partsFrom = fresh.partsFrom;
+    this.unsyncedBelow = true;
+    this.#absentFrom = undefined;
+    if (lower === undefined) return;
+    this.lowers = [lower, ...this.lowers];
+    this.#lowerBase = [this.#upperBase, ...this.#lowerBase];
+    this.former++;
+    this.table.indexedDepth++;
+  }
+
   /** `found` says that a folder does not have a name: good until the next change, whoever makes it. */
   noteAbsent(parent: Inode, name: ByteString): void {
     this.#absentFrom = this.lowersChange || parent.removed ? undefined : parent;
@@ -120,6 +140,11 @@ export class Stack {
 
   lowerNumber(depth: number, ino: number): number {
     return this.#lowerBase[depth]! + (ino % SPACE);
+  }
+
+  /** As that, for a listing; 0 where only a lookup can tell, because what was copied up kept its number. */
+  listedNumber(depth: number, ino: number): number {
+    return depth < this.former ? 0 : this.lowerNumber(depth, ino);
   }
 
   upperNumber(ino: number): number {

@@ -28,6 +28,7 @@ import { clearPrivileges, privilegesOf, restorePrivileges, setAttributes } from 
 import { create, createFile, createNameless } from './create.js';
 import type { EventStream } from './event.js';
 import { type Explanation, explain } from './explain.js';
+import type { HandedOver } from './hand-over.js';
 import { link } from './hardlink.js';
 import { lookupInIndex, statInIndex } from './index-walk.js';
 import type { Inode } from './inode.js';
@@ -46,8 +47,10 @@ import {
 } from './open-file.js';
 import { fillEntry, OpenFolder } from './readdir.js';
 import { rename } from './rename.js';
+import { rollBack, type Stale } from './rollback.js';
 import { joinLinks, settle } from './settle.js';
 import { Stack } from './stack.js';
+import { switchUpper } from './switch-upper.js';
 import { hideAllBelow, hideBelow } from './unpack.js';
 import { rmdir, unlink } from './whiteout.js';
 import { getXattr, listXattr, removeXattr, setXattr } from './xattr.js';
@@ -142,6 +145,32 @@ export class Union implements Filesystem {
   /** What the upper takes and may take, where that is limited. */
   get space(): WriteLayer['space'] {
     return this.#stack.upper?.space;
+  }
+
+  /**
+   * Commits what has changed so far: the upper, settled, becomes the topmost lower, and `fresh`, which is empty and lies on
+   * the same filesystem, the upper. Everything that is open goes on, and numbers stay. The objects of `kept` remain those
+   * of their nodes, and the old upper gets copies, which `decide` is told; when it returns, there is no way back.
+   */
+  switchUpper(
+    fresh: WriteLayer,
+    kept: readonly NodeId[],
+    decide: (handedOver: readonly HandedOver[]) => void,
+  ): void {
+    this.#atOnce(() => {
+      const stack = this.#stack;
+      settle(stack, this.#get(ROOT_NODE));
+      const inodes = kept.map((node) => this.#get(node)).filter(({ upper, removed }) => upper && !removed);
+      switchUpper(stack, this.#get(ROOT_NODE), fresh, { kept: inodes, decide });
+    });
+  }
+
+  /**
+   * Throws away what has changed: `fresh`, which is empty, becomes the upper in place of the one that there is. What is open
+   * of it goes on without a name. When `decide` returns, there is no way back. What comes back is no longer so.
+   */
+  rollBack(fresh: WriteLayer, decide: () => void): Stale {
+    return this.#atOnce(() => rollBack(this.#stack, this.#get(ROOT_NODE), fresh, decide));
   }
 
   /** Makes the names of hard links that only the index knows, so that the upper reads right as a lower of others. */
