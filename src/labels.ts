@@ -1,11 +1,20 @@
 // Labels: the key-value notes that containerd and its clients put on blobs, snapshots, images and namespaces.
 
 import { StoreError } from './errors.js';
+import { timeNow } from './time.js';
 
 export type Labels = Readonly<Record<string, string>>;
 
 /** The most that key and value of a label may have together, in bytes (containerd, `pkg/labels`). */
 export const LABEL_MAX = 4096;
+
+/** The label that keeps an object, and all that it refers to, from garbage collection; any value but an empty one. */
+export const GC_ROOT = 'containerd.io/gc.root';
+
+/** What an object that a person makes by name gets: it stays until it is removed by name. */
+export function rootLabels(): Labels {
+  return { [GC_ROOT]: timeNow() };
+}
 
 /** Refuses empty keys and labels longer than containerd takes; `what` begins the error. */
 export function assertLabels(labels: Labels, what: string): void {

@@ -37,6 +37,3 @@ export interface ImageProgress {
 }
 
 export type OnProgress = (progress: ImageProgress) => void;
-
-/** The name under which this store's snapshots stand in the labels of config blobs (containerd's plugin name). */
-export const SNAPSHOTTER_NAME = 'mica';

@@ -5,7 +5,7 @@
 import type { Content } from '../content/content.js';
 import type { Digest } from '../digest.js';
 import type { Labels } from '../labels.js';
-import { SNAPSHOTTER_NAME } from './images.js';
+import { SNAPSHOTTER_NAME } from '../metadata/gc.js';
 import type { SelectedImage } from './select.js';
 
 const GC_REF_CONTENT = 'containerd.io/gc.ref.content';

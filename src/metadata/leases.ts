@@ -69,6 +69,17 @@ export function addLeaseResource(tx: WriteTx, ns: string, id: string, resource: 
   tx.put(heldAt(ns, id, resource), true);
 }
 
+/** The lease with these resources, in one step: a new one where it is missing. They need not exist yet. */
+export function holdByLease(
+  tx: WriteTx,
+  ns: string,
+  lease: Omit<LeaseRow, 'created'>,
+  resources: readonly LeaseResource[],
+): void {
+  if (getLease(tx, ns, lease.id) === undefined) createLease(tx, ns, lease.id, lease.labels);
+  for (const resource of resources) addLeaseResource(tx, ns, lease.id, resource);
+}
+
 /** Errors as `addLeaseResource`; no error if the lease did not hold it. */
 export function removeLeaseResource(tx: WriteTx, ns: string, id: string, resource: LeaseResource): void {
   const what = `cannot take ${resource.type} ${resource.id} out of lease ${id}`;
@@ -93,6 +104,8 @@ export function leaseRows(metadata: Metadata, ns: string) {
     remove: (id: string): Promise<LeaseRow> => metadata.write((tx) => deleteLease(tx, ns, id)),
     add: (id: string, resource: LeaseResource): Promise<void> =>
       metadata.write((tx) => addLeaseResource(tx, ns, id, resource)),
+    hold: (lease: Omit<LeaseRow, 'created'>, resources: readonly LeaseResource[]): Promise<void> =>
+      metadata.write((tx) => holdByLease(tx, ns, lease, resources)),
     release: (id: string, resource: LeaseResource): Promise<void> =>
       metadata.write((tx) => removeLeaseResource(tx, ns, id, resource)),
     /** not-found (the lease). */

@@ -8,6 +8,8 @@
 //   v1/namespaces/<ns>                   NamespaceRow
 //   v1/snapshots/<ns>/<name>             SnapshotRow
 //   v1/children/<ns>/<parent>/<name>     index of the above
+//   v1/snapshot-ids/<id>                 index of the above
+//   v1/snapshot-forms/<form>             how many of the above
 //   v1/images/<ns>/<name>                ImageRow
 //   v1/blobs/<ns>/<digest>               BlobRow
 //   v1/containers/<ns>/<id>              ContainerRow

@@ -8,6 +8,8 @@
 //   ├── namespaces/<ns>                    NamespaceRow; made by the first row that needs it
 //   ├── snapshots/<ns>/<name>              SnapshotRow; <name> is the key of an active one, the name of a committed one
 //   ├── children/<ns>/<parent>/<name>      true: <name> has <parent> as its parent; written with the row above only
+//   ├── snapshot-ids/<id>                  true: a snapshot of some namespace has this folder; with its row only
+//   ├── snapshot-forms/<form>              number: how many snapshots of all namespaces have it
 //   ├── images/<ns>/<name>                 ImageRow
 //   ├── blobs/<ns>/<digest>                BlobRow
 //   ├── containers/<ns>/<id>               ContainerRow; opaque values as MessagePack's binary
@@ -18,6 +20,7 @@
 // as MessagePack without extensions, so that any decoder can read it.
 
 import { StoreError } from '../errors.js';
+import { indexSnapshotsAndKeepThings } from './migration-2.js';
 import type { ReadTx, WriteTx } from './transaction.js';
 
 /** Of the values' shape: stands in each of them. */
@@ -30,6 +33,8 @@ export type Migration = (tx: WriteTx) => void;
 export const MIGRATIONS: readonly Migration[] = [
   // 0 -> 1: an empty environment becomes a store.
   (tx) => tx.put(['v1', 'sequence'], 0),
+  // 1 -> 2: indexes of snapshots, and the label that keeps what garbage collection would take.
+  indexSnapshotsAndKeepThings,
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;

@@ -1,5 +1,6 @@
-// Snapshot rows, the index of children that goes with them, and the sequence of folder names. A row and its entry
-// in the index change in one transaction, so that "has children" is one range and never wrong.
+// Snapshot rows, the indexes that go with them (of children, of folder names, of forms), and the sequence of folder
+// names. A row and its entries change in one transaction, so that "has children" is one range and never wrong, and
+// no question about a folder or a form looks at all rows.
 
 import { StoreError } from '../errors.js';
 import { ensureNamespace } from './namespaces.js';
@@ -8,6 +9,9 @@ import type { Key, ReadTx, WriteTx } from './transaction.js';
 
 const SEQUENCE: Key = ['v1', 'sequence'];
 const at = (ns: string, name: string): Key => ['v1', 'snapshots', ns, name];
+const idAt = (id: string): Key => ['v1', 'snapshot-ids', id];
+const formAt = (form: SnapshotForm): Key => ['v1', 'snapshot-forms', form];
+const FORMS: readonly SnapshotForm[] = ['diff', 'full'];
 const childAt = (ns: string, parent: string, name: string): Key => ['v1', 'children', ns, parent, name];
 
 export function getSnapshot(tx: ReadTx, ns: string, name: string): SnapshotRow | undefined {
@@ -18,8 +22,8 @@ export function getSnapshot(tx: ReadTx, ns: string, name: string): SnapshotRow |
 export function putSnapshot(tx: WriteTx, ns: string, row: SnapshotRow): void {
   ensureNamespace(tx, ns);
   const old = getSnapshot(tx, ns, row.name);
-  if (old?.parent !== undefined) tx.remove(childAt(ns, old.parent, old.name));
-  if (row.parent !== undefined) tx.put(childAt(ns, row.parent, row.name), true);
+  if (old !== undefined) unindex(tx, ns, old);
+  index(tx, ns, row);
   tx.put(at(ns, row.name), row);
 }
 
@@ -34,9 +38,20 @@ export function deleteSnapshot(tx: WriteTx, ns: string, name: string): SnapshotR
       hint: `remove ${children[0]} first`,
     });
   }
-  if (row.parent !== undefined) tx.remove(childAt(ns, row.parent, name));
+  unindex(tx, ns, row);
   tx.remove(at(ns, name));
   return row;
+}
+
+/** Takes rows out of which none is the parent of one that stays. */
+export function dropSnapshots(
+  tx: WriteTx,
+  rows: readonly { readonly namespace: string; readonly row: SnapshotRow }[],
+): void {
+  for (const { namespace, row } of rows) {
+    unindex(tx, namespace, row);
+    tx.remove(at(namespace, row.name));
+  }
 }
 
 /** Ordered by name. */
@@ -56,14 +71,30 @@ export function nextSnapshotId(tx: WriteTx): string {
   return String(next);
 }
 
-/** The ids of the snapshots of all namespaces: folders of any other name are nobody's. */
-export function allSnapshotIds(tx: ReadTx): Set<string> {
-  return new Set(tx.list<SnapshotRow>(['v1', 'snapshots']).map((row) => row.value.id));
+/** Whether a snapshot of any namespace has this folder: one of any other name is nobody's. */
+export function isSnapshotId(tx: ReadTx, id: string): boolean {
+  return tx.get(idAt(id)) !== undefined;
 }
 
 /** The forms that snapshots of any namespace have. */
 export function formsInUse(tx: ReadTx): Set<SnapshotForm> {
-  return new Set(tx.list<SnapshotRow>(['v1', 'snapshots']).map((row) => row.value.form));
+  return new Set(FORMS.filter((form) => (tx.get<number>(formAt(form)) ?? 0) > 0));
+}
+
+function index(tx: WriteTx, ns: string, row: SnapshotRow): void {
+  if (row.parent !== undefined) tx.put(childAt(ns, row.parent, row.name), true);
+  tx.put(idAt(row.id), true);
+  count(tx, row.form, 1);
+}
+
+function unindex(tx: WriteTx, ns: string, row: SnapshotRow): void {
+  if (row.parent !== undefined) tx.remove(childAt(ns, row.parent, row.name));
+  tx.remove(idAt(row.id));
+  count(tx, row.form, -1);
+}
+
+function count(tx: WriteTx, form: SnapshotForm, by: number): void {
+  tx.put(formAt(form), (tx.get<number>(formAt(form)) ?? 0) + by);
 }
 
 function someOf(names: readonly string[]): string {

@@ -20,10 +20,10 @@ import type { Labels } from '../labels.js';
 import type { Metadata } from '../metadata/db.js';
 import type { SnapshotForm, SnapshotRow } from '../metadata/rows.js';
 import {
-  allSnapshotIds,
   childrenOf,
   deleteSnapshot,
   getSnapshot,
+  isSnapshotId,
   listSnapshots,
   nextSnapshotId,
   putSnapshot,
@@ -167,7 +167,7 @@ export class FolderSnapshotter implements Snapshotter {
   }
 
   async cleanup(): Promise<number> {
-    const named = (id: string) => this.#metadata.read((tx) => allSnapshotIds(tx)).has(id);
+    const named = (id: string) => this.#metadata.read((tx) => isSnapshotId(tx, id));
     const removed = this.#folders.sweep(named);
     if (this.#options.chains !== undefined) sweepChains(this.#options.chains, named);
     return removed;

@@ -125,7 +125,9 @@ describe('the fields of', () => {
   });
 
   test('a blob, an ingest, a lease, a namespace', () => {
-    expect(found({ digest: 'd', labels }, blobField)('digest==d,labels."a.b/c"==x')).toBe(true);
+    expect(found({ digest: 'd', size: 7, labels }, blobField)('digest==d,size==7,labels."a.b/c"==x')).toBe(
+      true,
+    );
     expect(found({ ref: 'r' }, ingestField)('ref~=^r')).toBe(true);
     expect(found({ id: 'l', labels }, leaseField)('id==l,labels."a.b/c"')).toBe(true);
     expect(found({ name: 'n', labels }, namespaceField)('name==n,labels."a.b/c"')).toBe(true);

@@ -17,10 +17,12 @@ import {
 } from '../../../src/metadata/namespaces.js';
 import type { ImageRow, SnapshotRow } from '../../../src/metadata/rows.js';
 import {
-  allSnapshotIds,
   childrenOf,
   deleteSnapshot,
+  dropSnapshots,
+  formsInUse,
   getSnapshot,
+  isSnapshotId,
   listSnapshots,
   nextSnapshotId,
   putSnapshot,
@@ -73,7 +75,7 @@ describe('snapshot rows', () => {
       expect(getSnapshot(tx, 'default', row.name)).toEqual(row);
       expect(getSnapshot(tx, 'other', row.name)).toBeUndefined();
       expect(listSnapshots(tx, 'default').map((r) => r.name)).toEqual(['a', row.name]);
-      expect(allSnapshotIds(tx)).toEqual(new Set(['1', '2', '3']));
+      expect(['1', '2', '3', '4'].map((id) => isSnapshotId(tx, id))).toEqual([true, true, true, false]);
       expect(listNamespaces(tx).map((r) => r.name)).toEqual(['default', 'other']);
     });
   });
@@ -94,6 +96,26 @@ describe('snapshot rows', () => {
     await expect(remove('base')).rejects.toMatchObject({ kind: 'not-found' });
     await remove('top');
     expect(metadata.read((tx) => childrenOf(tx, 'n', 'base2'))).toEqual([]);
+  });
+
+  test('folders and forms are known as long as a row of any namespace has them', async () => {
+    const forms = () => [...metadata.read(formsInUse)];
+    await metadata.write((tx) => {
+      putSnapshot(tx, 'n', snapshot('a', '1'));
+      putSnapshot(tx, 'm', { ...snapshot('b', '2'), form: 'full' });
+    });
+    expect(forms()).toEqual(['diff', 'full']);
+    await metadata.write((tx) => putSnapshot(tx, 'm', { ...snapshot('b', '3'), form: 'full' }));
+    expect(['1', '2', '3'].map((id) => metadata.read((tx) => isSnapshotId(tx, id)))).toEqual([
+      true,
+      false,
+      true,
+    ]);
+    await metadata.write((tx) => deleteSnapshot(tx, 'm', 'b'));
+    expect(forms()).toEqual(['diff']);
+    await metadata.write((tx) => dropSnapshots(tx, [{ namespace: 'n', row: snapshot('a', '1') }]));
+    expect(forms()).toEqual([]);
+    expect(metadata.read((tx) => isSnapshotId(tx, '1') || listSnapshots(tx, 'n').length > 0)).toBe(false);
   });
 
   test('a parent does not see the children of one whose name begins with its own', async () => {
