@@ -17,6 +17,7 @@ import type { ImageRows } from './images/images.js';
 import { blobRows } from './metadata/blobs.js';
 import { type ContainerRows, containerRows } from './metadata/containers.js';
 import { Metadata } from './metadata/db.js';
+import { getDriver } from './metadata/driver.js';
 import { imageRows } from './metadata/images.js';
 import { type LeaseRows, leaseRows } from './metadata/leases.js';
 import { assertNamespaceName } from './metadata/namespaces.js';
@@ -25,6 +26,13 @@ import { ensureStateFolder, ensureStoreFolders, type StoreFolders } from './root
 import { chooseDriver, worksIn } from './snapshots/choose-driver.js';
 import type { Driver, Snapshotter } from './snapshots/snapshot.js';
 import { FolderSnapshotter } from './snapshots/snapshotter.js';
+
+export {
+  driverNamed,
+  registerDriver,
+  registeredDrivers,
+  type StorageDriver,
+} from './mounts/drivers.js';
 
 export interface StoreOptions {
   /** Of names, labels and ingests; made by the first thing that is put in it. Default `default`. */
@@ -67,10 +75,16 @@ export class Store {
   get driver(): Driver {
     this.#driver ??= chooseDriver(
       this.#asked,
-      this.metadata.read((tx) => formsInUse(tx)),
+      this.metadata.read((tx) => ({ recorded: getDriver(tx), forms: formsInUse(tx) })),
       worksIn(this.folders.snapshots),
     );
     return this.#driver;
+  }
+
+  /** Whether somebody asked for the driver, the store remembers it, or it was chosen because it works. */
+  get driverFrom(): 'asked' | 'recorded' | 'chosen' {
+    if (this.#asked !== 'auto') return 'asked';
+    return this.metadata.read((tx) => getDriver(tx)) === undefined ? 'chosen' : 'recorded';
   }
 
   get snapshots(): Snapshotter {
@@ -79,7 +93,7 @@ export class Store {
       chains: this.folders.chains,
       state: this.state,
       namespace: this.namespace,
-      driver: this.driver,
+      driver: () => this.driver,
       helper: mountProgram(),
     });
     return this.#snapshots;

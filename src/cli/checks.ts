@@ -90,25 +90,40 @@ function kernel(): Check {
   return { check: 'kernel', ok, why, fix: ok ? '' : `boot Linux ${oldest} or later` };
 }
 
+/** Each registered driver, with the filesystem of the store for a ground. */
 async function drivers(scratch: string | undefined): Promise<Check[]> {
-  const checks = [fuseDriver()];
-  if (linux && scratch !== undefined) {
-    const { probeOverlay } = await import('../../native-fallback/index.js');
-    const probe = probeOverlay(scratch);
-    const here = probe.ok && probe.where === 'here';
-    checks.push({
-      check: 'driver overlay',
-      ok: probe.ok,
-      why: here ? (probe.by ?? '') : probe.ok ? 'inside a user namespace only' : probe.why,
-      fix: here
-        ? ''
-        : probe.ok
-          ? 'unshare -Urm mica …'
-          : 'run as root, or allow user namespaces for this user',
-    });
+  const { registeredDrivers, whyNotIn } = await import('../mounts/drivers.js');
+  const { groundOf } = await import('../mounts/ground.js');
+  const ground = scratch === undefined ? undefined : groundOf(scratch);
+  const checks: Check[] = [];
+  for (const driver of registeredDrivers()) {
+    const check = `driver ${driver.name}`;
+    const unfit = ground && driver.unfit(ground);
+    if (unfit !== undefined) {
+      checks.push({ check, ok: false, why: unfit, fix: 'choose a folder on another filesystem with --root' });
+    } else if (driver.name === 'fuse') checks.push(fuseDriver());
+    else if (driver.name === 'overlay') checks.push(...(await overlayDriver(scratch)));
+    else if (driver.name === 'native') {
+      checks.push({ check, ok: scratch !== undefined, why: 'copies of whole trees', fix: '' });
+    } else if (scratch !== undefined) {
+      const why = whyNotIn(driver, scratch);
+      checks.push({ check, ok: why === undefined, why: why ?? '', fix: '' });
+    }
   }
-  checks.push({ check: 'driver native', ok: scratch !== undefined, why: 'copies of whole trees', fix: '' });
+  if (ground !== undefined && ground.filesystem !== '') {
+    checks.push({ check: 'store filesystem', ok: true, why: ground.filesystem, fix: '' });
+  }
   return checks;
+}
+
+async function overlayDriver(scratch: string | undefined): Promise<Check[]> {
+  if (!linux || scratch === undefined) return [];
+  const { probeOverlay } = await import('../../native-fallback/index.js');
+  const probe = probeOverlay(scratch);
+  const here = probe.ok && probe.where === 'here';
+  const why = here ? (probe.by ?? '') : probe.ok ? 'inside a user namespace only' : probe.why;
+  const fix = probe.ok ? 'unshare -Urm mica …' : 'run as root, or allow user namespaces for this user';
+  return [{ check: 'driver overlay', ok: probe.ok, why, fix: here ? '' : fix }];
 }
 
 function fuseDriver(): Check {

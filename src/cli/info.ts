@@ -13,6 +13,10 @@ export const declareInfo: Declare = (command, act) => {
       for await (const _ of store.snapshots.walk()) counts.snapshots++;
       for await (const _ of store.content.walk()) counts.blobs++;
       const disk = await statfs(root);
+      const { driverNamed, whyNotIn } = await import('../mounts/drivers.js');
+      const { groundOf } = await import('../mounts/ground.js');
+      const folder = store.folders.snapshots;
+      const whyNot = whyNotIn(driverNamed(store.driver), folder);
       const info = {
         version: version(),
         node: process.version,
@@ -20,12 +24,15 @@ export const declareInfo: Declare = (command, act) => {
         state,
         namespace,
         driver: store.driver,
+        driverFrom: store.driverFrom,
+        ...(whyNot === undefined ? {} : { driverFails: whyNot }),
+        filesystem: groundOf(folder).filesystem,
         transport,
         ...counts,
         freeBytes: disk.bavail * disk.bsize,
       };
       if (context.output.json) return context.output.document(info);
-      for (const [name, value] of Object.entries(info)) context.output.line(`${name.padEnd(10)} ${value}`);
+      for (const [name, value] of Object.entries(info)) context.output.line(`${name.padEnd(11)} ${value}`);
     }),
   );
 };

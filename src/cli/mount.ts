@@ -7,6 +7,7 @@ import { isKind, StoreError } from '../errors.js';
 import type { FuseOptions } from '../mounts/host-spec.js';
 import type { Driver } from '../mounts/mount.js';
 import { parseIdMap, parseSquash } from '../mounts/owner-words.js';
+import { parseQuota } from '../mounts/quota-words.js';
 import type { BegunHost } from '../mounts/start.js';
 import type { MountRow } from '../mounts/table.js';
 import type { Declare } from './commands.js';
@@ -19,6 +20,7 @@ interface Words {
   readonly readOnly?: boolean;
   readonly settle?: boolean;
   readonly foreground?: boolean;
+  readonly quota?: string;
   readonly lower?: string;
   readonly upper?: string;
   readonly work?: string;
@@ -37,9 +39,6 @@ interface KeyedRow {
   readonly row: MountRow;
 }
 
-/** Options of later versions; `word` is commander's name for each. */
-const NOT_YET = [{ option: '--quota <size>', word: 'quota' }] as const;
-
 /** What is said of plain folders only. */
 const FOLDER_WORDS = [
   { option: '--upper', word: 'upper' },
@@ -55,6 +54,7 @@ export const declareMount: Declare = (command, act) => {
     .option('--key <key>', 'name of the new active snapshot or view; default: made up')
     .option('--read-only', 'a view: nothing can be changed')
     .option('--settle', 'make the upper plain at the unmount')
+    .option('--quota <size>', 'SIZE[:INODES]: what the changes may take (10G, 512M:20000)')
     .option('--foreground', 'return when the mount has ended')
     .option('--lower <dir:dir>', 'plain folders, topmost first, without a store; b of a::b has data alone')
     .option('--upper <dir>', 'where changes to plain folders go')
@@ -67,12 +67,11 @@ export const declareMount: Declare = (command, act) => {
     .option('--uid-map <map>', 'show the users of the layers as others: LAYERS:SHOWN:COUNT,...')
     .option('--gid-map <map>', 'the same for groups')
     .option('--squash <which>', 'unmapped|all|none: which owners are shown as you; default unmapped');
-  for (const { option } of NOT_YET) command.option(option, 'not in this version');
   // With --lower the one word is the folder, so the order of the two is settled here and not by commander.
   command.usage('[options] <word> <dir>\n       mica mount [options] --lower <dir:dir> <dir>');
   command.action(
     act(async (context, first: string, second: string | undefined, words: Words) => {
-      assertInThisVersion(words);
+      if (words.quota !== undefined && words.readOnly === true) throw wrong('--quota is for what is changed');
       assertMeasured(context, words);
       if (words.lower !== undefined) {
         if (second !== undefined) throw wrong('--lower takes one folder, the mount point');
@@ -121,12 +120,6 @@ function ownersOf(words: Words): OwnerRules | undefined {
 function assertMeasured({ settings }: Context, { stats }: Words): void {
   if (stats !== true || settings.transport !== 'fuse-native') return;
   throw wrong('--stats is not measured by --transport fuse-native');
-}
-
-function assertInThisVersion(words: object): void {
-  const missing = NOT_YET.find(({ word }) => word in words);
-  if (missing === undefined) return;
-  throw wrong(`${missing.option.replace(/ .*/, '')} is not in this version`);
 }
 
 async function mounted(
@@ -188,6 +181,7 @@ async function mountMeant(
   const { mountSnapshot } = await import('../mounts/mount-snapshot.js');
   const { transport } = context.settings;
   const fuse = fuseOf(words);
+  const quota = words.quota === undefined ? undefined : parseQuota('--quota', words.quota);
   const store = await context.store();
   const what = `cannot mount ${word}`;
   const meant = await meaningOf(store, word, what);
@@ -201,6 +195,7 @@ async function mountMeant(
   };
   if (meant.kind === 'key') {
     if (words.key !== undefined) throw wrong(`${word} is a key already; leave out --key`);
+    if (quota !== undefined) await store.snapshots.limit(meant.snapshot.name, quota);
     return {
       key: meant.snapshot.name,
       row: await mountIt(() => mountSnapshot(store, meant.snapshot.name, dir, options)),
@@ -210,7 +205,7 @@ async function mountMeant(
   const parent = meant.snapshot.name;
   try {
     if (words.readOnly === true) await store.snapshots.view(key, parent);
-    else await store.snapshots.prepare(key, parent);
+    else await store.snapshots.prepare(key, parent, quota === undefined ? {} : { quota });
   } catch (error) {
     throw hinted(error, 'already-exists', `mica mount ${key} ${dir}, or another --key`);
   }

@@ -5,6 +5,7 @@ import { resolve } from 'node:path';
 import { type Dialect, type LowerDescription, type StackDescription, sys } from '../../fs/index.js';
 import { StoreError } from '../errors.js';
 import { splitLayers } from '../mounts/layer-words.js';
+import { parseQuota } from '../mounts/quota-words.js';
 
 export interface PlainWords {
   /** Folders, topmost first, as `splitLayers` has them. */
@@ -14,6 +15,8 @@ export interface PlainWords {
   readonly dialect?: string;
   /** Others change the lowers while they are mounted. */
   readonly lowerChanges?: boolean;
+  /** What the upper may take, as `parseQuota` has it. */
+  readonly quota?: string;
 }
 
 /** The folders as a stack. invalid-argument for what is no folder or no dialect. */
@@ -37,10 +40,15 @@ export function stackOfFolders(words: PlainWords): StackDescription {
       `--upper and --work go together, and ${missing} is missing`,
     );
   }
-  if (words.upper === undefined || words.work === undefined) return layers;
+  const quota = words.quota === undefined ? undefined : parseQuota('--quota', words.quota);
+  if (words.upper === undefined || words.work === undefined) {
+    if (quota === undefined) return layers;
+    throw new StoreError('invalid-argument', 'cannot mount', '--quota is for what --upper takes');
+  }
   const marks = sys.mayUseTrustedXattrs() ? 'trusted' : 'user';
   const work = folder(words.work);
-  return { ...layers, upper: { ...describe(words.upper, dialect), marks, work } };
+  const upper = { ...describe(words.upper, dialect), marks, work } as const;
+  return { ...layers, upper: quota === undefined ? upper : { ...upper, quota } };
 }
 
 function describe(path: string, dialect: Dialect): LowerDescription {

@@ -8,6 +8,7 @@ import type { Command } from 'commander';
 import { StoreError } from '../errors.js';
 import type { Driver } from '../snapshots/snapshot.js';
 
+/** The program's own; a program around the library may have registered others. */
 export const DRIVERS = ['auto', 'fuse', 'overlay', 'native'] as const;
 export const TRANSPORTS = ['auto', 'device', 'fuse-t', 'macfuse', 'fuse-native'] as const;
 

@@ -1,6 +1,6 @@
 // `mica snapshot`: the snapshotter, one word each.
 
-import { StoreError } from '../errors.js';
+import { parseQuota, quotaText } from '../mounts/quota-words.js';
 import type { SnapshotInfo } from '../snapshots/snapshot.js';
 import type { Declare } from './commands.js';
 import type { Context } from './context.js';
@@ -63,16 +63,14 @@ export const declareSnapshot: Declare = (command, act) => {
       .argument('<key>')
       .argument('[parent]', 'a committed snapshot; default: nothing below')
       .option('--label <key=value>', 'may be given several times', several);
-    if (kind === 'prepare') created.option('--quota <size>', 'not available in this version');
+    if (kind === 'prepare') created.option('--quota <size>', 'SIZE[:INODES]: what its changes may take');
     created.action(
       act(async (context, key: string, parent: string | undefined, words: NewWords) => {
-        if (words.quota !== undefined) {
-          throw new StoreError('invalid-argument', 'cannot use --quota', 'this version has no quotas');
-        }
+        const quota = words.quota === undefined ? {} : { quota: parseQuota('--quota', words.quota) };
         const store = await context.store();
         const labels = parseLabels(words.label ?? []).labels;
         try {
-          await store.snapshots[kind](key, parent, { labels });
+          await store.snapshots[kind](key, parent, { labels, ...quota });
         } catch (error) {
           throw hinted(error, 'already-exists', `mica snapshot rm ${key}, or another key`);
         }
@@ -189,6 +187,8 @@ async function showSnapshot(context: Context, info: SnapshotInfo): Promise<void>
   for (const [field, value] of Object.entries(shown)) {
     if (field === 'labels') {
       for (const [key, label] of Object.entries(info.labels)) context.output.line(`label    ${key}=${label}`);
+    } else if (field === 'quota' && info.quota !== undefined) {
+      context.output.line(`quota    ${quotaText(info.quota)}`);
     } else if (value !== undefined) context.output.line(`${field.padEnd(8)} ${String(value)}`);
   }
 }
@@ -196,7 +196,7 @@ async function showSnapshot(context: Context, info: SnapshotInfo): Promise<void>
 /** The shape of a snapshot in JSON: an active one and a view have a `key`, a committed one a `name`. */
 async function snapshotJson(context: Context, info: SnapshotInfo): Promise<Record<string, unknown>> {
   const store = await context.store();
-  const { name, id, parent, kind, form, created, updated, labels } = info;
+  const { name, id, parent, kind, form, created, updated, labels, quota } = info;
   const { size, inodes } = await store.snapshots.usage(name);
   return {
     [kind === 'committed' ? 'name' : 'key']: name,
@@ -209,6 +209,7 @@ async function snapshotJson(context: Context, info: SnapshotInfo): Promise<Recor
     labels,
     size,
     inodes,
+    ...(quota === undefined ? {} : { quota }),
   };
 }
 

@@ -16,7 +16,7 @@
 //   v1/leases/<ns>/<id>                  LeaseRow
 //   v1/leased/<ns>/<lease>/<type>/<id>   true: a resource of the lease
 
-import type { Dialect, MarkPrefix, Numbering } from '../../fs/index.js';
+import type { Dialect, MarkPrefix, Numbering, SpaceLimit } from '../../fs/index.js';
 import type { BlobInfo } from '../content/content.js';
 import type { Digest } from '../digest.js';
 import type { Labels } from '../labels.js';
@@ -48,6 +48,8 @@ export interface SnapshotRow {
   readonly created: string;
   readonly updated: string;
   readonly labels: Labels;
+  /** Active only: what its changes may take. */
+  readonly quota?: SpaceLimit;
   /** Committed only: measured at commit. */
   readonly size?: number;
   readonly inodes?: number;

@@ -4,6 +4,7 @@
 //   v1
 //   ├── version                            number: SCHEMA_VERSION of whoever wrote last
 //   ├── sequence                           number: the last snapshot id given out; ids are never given twice
+//   ├── driver                             DriverRow: of the first snapshot; absent before there was one
 //   ├── settings/content-sharing           'shared' (as when absent) or 'isolated': sharing.ts
 //   ├── namespaces/<ns>                    NamespaceRow; made by the first row that needs it
 //   ├── snapshots/<ns>/<name>              SnapshotRow; <name> is the key of an active one, the name of a committed one

@@ -18,6 +18,7 @@ OPTIONS, separated by commas:
   settle              make the upper plain when the mount has ended
   userxattr           the marks are user.overlay.* xattrs, even for root
   writeback=0|1       the kernel collects writes, which are lost if the server is killed; default 0
+  quota=SIZE[:INODES] what upperdir may take, in bytes or with a unit (10G)
   dialect=overlay|wh  how the layers spell their marks; default wh: files .wh.* count as well
   uidmapping=MAP      show the users of the layers as others; MAP is LAYERS:SHOWN:COUNT[:LAYERS:SHOWN:COUNT...]
   gidmapping=MAP      the same for groups
@@ -100,9 +101,9 @@ async function stackOf(words: Words): Promise<StackDescription> {
   if (words.upper === undefined) return layers;
   if (words.work === undefined) throw new Error('cannot mount: upperdir needs a workdir');
   const marks = !words.userXattr && sys.mayUseTrustedXattrs() ? 'trusted' : 'user';
-  const { volatile: isVolatile } = words;
+  const { volatile: isVolatile, quota } = words;
   const upper = { ...describe(words.upper), marks, work: folder(words.work), volatile: isVolatile } as const;
-  return { ...layers, upper };
+  return { ...layers, upper: quota === undefined ? upper : { ...upper, quota } };
 }
 
 /**

@@ -1,10 +1,11 @@
 // The command line of fuse-overlayfs, as podman, buildah, mount(8) and people type it. What this program does not
 // know it ignores with a line on stderr, as fuse-overlayfs does: engines pass words that are newer than either.
 
-import type { IdRules, OwnerRules } from '../../fs/index.js';
+import type { IdRules, OwnerRules, SpaceLimit } from '../../fs/index.js';
 import { StoreError } from '../errors.js';
 import { type LayerPaths, splitLayers, splitUnescaped } from '../mounts/layer-words.js';
 import { parseId, parseIdMap, parseSquash } from '../mounts/owner-words.js';
+import { parseQuota } from '../mounts/quota-words.js';
 
 export interface Words {
   readonly help: boolean;
@@ -26,6 +27,8 @@ export interface Words {
   readonly volatile: boolean;
   /** The kernel collects writes; only where it is asked for, unlike fuse-overlayfs. */
   readonly writeback: boolean;
+  /** What the upper may take; undefined: as much as there is. */
+  readonly quota: SpaceLimit | undefined;
   /** Which owners the mount shows; undefined if nothing was said about it. */
   readonly owners: OwnerRules | undefined;
   /** What stands in /proc/mounts as the source. */
@@ -64,6 +67,7 @@ interface Parsed {
   userXattr: boolean;
   volatile: boolean;
   writeback: boolean;
+  quota: SpaceLimit | undefined;
   owners: OwnerRules | undefined;
 }
 
@@ -80,6 +84,7 @@ export function parseWords(argv: readonly string[]): Words {
     userXattr: false,
     volatile: false,
     writeback: false,
+    quota: undefined,
     owners: undefined,
   };
   const flags = new Set<string>();
@@ -145,6 +150,9 @@ function takeOption(option: string, options: Parsed, ignored: string[]): void {
     case 'writeback':
       if (!['', '0', '1'].includes(value)) throw wrong(option, 'writeback is 0 or 1');
       options.writeback = value !== '0';
+      return;
+    case 'quota':
+      options.quota = parseQuota(name, value);
       return;
     case 'uidmapping':
       addOwners(options, { uids: { ranges: parseIdMap(name, value) } });

@@ -5,9 +5,9 @@
 import { closeSync, openSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { EBUSY, isErrno, prepareStack, type StackDescription, sys } from '../../fs/index.js';
-import { mountOverlay } from '../../native-fallback/index.js';
 import { StoreError } from '../errors.js';
 import { timeNow } from '../time.js';
+import { assertFit, driverNamed, type StorageDriver, whyNotIn } from './drivers.js';
 import type { FuseOptions, HostSpec } from './host-spec.js';
 import type { Driver } from './mount.js';
 import { unmountPlace } from './mount-all.js';
@@ -69,8 +69,9 @@ export async function mountSnapshot(
       hint: `mica mount --read-only ${key} ${target}, or without --read-only for a new snapshot on top`,
     });
   }
-  if ((driver === 'native') !== (info.form === 'full')) {
-    const [has, other] = driver === 'native' ? ['changes only', 'fuse'] : ['a whole tree', 'native'];
+  const { form } = driverNamed(driver);
+  if (form !== info.form) {
+    const [has, other] = form === 'full' ? ['changes only', 'fuse'] : ['a whole tree', 'native'];
     throw new StoreError(
       'failed-precondition',
       what,
@@ -80,10 +81,36 @@ export async function mountSnapshot(
       },
     );
   }
+  if (info.kind === 'active') assertFit(driver, store.folders.snapshots);
   const snapshot = { store: store.folders.snapshots, namespace: store.namespace, key, id: info.id };
   const stack = { ...withParts(await store.snapshots.stack(key)), chains: store.folders.chains };
   if (driver === 'fuse') prepared(stack, what);
-  return mountStack(stack, target, { ...options, driver, state: options.state ?? store.state }, snapshot);
+  try {
+    return await mountStack(
+      stack,
+      target,
+      { ...options, driver, state: options.state ?? store.state },
+      snapshot,
+    );
+  } catch (error) {
+    throw options.driver === undefined ? namingDriver(error, driver, what, store.folders.snapshots) : error;
+  }
+}
+
+/** An error that comes because the store's own driver does not work here says so; any other as it is. */
+function namingDriver(error: unknown, driver: Driver, what: string, folder: string): unknown {
+  const isMeant = error instanceof StoreError && (error.kind === 'failed' || error.kind === 'unsupported');
+  const why = isMeant ? whyNotIn(driverNamed(driver), folder) : undefined;
+  if (why === undefined) return error;
+  return new StoreError(
+    'unsupported',
+    what,
+    `the driver of the store is ${driver}, which does not work here: ${why}`,
+    {
+      cause: error,
+      hint: 'mica doctor',
+    },
+  );
 }
 
 /** The merge of a new chain takes memory, which a server would keep. */
@@ -105,6 +132,9 @@ function assertPossible(stack: StackDescription, target: string, { driver, fuse 
   }
   if (driver === 'fuse') return;
   const hint = 'use --driver fuse';
+  if (stack.upper?.quota !== undefined) {
+    throw new StoreError('unsupported', what, `with the driver ${driver} nobody keeps to a quota`, { hint });
+  }
   if (fuse?.owners !== undefined) {
     throw new StoreError('unsupported', what, `the driver ${driver} shows owners as they are stored`, {
       hint,
@@ -142,16 +172,23 @@ export async function mountStack(
     };
     return options.host === undefined ? startHost(spec) : options.host.serve(spec);
   }
+  const { mount } = driverNamed(options.driver);
+  if (mount === 'served') throw new Error('served mounts are started, not made');
   assertMayMount(place, options.driver);
   await settleForKernel(stack, table);
-  const mounted = mountHeld(stack, place, options.readOnly === true);
+  const mounted = mountHeld(stack, place, options.readOnly === true, mount);
   const row: MountRow = { ...mounted, ...more, driver: options.driver };
   table.put(row);
   return row;
 }
 
 /** The kernel's mount, made while this process holds the upper, so that no server takes it in the same moment. */
-function mountHeld(stack: StackDescription, target: string, readOnly: boolean): Omit<MountRow, 'driver'> {
+function mountHeld(
+  stack: StackDescription,
+  target: string,
+  readOnly: boolean,
+  mount: Exclude<StorageDriver['mount'], 'served'>,
+): Omit<MountRow, 'driver'> {
   const { upper } = stack;
   const work = upper === undefined ? undefined : openSync(upper.work, 'r');
   try {
@@ -160,7 +197,7 @@ function mountHeld(stack: StackDescription, target: string, readOnly: boolean): 
         hint: 'mica mounts',
       });
     }
-    mountOverlay(stack, target, { readOnly });
+    mount(stack, target, { readOnly });
     const found = upper === undefined ? undefined : statSync(upper.path);
     return {
       target,

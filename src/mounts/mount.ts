@@ -1,7 +1,7 @@
 // What a mount is said to be, in words that containerd and its clients share, and which program shows it.
 
-/** Who shows a snapshot: this program, the kernel's overlayfs, or nobody (whole trees, bound). */
-export type Driver = 'fuse' | 'overlay' | 'native';
+/** The name of who shows a snapshot (drivers.ts): `fuse` is this program, `overlay` the kernel, `native` copies of whole trees. */
+export type Driver = string;
 
 /** One mount as containerd describes it: fstab words. */
 export interface Mount {

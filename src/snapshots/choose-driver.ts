@@ -1,43 +1,36 @@
-// Which driver shows the snapshots of a store when nobody said so: one for the form that its snapshots have, and in
-// a new store the first that works here, in Docker's way: an ordered list, and a trial each.
+// Which driver shows the snapshots of a store when nobody said so: the one that it remembers; else one for the form that
+// its snapshots have; and in a new store the first that works here, in Docker's way: an ordered list, and a trial each.
 
-import { closeSync, constants, openSync } from 'node:fs';
-import { sys } from '../../fs/index.js';
-import { probeHere } from '../../native-fallback/index.js';
+import type { DriverRow } from '../metadata/driver.js';
+import { driverNamed, registeredDrivers, type StorageDriver, whyNotIn } from '../mounts/drivers.js';
 import type { Driver, SnapshotForm } from './snapshot.js';
 
 /** True if the driver works on this machine for this user. May mount something small to find out. */
-export type Works = (driver: Driver) => boolean;
+export type Works = (driver: StorageDriver) => boolean;
+
+/** What is known of a store. */
+export interface StoreFacts {
+  /** What it remembers. */
+  readonly recorded: DriverRow | undefined;
+  /** Of its snapshots. */
+  readonly forms: ReadonlySet<SnapshotForm>;
+}
 
 /**
- * `asked`, or the choice for a store whose snapshots have the forms `inUse`. A store of changes keeps to the drivers
- * for changes even if none works: its snapshots can still be listed, and a mount will say what is missing.
+ * `asked`, or what the store remembers, or the choice for it. Where nothing is remembered, whole trees that somebody left
+ * make no store one of whole trees, as those of its driver vfs make none in Docker; changes keep to drivers for changes, even if none works:
+ * snapshots can still be listed, and a mount will say what is missing.
  */
-export function chooseDriver(asked: Driver | 'auto', inUse: ReadonlySet<SnapshotForm>, works: Works): Driver {
-  if (asked !== 'auto') return asked;
-  if (inUse.has('full') && !inUse.has('diff')) return 'native';
-  if (works('fuse')) return 'fuse';
-  if (works('overlay')) return 'overlay';
-  return inUse.has('diff') ? 'fuse' : 'native';
+export function chooseDriver(asked: Driver | 'auto', { recorded, forms }: StoreFacts, works: Works): Driver {
+  if (asked !== 'auto') return driverNamed(asked).name;
+  if (recorded !== undefined) return driverNamed(recorded.driver).name;
+  const possible = registeredDrivers().filter(({ form }) => form === 'diff' || !forms.has('diff'));
+  const found = possible.find(works) ?? possible[0];
+  if (found === undefined) throw new Error('no driver is registered');
+  return found.name;
 }
 
 /** Trials with the folder of the store, which decides what the kernel can do there. */
 export function worksIn(folder: string): Works {
-  return (driver) => {
-    if (driver === 'fuse') return mayServe();
-    if (driver === 'overlay') return probeHere(folder).ok;
-    return true;
-  };
-}
-
-/** Whether /dev/fuse opens, and somebody may mount it: this process, or the set-user-id helper for it. */
-function mayServe(): boolean {
-  if (process.platform !== 'linux') return process.platform === 'darwin';
-  try {
-    closeSync(openSync('/dev/fuse', constants.O_RDWR));
-  } catch (error) {
-    if (error instanceof Error && 'code' in error) return false;
-    throw error;
-  }
-  return sys.hasCapability(sys.CAP_SYS_ADMIN) || sys.hasHelper();
+  return (driver) => whyNotIn(driver, folder) === undefined;
 }

@@ -1,16 +1,19 @@
 // Snapshots without folders: the rules on a Map, for tests of what stands above a Snapshotter. Paths in mounts
 // and stacks look like those of a store and name nothing.
 
-import type { StackDescription } from '../../fs/index.js';
+import type { SpaceLimit, StackDescription } from '../../fs/index.js';
 import { StoreError } from '../errors.js';
 import type { Labels } from '../labels.js';
 import type { SnapshotRow } from '../metadata/rows.js';
+import { driverNamed } from '../mounts/drivers.js';
 import { type Chain, mountsOf, stackOf } from './mounts.js';
 import {
   addNew,
+  assertCounts,
   commitRow,
   existing,
   infoOf,
+  limitRow,
   parentsOf,
   removeRow,
   type SnapshotRows,
@@ -91,6 +94,11 @@ export class MemSnapshotter implements Snapshotter {
     }
   }
 
+  async limit(key: string, quota: SpaceLimit | undefined): Promise<SnapshotInfo> {
+    if (quota !== undefined) assertCounts(this.#driver, `cannot limit snapshot ${key}`);
+    return infoOf(limitRow(this.#rows, key, quota));
+  }
+
   async cleanup(): Promise<number> {
     return 0;
   }
@@ -109,9 +117,11 @@ export class MemSnapshotter implements Snapshotter {
     parent: string | undefined,
     options: PrepareOptions = {},
   ): Promise<readonly Mount[]> {
-    const form = this.#driver === 'native' ? 'full' : 'diff';
+    const { form } = driverNamed(this.#driver);
     const own = { form, marks: 'trusted', dialect: 'overlay' } as const;
-    addNew(this.#rows, { key, kind, parent, labels: options.labels ?? {}, own });
+    const { labels = {}, quota } = options;
+    if (quota !== undefined) assertCounts(this.#driver, `cannot prepare snapshot ${key}`);
+    addNew(this.#rows, { key, kind, parent, labels, quota, own });
     return this.mounts(key);
   }
 

@@ -11,6 +11,8 @@ import {
 } from '../../fs/index.js';
 import { escapeOption, type FeatureSet, overlayWords, planOverlay } from '../../native-fallback/index.js';
 import type { SnapshotRow } from '../metadata/rows.js';
+import { driverNamed } from '../mounts/drivers.js';
+import { quotaText } from '../mounts/quota-words.js';
 import type { Driver, Mount } from './snapshot.js';
 
 /** A snapshot with the chain below it, nearest parent first. */
@@ -75,7 +77,8 @@ export function stackOf({ row, parents }: Chain, place: Place): StackDescription
 }
 
 function withWork(row: SnapshotRow, layer: LowerDescription, place: Place) {
-  return { ...layer, marks: row.marks, work: place.work(row.id) };
+  const { marks, quota } = row;
+  return { ...layer, marks, work: place.work(row.id), ...(quota === undefined ? {} : { quota }) };
 }
 
 /** The helper understands marks of either kind, whatever the kernel's overlayfs does. */
@@ -86,23 +89,33 @@ export function mountsOf(chain: Chain, place: Place, words: MountWords): readonl
   const stack = stackOf(chain, place);
   const layers = stack.upper === undefined ? stack.lowers : [stack.upper, ...stack.lowers];
   const only = layers.length === 1 ? layers[0] : undefined;
-  if (only !== undefined && (words.bind || words.driver !== 'fuse')) {
+  const isCounted = stack.upper?.quota !== undefined;
+  if (only !== undefined && !isCounted && (words.bind || words.driver !== 'fuse')) {
     return [{ type: 'bind', source: only.path, options: [stack.upper ? 'rw' : 'ro', 'rbind'] }];
   }
   if (only !== undefined) {
     return [{ type: `fuse3.${words.helper}`, source: 'overlay', options: aloneWords(stack) }];
   }
+  const others = driverNamed(words.driver).mounts?.(stack);
+  if (others !== undefined) return others;
   const type = words.driver === 'fuse' ? `fuse3.${words.helper}` : 'overlay';
   const features = words.driver === 'fuse' ? HELPER_FEATURES : words.features;
   const plan = planOverlay(stack, features, { redirects: words.redirects });
   if (plan.kind !== 'overlay') throw new Error('a stack of several layers was planned as a bind');
   // The helper takes any folder for a layer as a tar tool left it (`.wh.` files) unless told.
-  const options = [...(words.driver === 'fuse' ? [dialectWord(layers)] : []), ...overlayWords(plan)];
+  const options = [
+    ...(words.driver === 'fuse' ? [dialectWord(layers), ...quotaWords(stack)] : []),
+    ...overlayWords(plan),
+  ];
   return [{ type, source: 'overlay', options: stack.upper === undefined ? ['ro', ...options] : options }];
 }
 
 function dialectWord(layers: readonly LowerDescription[]): string {
   return `dialect=${layers.some((layer) => layer.dialect === 'wh') ? 'wh' : 'overlay'}`;
+}
+
+function quotaWords({ upper }: StackDescription): readonly string[] {
+  return upper?.quota === undefined ? [] : [`quota=${quotaText(upper.quota)}`];
 }
 
 /** The helper takes one folder, too: as the upper, or as the only lower. */
@@ -114,6 +127,7 @@ function aloneWords(stack: StackDescription): readonly string[] {
   }
   return [
     dialect,
+    ...quotaWords(stack),
     `workdir=${escapeOption(upper.work, false)}`,
     `upperdir=${escapeOption(upper.path, false)}`,
   ];

@@ -2,11 +2,12 @@
 // function is called inside one transaction (or on a plain Map), reads and changes nothing else, and throws before
 // it changes anything. What happens to folders is the caller's affair.
 
+import type { SpaceLimit } from '../../fs/index.js';
 import { StoreError } from '../errors.js';
 import { assertLabels, type Labels, updateLabels } from '../labels.js';
 import type { SnapshotForm, SnapshotRow } from '../metadata/rows.js';
 import { timeNow } from '../time.js';
-import type { SnapshotInfo, SnapshotUsage } from './snapshot.js';
+import type { Driver, SnapshotInfo, SnapshotUsage } from './snapshot.js';
 
 /** The rows of one namespace as the rules need them. */
 export interface SnapshotRows {
@@ -24,6 +25,7 @@ export interface NewSnapshot {
   readonly kind: 'active' | 'view';
   readonly parent: string | undefined;
   readonly labels: Labels;
+  readonly quota?: SpaceLimit | undefined;
   readonly own: Pick<SnapshotRow, 'form' | 'marks' | 'dialect' | 'numbering'>;
 }
 
@@ -49,6 +51,9 @@ export function checkNew(rows: SnapshotRows, wanted: NewSnapshot): SnapshotRow |
     throw new StoreError('already-exists', what, 'there is a snapshot of this name', {
       hint: `use another key, or mica snapshot rm ${wanted.key}`,
     });
+  }
+  if (wanted.quota !== undefined && wanted.kind === 'view') {
+    throw new StoreError('invalid-argument', what, 'a view takes no space, so it has no quota');
   }
   if (wanted.parent === undefined) return undefined;
   const parent = rows.get(wanted.parent);
@@ -85,6 +90,7 @@ export function addNew(rows: SnapshotRows, wanted: NewSnapshot): SnapshotRow {
     created: now,
     updated: now,
     labels: wanted.labels,
+    ...(wanted.quota === undefined ? {} : { quota: wanted.quota }),
   };
   rows.put(row);
   return row;
@@ -129,7 +135,7 @@ export function commitRow(
   labels: Labels,
   usage: SnapshotUsage,
 ): SnapshotRow {
-  const active = checkCommit(rows, name, key, labels);
+  const { quota: _forgotten, ...active } = checkCommit(rows, name, key, labels);
   const now = timeNow();
   const row: SnapshotRow = {
     ...active,
@@ -174,6 +180,26 @@ export function updateRow(
   const row: SnapshotRow = { ...old, labels: changed, updated: timeNow() };
   rows.put(row);
   return row;
+}
+
+/** Sets what an active snapshot may take. not-found; failed-precondition for any other. */
+export function limitRow(rows: SnapshotRows, key: string, quota: SpaceLimit | undefined): SnapshotRow {
+  const { quota: _old, ...old } = existing(rows, key, 'cannot limit snapshot');
+  if (old.kind !== 'active') {
+    const why = old.kind === 'view' ? 'it is a view' : 'it is committed';
+    throw new StoreError('failed-precondition', `cannot limit snapshot ${key}`, why);
+  }
+  const row: SnapshotRow = { ...old, ...(quota === undefined ? {} : { quota }), updated: timeNow() };
+  rows.put(row);
+  return row;
+}
+
+/** unsupported for a driver under which nobody counts what is written. */
+export function assertCounts(driver: Driver, what: string): void {
+  if (driver === 'fuse') return;
+  throw new StoreError('unsupported', what, `with the driver ${driver} nobody keeps to a quota`, {
+    hint: 'use --driver fuse',
+  });
 }
 
 /** The committed snapshots below `row`, nearest first. A missing one is damage: rows and index change together. */

@@ -11,7 +11,7 @@
 //
 // The snapshotter mounts nothing: `mounts` says what to mount, `stack` the same for this program's own drivers.
 
-import type { StackDescription } from '../../fs/index.js';
+import type { SpaceLimit, StackDescription } from '../../fs/index.js';
 import type { Labels } from '../labels.js';
 import type { SnapshotForm, SnapshotKind, SnapshotRow } from '../metadata/rows.js';
 import type { Driver, Mount } from '../mounts/mount.js';
@@ -28,6 +28,8 @@ export interface SnapshotUsage {
 
 export interface PrepareOptions {
   readonly labels?: Labels;
+  /** Of an active snapshot: what its changes may take, until it is committed. unsupported but with the driver `fuse`. */
+  readonly quota?: SpaceLimit;
 }
 
 export interface Snapshotter {
@@ -51,6 +53,11 @@ export interface Snapshotter {
   remove(name: string): Promise<void>;
   /** All snapshots of the namespace, ordered by name. */
   walk(): AsyncIterable<SnapshotInfo>;
+  /**
+   * What the changes of an active snapshot may take from its next mount on; undefined: as much as there is.
+   * failed-precondition for a view or a committed one.
+   */
+  limit(key: string, quota: SpaceLimit | undefined): Promise<SnapshotInfo>;
   /** Deletes folders that no row names. Returns how many. */
   cleanup(): Promise<number>;
   /** The folders of a snapshot as a stack for `fs`: a chain of committed parents, and the upper of an active one. */

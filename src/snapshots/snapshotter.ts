@@ -10,6 +10,7 @@ import {
   isUnusable,
   type MarkPrefix,
   openLowerDir,
+  type SpaceLimit,
   type StackDescription,
   sys,
   writeLayerIndex,
@@ -18,7 +19,8 @@ import { type FeatureSet, featureSet, followsRedirects } from '../../native-fall
 import { StoreError } from '../errors.js';
 import type { Labels } from '../labels.js';
 import type { Metadata } from '../metadata/db.js';
-import type { SnapshotForm, SnapshotRow } from '../metadata/rows.js';
+import { recordDriver } from '../metadata/driver.js';
+import type { SnapshotRow } from '../metadata/rows.js';
 import {
   childrenOf,
   deleteSnapshot,
@@ -29,6 +31,7 @@ import {
   putSnapshot,
 } from '../metadata/snapshots.js';
 import type { ReadTx, WriteTx } from '../metadata/transaction.js';
+import { assertFit, driverNamed } from '../mounts/drivers.js';
 import { freezeServed, layerWithStandIns, settle, settleForKernel } from '../mounts/settle.js';
 import { MountTable } from '../mounts/table.js';
 import { measureTree } from '../mounts/usage.js';
@@ -38,11 +41,13 @@ import { type NewFolder, removeTree, SnapshotFolders } from './folders.js';
 import { type Chain, factsOf, mountsOf, numberingOf, stackOf } from './mounts.js';
 import {
   addNew,
+  assertCounts,
   checkCommit,
   checkNew,
   commitRow,
   existing,
   infoOf,
+  limitRow,
   parentsOf,
   removeRow,
   type SnapshotRows,
@@ -61,7 +66,8 @@ export interface SnapshotterOptions {
   /** The state folder, whose mount table says what is mounted. */
   readonly state: string;
   readonly namespace: string;
-  readonly driver: Driver;
+  /** Asked for when it is needed: to choose one may take a trial. */
+  readonly driver: Driver | (() => Driver);
   /** Absolute path of the program mica-overlayfs, for the mounts of the driver `fuse`. */
   readonly helper: string;
   /** Show the folder of changes as a label of every snapshot (containerd's `upperdir_label`). */
@@ -81,6 +87,11 @@ export class FolderSnapshotter implements Snapshotter {
     this.#options = options;
     this.#folders = new SnapshotFolders(options.folder);
     this.#table = new MountTable(options.state);
+  }
+
+  get #driver(): Driver {
+    const { driver } = this.#options;
+    return typeof driver === 'string' ? driver : driver();
   }
 
   async stat(name: string): Promise<SnapshotInfo> {
@@ -106,16 +117,19 @@ export class FolderSnapshotter implements Snapshotter {
         hint: `mica snapshot view KEY ${key}`,
       });
     }
-    if (chain.row.form === 'diff' && this.#options.driver === 'native') {
-      const why = 'it holds changes only, which is not for --driver native';
+    if (chain.row.form === 'diff' && driverNamed(this.#driver).form === 'full') {
+      const why = `it holds changes only, which is not for --driver ${this.#driver}`;
       throw new StoreError('failed-precondition', `cannot mount snapshot ${key}`, why, {
         hint: 'use --driver fuse or --driver overlay, or mica export the image and mica import it into another --root',
       });
     }
-    const driver = chain.row.form === 'full' ? 'native' : this.#options.driver;
+    const isFull = chain.row.form === 'full' && driverNamed(this.#driver).form === 'diff';
+    const driver = isFull ? 'native' : this.#driver;
     const stack = stackOf(chain, this.#folders);
-    const isPlain = driver === 'native' || layerWithStandIns(stack) === undefined;
-    if (driver === 'overlay') await settleForKernel(stack, this.#table);
+    // An outside caller's bind or overlay would count nothing; our helper does.
+    if (stack.upper?.quota !== undefined) assertCounts(driver, `cannot mount snapshot ${key}`);
+    const isPlain = chain.row.form === 'full' || layerWithStandIns(stack) === undefined;
+    if (driver !== 'fuse' && chain.row.form === 'diff') await settleForKernel(stack, this.#table);
     const bind = isPlain && mayMount();
     // A single layer is bound; a longer chain is the driver's, and ours reads the upper as it is.
     if (driver === 'fuse' && bind && stack.lowers.length === 0) await settle(stack, this.#table);
@@ -164,6 +178,11 @@ export class FolderSnapshotter implements Snapshotter {
     yield* this.#metadata
       .read((tx) => listSnapshots(tx, this.#options.namespace))
       .map((row) => this.#info(row));
+  }
+
+  async limit(key: string, quota: SpaceLimit | undefined): Promise<SnapshotInfo> {
+    if (quota !== undefined) assertCounts(this.#driver, `cannot limit snapshot ${key}`);
+    return this.#info(await this.#metadata.write((tx) => limitRow(this.#rows(tx), key, quota)));
   }
 
   async cleanup(): Promise<number> {
@@ -228,14 +247,18 @@ export class FolderSnapshotter implements Snapshotter {
     parent: string | undefined,
     options: PrepareOptions = {},
   ): Promise<readonly Mount[]> {
-    const form: SnapshotForm = this.#options.driver === 'native' ? 'full' : 'diff';
+    const driver = this.#driver;
+    const { form } = driverNamed(driver);
+    assertFit(driver, this.#options.folder);
     const own = {
       form,
       marks: ownMarks(),
       dialect: process.platform === 'linux' ? 'overlay' : 'wh',
       ...ownNumbering(),
     } as const;
-    const wanted = { key, kind, parent, labels: options.labels ?? {}, own };
+    const { labels = {}, quota } = options;
+    if (quota !== undefined) assertCounts(this.#driver, `cannot prepare snapshot ${key}`);
+    const wanted = { key, kind, parent, labels, quota, own };
     const below = this.#metadata.read((tx) => checkNew(this.#rowsRead(tx), wanted));
     if (below !== undefined) assertReadable(below, `cannot use snapshot ${below.name} as a parent`);
     const what = `cannot ${kind === 'view' ? 'view' : 'prepare'} snapshot ${key}`;
@@ -247,6 +270,7 @@ export class FolderSnapshotter implements Snapshotter {
         if (parent !== undefined && getSnapshot(tx, this.#options.namespace, parent)?.id !== below?.id) {
           throw changed(what);
         }
+        recordDriver(tx, { driver, form });
         folder.publish(row.id);
       });
     } catch (error) {
