@@ -60,7 +60,7 @@ class ChangeFinder {
     this.#from = from;
     this.#to = to;
     this.#layer = layer;
-    this.#comparer = new EntryComparer(from ?? to, to);
+    this.#comparer = new EntryComparer(from ?? to, to, true);
   }
 
   run(): void {

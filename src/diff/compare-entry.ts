@@ -1,7 +1,14 @@
 // Two entries of two filesystems held side by side: in which aspects do they differ? What a name alone cannot
 // tell (which other names are the same file) is not looked at here.
+//
+// For layers two rules are less strict. Times that differ in nanoseconds alone are the same where either has none:
+// most tar writers drop them, and a tree would differ everywhere from its own layer. And what has the same file
+// number, type, owner, size and times, the time of change among them, is one object that both trees show: no program
+// can set that time, so nothing of it is read. Everything else is read to the end. (containerd trusts equal times of
+// files that have nanoseconds, and so misses what was written under a time that was set back.)
 
 import {
+  type Attr,
   devMajor,
   devMinor,
   type Filesystem,
@@ -37,10 +44,13 @@ export class EntryComparer {
   readonly #b: Filesystem;
   readonly #bufferA = new Uint8Array(CHUNK);
   readonly #bufferB = new Uint8Array(CHUNK);
+  readonly #forLayers: boolean;
 
-  constructor(a: Filesystem, b: Filesystem) {
+  /** `forLayers`: by the rules above. */
+  constructor(a: Filesystem, b: Filesystem, forLayers = false) {
     this.#a = a;
     this.#b = b;
+    this.#forLayers = forLayers;
   }
 
   /** True if there is any difference; content is read only where nothing else tells. */
@@ -50,6 +60,7 @@ export class EntryComparer {
 
   /** The aspects in which two entries differ, content last. Of different types nothing else is compared. */
   *differences(a: Visited, b: Visited, withContent = true): Generator<EntryDifference, void> {
+    if (this.#forLayers && isOneObject(a.attr, b.attr)) return;
     const kind = kindOf(a.attr.mode);
     if (kind !== kindOf(b.attr.mode)) {
       yield { aspect: 'type', a: kind, b: kindOf(b.attr.mode) };
@@ -60,7 +71,7 @@ export class EntryComparer {
     if (kind === 'char' || kind === 'block') {
       yield* unequal('device', device(a.attr.rdev), device(b.attr.rdev));
     }
-    yield* unequal('mtime', mtimeOf(a), mtimeOf(b));
+    if (!this.#forLayers || !isSameTime(a.attr, b.attr)) yield* unequal('mtime', mtimeOf(a), mtimeOf(b));
     yield* unequal('xattrs', xattrsOf(this.#a, a.node), xattrsOf(this.#b, b.node));
     if (isSymlink(a.attr.mode)) {
       yield* unequal('target', this.#a.readlink(a.node), this.#b.readlink(b.node));
@@ -92,6 +103,26 @@ export class EntryComparer {
       this.#b.release(handleB);
     }
   }
+}
+
+function isOneObject(a: Attr, b: Attr): boolean {
+  return (
+    a.ino === b.ino &&
+    a.ctimeSec === b.ctimeSec &&
+    a.ctimeNsec === b.ctimeNsec &&
+    a.mtimeSec === b.mtimeSec &&
+    a.mtimeNsec === b.mtimeNsec &&
+    a.size === b.size &&
+    a.mode === b.mode &&
+    a.uid === b.uid &&
+    a.gid === b.gid &&
+    a.rdev === b.rdev
+  );
+}
+
+function isSameTime(a: Attr, b: Attr): boolean {
+  if (a.mtimeSec !== b.mtimeSec) return false;
+  return a.mtimeNsec === b.mtimeNsec || a.mtimeNsec === 0 || b.mtimeNsec === 0;
 }
 
 function unequal(aspect: EntryAspect, a: string, b: string): EntryDifference[] {

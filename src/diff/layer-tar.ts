@@ -1,6 +1,8 @@
 // Writes a layer: changes of a tree as a tar that every reader of OCI layers takes, the same bytes for the same
 // tree. A deletion is an explicit whiteout; the opaque mark is never written, because the specification asks
-// writers for whiteouts (layer.md, "Opaque Whiteout") and they say the same at the price of 512 bytes a name.
+// writers for whiteouts (layer.md, "Opaque Whiteout") and they say the same at the price of 512 bytes a name. The
+// folders above a change are entries too, changed or not, because most readers give a folder that a layer does not
+// name the mode 0755 and an owner of their own; containerd does the same (`includeParents`).
 
 import {
   type ByteString,
@@ -41,27 +43,31 @@ const WHITEOUT: Omit<TarEntry, 'path'> = {
   xattrs: new Map(),
 };
 
+export interface LayerTarOptions {
+  /** SOURCE_DATE_EPOCH, in seconds: later times of change are written as this one. */
+  readonly epochSec?: number;
+}
+
 /**
  * The layer tar of `changes`, whose added and modified paths are read from `tree`. Parents come before what is
  * in them, whiteouts before their siblings; of several names of a file the first is the file and the others are
- * links to it. Sockets are left out. Throws StoreError 'failed-precondition' for a name that begins with `.wh.`,
+ * links to it. Sockets are left out, and what they took the place of is a deletion. Throws StoreError 'failed-precondition' for a name that begins with `.wh.`,
  * which the format cannot say.
  */
 export async function* writeLayerTar(
   tree: Filesystem,
   changes: readonly Change[],
+  options: LayerTarOptions = {},
 ): AsyncGenerator<Uint8Array, void> {
-  const ordered = changes.map((change) => ({ change, key: orderOf(change) }));
-  ordered.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
-  for (const { change } of ordered) assertSayable(change.path);
-  const links = new Map<number, ByteString>();
+  const ordered = membersOf(changes);
+  for (const { path } of ordered) assertSayable(path);
+  const writing: Writing = { tree, links: new Map(), epochSec: options.epochSec ?? Number.POSITIVE_INFINITY };
   const finder = new PathFinder(tree);
   let parts: Uint8Array[] = [];
   let length = 0;
   try {
-    for (const { change } of ordered) {
-      const { op, path } = change;
-      for (const part of op === 'D' ? [whiteout(path)] : entryParts(tree, finder, path, links)) {
+    for (const { gone, path } of ordered) {
+      for (const part of gone ? [whiteout(path)] : entryParts(writing, finder, path)) {
         parts.push(part);
         length += part.length;
         if (length < CHUNK) continue;
@@ -76,9 +82,35 @@ export async function* writeLayerTar(
   yield Buffer.concat([...parts, TAR_END]);
 }
 
+interface Member {
+  readonly path: ByteString;
+  readonly gone: boolean;
+}
+
+interface Writing {
+  readonly tree: Filesystem;
+  /** The first name of each file with several, by file number. */
+  readonly links: Map<number, ByteString>;
+  readonly epochSec: number;
+}
+
+/** What the tar says, in its order: the changes, and the folders above them. */
+function membersOf(changes: readonly Change[]): readonly Member[] {
+  const members = new Map<ByteString, Member>();
+  const add = (path: ByteString, gone: boolean) => members.set(orderOf(path, gone), { path, gone });
+  for (const { op, path, kind } of changes) {
+    const isSocket = kind === 'socket';
+    if (isSocket && op === 'A') continue;
+    add(path, op === 'D' || isSocket);
+    for (let above = dirname(path); above !== '' && !members.has(above); above = dirname(above))
+      add(above, false);
+  }
+  return [...members.keys()].sort().map((key) => members.get(key)!);
+}
+
 /** Puts deletions first among their siblings; no name holds a NUL. */
-function orderOf({ op, path }: Change): ByteString {
-  return op === 'D' ? joinPath(dirname(path), `\0${basename(path)}`) : path;
+function orderOf(path: ByteString, gone: boolean): ByteString {
+  return gone ? joinPath(dirname(path), `\0${basename(path)}`) : path;
 }
 
 function assertSayable(path: ByteString): void {
@@ -91,16 +123,12 @@ function whiteout(path: ByteString): Uint8Array {
   return tarHeader({ ...WHITEOUT, path: joinPath(dirname(path), WHITEOUT_PREFIX + basename(path)) });
 }
 
-function* entryParts(
-  tree: Filesystem,
-  finder: PathFinder,
-  path: ByteString,
-  links: Map<number, ByteString>,
-): Generator<Uint8Array, void> {
+function* entryParts(writing: Writing, finder: PathFinder, path: ByteString): Generator<Uint8Array, void> {
+  const { tree } = writing;
   const found = finder.at(path);
   if (found === undefined) throw changed(path);
   try {
-    const entry = entryOf(tree, { path, node: found.node, attr: found.attr }, links);
+    const entry = entryOf(writing, { path, node: found.node, attr: found.attr });
     if (entry === undefined) return;
     yield tarHeader(entry);
     if (entry.type !== 'file') return;
@@ -112,11 +140,7 @@ function* entryParts(
 }
 
 /** The entry of a node; undefined for a socket. Remembers the first name of a file with several. */
-function entryOf(
-  tree: Filesystem,
-  { path, node, attr }: Visited,
-  links: Map<number, ByteString>,
-): TarEntry | undefined {
+function entryOf({ tree, links, epochSec }: Writing, { path, node, attr }: Visited): TarEntry | undefined {
   const kind = kindOf(attr.mode);
   if (kind === 'socket') return undefined;
   const first = kind !== 'folder' && attr.nlink > 1 ? links.get(attr.ino) : undefined;
@@ -134,7 +158,8 @@ function entryOf(
     uid: attr.uid,
     gid: attr.gid,
     size: kind === 'file' && first === undefined ? attr.size : 0,
-    mtime: { sec: attr.mtimeSec, nsec: attr.mtimeNsec },
+    mtime:
+      attr.mtimeSec >= epochSec ? { sec: epochSec, nsec: 0 } : { sec: attr.mtimeSec, nsec: attr.mtimeNsec },
     linkname: first ?? (kind === 'symlink' ? tree.readlink(node) : ''),
     devmajor: device ? devMajor(attr.rdev) : 0,
     devminor: device ? devMinor(attr.rdev) : 0,

@@ -110,6 +110,25 @@ describe('changes of an upper', () => {
     expect(work.listed()).toEqual(['M d/a']);
   });
 
+  test('times that differ in nanoseconds alone are a change only where both have some', async () => {
+    const work = await Work.begin(BASE);
+    const at = (nsec: number) =>
+      work.union.setattr(work.node('d/a'), { mtime: { sec: 1_600_000_000, nsec } }, SYSTEM_CALLER, work.attr);
+    at(5);
+    expect(work.listed()).toEqual([]);
+    work.union.settle();
+    const next = await Work.on([work.upper, ...work.lowers]);
+    const touch = (nsec: number) =>
+      next.union.setattr(next.node('d/a'), { mtime: { sec: 1_600_000_000, nsec } }, SYSTEM_CALLER, next.attr);
+    touch(6);
+    expect(next.listed()).toEqual(['M d/a']);
+    touch(0);
+    expect(next.listed()).toEqual([]);
+    next.write('d/a', 'D/A');
+    touch(0);
+    expect(next.listed()).toEqual(['M d/a']);
+  });
+
   test('mode and xattrs of the root are a change, its time is none', async () => {
     const work = await Work.begin(BASE);
     work.write('new', '');
@@ -130,6 +149,7 @@ describe('files with several names', () => {
     expect(tar.map(({ path, type, linkname }) => [path, type, linkname])).toEqual([
       ['hard1', 'file', ''],
       ['hard2', 'link', 'hard1'],
+      ['z', 'folder', ''],
       ['z/hard3', 'link', 'hard1'],
     ]);
     expect(await work.roundTrip()).toEqual([]);
@@ -168,11 +188,54 @@ describe('the tar', () => {
     expect((await work.tar()).equals(tar)).toBe(true);
   });
 
+  test('names the folders above a change, with what they are, whether they changed or not', async () => {
+    const work = await Work.begin(BASE);
+    work.chmod('d/sub', 0o1777);
+    work.union.settle();
+    const next = await Work.on([work.upper, ...work.lowers]);
+    next.write('d/sub/c', 'in place');
+    expect(next.listed()).toEqual(['M d/sub/c']);
+    const entries = readTar(await next.tar()).map(({ path, type, mode }) => [path, type, mode]);
+    expect(entries).toEqual([
+      ['d', 'folder', 0o755],
+      ['d/sub', 'folder', 0o1777],
+      ['d/sub/c', 'file', 0o644],
+    ]);
+    expect(await next.roundTrip()).toEqual([]);
+  });
+
   test('leaves out sockets', async () => {
     const work = await Work.begin(BASE);
     work.union.mknod(ROOT_NODE, 'socket', S_IFSOCK | 0o600, 0, SYSTEM_CALLER, new Entry());
     expect(work.listed()).toEqual(['A socket']);
     expect(readTar(await work.tar())).toEqual([]);
+  });
+
+  test('deletes what a socket took the place of', async () => {
+    const work = await Work.begin(BASE);
+    work.remove('f');
+    work.union.mknod(ROOT_NODE, 'f', S_IFSOCK | 0o600, 0, SYSTEM_CALLER, new Entry());
+    expect(work.listed()).toEqual(['M f']);
+    expect(readTar(await work.tar()).map(({ path }) => path)).toEqual(['.wh.f']);
+  });
+
+  test('has no time after SOURCE_DATE_EPOCH, and leaves earlier ones alone', async () => {
+    const work = await Work.begin(BASE);
+    const touch = (path: string, sec: number, nsec: number) =>
+      work.union.setattr(work.node(path), { mtime: { sec, nsec } }, SYSTEM_CALLER, work.attr);
+    touch('d/a', 1_700_000_000, 1);
+    touch('d/b', 1_699_999_999, 999_999_999);
+    touch('f', 1_800_000_000, 0);
+    const times = readTar(await work.tar({ epochSec: 1_700_000_000 })).map(({ path, mtime }) => [
+      path,
+      mtime,
+    ]);
+    expect(times).toEqual([
+      ['d', { sec: 1_600_000_000, nsec: 0 }],
+      ['d/a', { sec: 1_700_000_000, nsec: 0 }],
+      ['d/b', { sec: 1_699_999_999, nsec: 999_999_999 }],
+      ['f', { sec: 1_700_000_000, nsec: 0 }],
+    ]);
   });
 
   test('refuses names that mean deletions, and says which', async () => {

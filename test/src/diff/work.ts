@@ -1,76 +1,33 @@
 // A union with an empty upper, in which a test works as a process would, and what becomes of the upper as a layer.
 
-import { Entry, isFolder, O_EXCL, O_WRONLY, SYSTEM_CALLER, Union } from '../../../fs/index.js';
+import { Union } from '../../../fs/index.js';
 import { changesBetween } from '../../../src/diff/changes.js';
 import { compare } from '../../../src/diff/compare.js';
-import { writeLayerTar } from '../../../src/diff/layer-tar.js';
-import { namesIn, nodeAt } from '../../../src/diff/tree-walk.js';
+import { type LayerTarOptions, writeLayerTar } from '../../../src/diff/layer-tar.js';
+import { Hands } from './hands.js';
 import type { Draft } from './tar-tools.js';
 import { chainOf, memLayer, unionOf, unpackTar } from './trees.js';
 
-export class Work {
-  readonly lowers;
-  readonly upper = memLayer('upper');
-  readonly union: Union;
-  readonly #out = new Entry();
-  /** For calls that fill one. */
-  readonly attr = this.#out.attr;
+type Layers = Awaited<ReturnType<typeof chainOf>>;
 
-  private constructor(lowers: Awaited<ReturnType<typeof chainOf>>) {
+export class Work extends Hands {
+  readonly lowers: Layers;
+  readonly upper;
+
+  private constructor(lowers: Layers) {
+    const upper = memLayer('upper');
+    super(new Union({ lowers, upper }));
     this.lowers = lowers;
-    this.union = new Union({ lowers, upper: this.upper });
+    this.upper = upper;
   }
 
   static async begin(...layers: readonly (readonly Draft[])[]): Promise<Work> {
     return new Work(await chainOf(...layers));
   }
 
-  node(path: string): number {
-    const entry = nodeAt(this.union, path);
-    if (entry === undefined) throw new Error(`${path} is missing`);
-    return entry.node;
-  }
-
-  parent(path: string): [node: number, name: string] {
-    const slash = path.lastIndexOf('/');
-    return [this.node(slash < 0 ? '' : path.slice(0, slash)), path.slice(slash + 1)];
-  }
-
-  write(path: string, text: string): void {
-    const exists = nodeAt(this.union, path) !== undefined;
-    const handle = exists
-      ? this.union.open(this.node(path), O_WRONLY)
-      : this.union.create(...this.parent(path), 0o644, O_WRONLY | O_EXCL, SYSTEM_CALLER, this.#out);
-    this.union.write(handle, 0, Buffer.from(text), false);
-    this.union.release(handle);
-  }
-
-  mkdir(path: string): void {
-    this.union.mkdir(...this.parent(path), 0o755, SYSTEM_CALLER, this.#out);
-  }
-
-  remove(path: string): void {
-    this.union.unlink(...this.parent(path));
-  }
-
-  /** A name and all that is below it. */
-  removeTree(path: string): void {
-    if (isFolder(nodeAt(this.union, path)?.attr.mode ?? 0)) {
-      for (const name of namesIn(this.union, this.node(path))) this.removeTree(`${path}/${name}`);
-      this.union.rmdir(...this.parent(path));
-    } else this.remove(path);
-  }
-
-  rename(from: string, to: string): void {
-    this.union.rename(...this.parent(from), ...this.parent(to), 0);
-  }
-
-  link(from: string, to: string): void {
-    this.union.link(this.node(from), ...this.parent(to), this.#out);
-  }
-
-  chmod(path: string, mode: number): void {
-    this.union.setattr(this.node(path), { mode }, SYSTEM_CALLER, this.#out.attr);
+  /** Over layers that are there already, topmost first. */
+  static async on(lowers: Layers): Promise<Work> {
+    return new Work(lowers);
   }
 
   below(): Union {
@@ -88,9 +45,9 @@ export class Work {
       .map(({ op, path }) => `${op} ${path}`);
   }
 
-  async tar(): Promise<Buffer> {
+  async tar(options: LayerTarOptions = {}): Promise<Buffer> {
     const chunks: Uint8Array[] = [];
-    for await (const chunk of writeLayerTar(this.union, this.changes())) chunks.push(chunk);
+    for await (const chunk of writeLayerTar(this.union, this.changes(), options)) chunks.push(chunk);
     return Buffer.concat(chunks);
   }
 
