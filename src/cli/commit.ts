@@ -1,10 +1,12 @@
 // `mica commit`: an active snapshot becomes a committed one and, with --image, a new image of one more layer.
 
+import type { Compression } from '../diff/compression.js';
 import { isKind, StoreError } from '../errors.js';
 import { MountTable } from '../mounts/table.js';
 import type { SnapshotInfo } from '../snapshots/snapshot.js';
 import type { Store } from '../store.js';
 import type { Declare } from './commands.js';
+import { COMPRESSION_WORDS, compressionWord, sourceDateEpoch } from './compression.js';
 import { parseLabels, several } from './labels.js';
 import { folderAt, isPath } from './mounted.js';
 
@@ -18,6 +20,7 @@ interface Words {
   readonly workdir?: string;
   readonly user?: string;
   readonly label?: readonly string[];
+  readonly compression?: Compression;
 }
 
 export const declareCommit: Declare = (command, act) => {
@@ -25,6 +28,11 @@ export const declareCommit: Declare = (command, act) => {
     .argument('<key>', 'an active snapshot, or the folder where it was mounted')
     .argument('<name>', 'of the committed snapshot')
     .option('--image <ref>', 'make an image of it as well')
+    .option(
+      '--compression <kind>',
+      `of the image’s layer: ${COMPRESSION_WORDS}; default: gzip`,
+      compressionWord,
+    )
     .option('--message <text>', 'comment in the image’s history')
     .option('--author <name>')
     .option('--env <name=value>', 'may be given several times', several)
@@ -63,6 +71,7 @@ export const declareCommit: Declare = (command, act) => {
             entrypoint: wordList(words.entrypoint, '--entrypoint'),
           }),
         };
+        const epoch = sourceDateEpoch();
         // Before the key is committed, which nothing takes back.
         assertImageName(words.image);
         assertConfigChange(change);
@@ -75,6 +84,8 @@ export const declareCommit: Declare = (command, act) => {
           ref: words.image,
           signal: context.signal,
           onProgress: context.onProgress,
+          ...given({ compression: words.compression }),
+          ...epoch,
           ...change,
         });
         context.progress.clear();

@@ -1,30 +1,23 @@
 // `mica diff`: what changed between two trees, or in a snapshot since its parent.
 
-import { statSync } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
-import {
-  type Filesystem,
-  fromText,
-  openLowerDir,
-  type ReadLayer,
-  type StackDescription,
-} from '../../fs/index.js';
 import type { Change } from '../diff/change.js';
-import { changesBetween } from '../diff/changes.js';
-import { writeLayerTar } from '../diff/layer-tar.js';
-import { isKind, StoreError } from '../errors.js';
-import { MountTable } from '../mounts/table.js';
+import type { Compression } from '../diff/compression.js';
+import { changesOf, layerOf, type Trees } from '../diff/differ.js';
+import { StoreError } from '../errors.js';
+import type { ImageChange } from '../images/compare-images.js';
 import type { Declare } from './commands.js';
+import { COMPRESSION_WORDS, compressionWord, sourceDateEpoch } from './compression.js';
 import type { Context } from './context.js';
-import { folderAt, isPath } from './mounted.js';
+import { type MeantTrees, mountsIn, treesMeant, withTrees } from './diff-trees.js';
 import { type Output, pathFields, sizeText } from './output.js';
-import { openUnion, stackToRead } from './reading.js';
-import { meaningOf } from './words.js';
 
 interface Words {
   readonly stat?: boolean;
   readonly tar?: boolean;
   readonly output?: string;
+  readonly compression?: Compression;
+  readonly mounts?: boolean;
   readonly '0'?: boolean;
 }
 
@@ -33,118 +26,79 @@ export const declareDiff: Declare = (command, act) => {
     .argument('<a>', 'a key, mount, snapshot, image or folder')
     .argument('[b]', 'default: what A is built on')
     .option('--stat', 'sums only')
-    .option('--tar', 'the changes as an OCI layer')
+    .option('--tar', 'the changes as an OCI layer; none of its times is after SOURCE_DATE_EPOCH')
+    .option('--compression <kind>', `of the layer: ${COMPRESSION_WORDS}; default: none`, compressionWord)
     .option('-o, --output <file>', 'where the tar goes; default: stdout')
+    .option('--mounts', 'A and B are files of mounts as snapshot mounts --json prints them; - is stdin')
     .option('-0', 'end each name with NUL')
     .action(
       act(async (context, a: string, b: string | undefined, words: Words) => {
-        const opened: { close(): void }[] = [];
-        try {
-          const { from, to, layer } = await trees(context, a, b, opened);
-          const changes = changesBetween(from, to, layer === undefined ? {} : { layer });
-          if (words.tar === true) await writeTar(context, to, changes, words.output);
-          else show(context.output, changes, words);
-        } finally {
-          for (const one of opened.reverse()) one.close();
+        assertWords(words);
+        if (words.mounts === true) {
+          const { withMountedTrees } = await import('../diff/mounted-trees.js');
+          const right = mountsIn(a);
+          const left = b === undefined ? [] : mountsIn(b);
+          const { MountTable } = await import('../mounts/table.js');
+          const table = new MountTable(context.settings.state);
+          return withMountedTrees(left, right, table, (trees) => answer(context, trees, [], words));
         }
+        const meant = await treesMeant(context, a, b);
+        const images = words.tar === true ? [] : await changesOfImages(context, meant);
+        await withTrees(context, meant, (trees) => answer(context, trees, images, words));
       }),
     );
 };
 
-interface Trees {
-  /** Undefined: nothing is below. */
-  readonly from: Filesystem | undefined;
-  readonly to: Filesystem;
-  readonly layer?: ReadLayer;
+function assertWords({ tar, stat, compression, output }: Words): void {
+  const refuse = (option: string, why: string) => {
+    throw new StoreError('invalid-argument', `cannot use ${option}`, why, { hint: 'mica diff --help' });
+  };
+  if (tar === true && stat === true) refuse('--stat', '--tar writes a layer');
+  if (tar !== true && compression !== undefined) refuse('--compression', 'it is of what --tar writes');
+  if (tar !== true && output !== undefined) refuse('--output', 'it is for what --tar writes');
 }
 
-async function trees(
-  context: Context,
-  a: string,
-  b: string | undefined,
-  opened: { close(): void }[],
-): Promise<Trees> {
-  const what = `cannot compare ${a}`;
-  const one = await stackMeant(context, a, what);
-  if (b !== undefined) {
-    // A is what is there now, B what it is compared with.
-    const other = await stackMeant(context, b, `cannot compare ${b}`);
-    if (one.isImage && other.isImage) {
-      throw new StoreError(
-        'invalid-argument',
-        `cannot compare ${a} and ${b}`,
-        'this version compares no two images',
-        {
-          hint: `mica diff snapshot:… compares their trees`,
-        },
-      );
-    }
-    return { from: openUnion(other.stack, opened), to: openUnion(one.stack, opened) };
-  }
-  if (one.isFolder) {
-    throw new StoreError('invalid-argument', what, 'a folder has no parent', { hint: `mica diff ${a} B` });
-  }
-  const { stack } = one;
-  const top = stack.upper ?? stack.lowers[0];
-  if (top === undefined) throw new StoreError('invalid-argument', what, 'it has no layers');
-  const below = { lowers: stack.upper === undefined ? stack.lowers.slice(1) : stack.lowers };
-  const { dialect, id, path, numbering } = top;
-  const marks = top.marks === undefined ? {} : { marks: [top.marks] };
-  const layer = openLowerDir(fromText(path), { id, dialect, ...marks, ...(numbering && { numbering }) });
-  opened.push(layer);
-  const from = below.lowers.length === 0 ? undefined : openUnion(below, opened);
-  return { from, to: openUnion(stack, opened), layer };
-}
-
-interface MeantStack {
-  readonly stack: StackDescription;
-  readonly isImage: boolean;
-  readonly isFolder: boolean;
-}
-
-/** The layers of a word: of a snapshot or image, of what is mounted at a folder, or a plain folder as one layer. */
-async function stackMeant(context: Context, word: string, what: string): Promise<MeantStack> {
-  const path = folderAt(word);
-  if (isPath(word)) {
-    if (path === undefined) throw new StoreError('not-found', what, 'there is no such folder');
-    return stackAt(context, path, word, what);
-  }
+/** Of two images what differs beside their trees; of anything else nothing. */
+async function changesOfImages(context: Context, { a, b }: MeantTrees): Promise<readonly ImageChange[]> {
+  if (a.image === undefined || b?.image === undefined) return [];
+  const { imageChanges } = await import('../images/compare-images.js');
+  const { openImage } = await import('../images/stored.js');
   const store = await context.store();
-  try {
-    const meant = await meaningOf(store, word, what);
-    return {
-      stack: await stackToRead(store, meant.snapshot),
-      isImage: meant.kind === 'image',
-      isFolder: false,
-    };
-  } catch (error) {
-    // What no key, snapshot or image is called may still be a folder, typed without ./ before it.
-    if (path !== undefined && isKind(error, 'not-found')) return stackAt(context, path, word, what);
-    throw error;
-  }
+  const what = `cannot compare ${a.image.name} and ${b.image.name}`;
+  return imageChanges(await openImage(store, b.image, what), await openImage(store, a.image, what));
 }
 
-async function stackAt(context: Context, path: string, word: string, what: string): Promise<MeantStack> {
-  const mount = new MountTable(context.settings.state).at(path);
-  if (mount?.snapshot !== undefined) {
-    const store = await context.store();
-    const info = await store.snapshots.stat(mount.snapshot.key);
-    return { stack: await stackToRead(store, info), isImage: false, isFolder: false };
-  }
-  if (!statSync(path).isDirectory()) throw new StoreError('invalid-argument', what, 'it is not a folder');
-  return { stack: { lowers: [{ path, id: word, dialect: 'overlay' }] }, isImage: false, isFolder: true };
+async function answer(
+  context: Context,
+  trees: Trees,
+  images: readonly ImageChange[],
+  words: Words,
+): Promise<void> {
+  if (words.tar === true) await writeTar(context, trees, words);
+  else if (words.stat === true) showSums(context.output, changesOf(trees));
+  else show(context.output, images, changesOf(trees), words['0'] === true);
 }
 
-function show(output: Output, changes: readonly Change[], words: Words): void {
-  if (words.stat === true) {
-    showSums(output, changes);
-    return;
-  }
+function show(
+  output: Output,
+  images: readonly ImageChange[],
+  changes: readonly Change[],
+  nul: boolean,
+): void {
   if (output.json) {
-    output.document(changes.map(({ op, path, kind, size }) => ({ op, ...pathFields(path), kind, size })));
+    const paths = changes.map(({ op, path, kind, size }) => ({ op, ...pathFields(path), kind, size }));
+    output.document([...images, ...paths]);
     return;
   }
-  for (const { op, path } of changes) output.nameLine(`${op} `, path, words['0'] === true);
+  // A list for programs is of paths alone.
+  if (!nul) for (const change of images) output.line(imageLine(change));
+  for (const { op, path } of changes) output.nameLine(`${op} `, path, nul);
+}
+
+function imageLine({ op, part, name, from, to }: ImageChange): string {
+  const subject = part === 'platform' ? '' : ` ${name}`;
+  const values = [from, to].filter((value) => value !== undefined).join(' -> ');
+  return `${op} ${part}${subject}${values === '' ? '' : `: ${values.replaceAll(/\s+/g, ' ')}`}`;
 }
 
 function showSums(output: Output, changes: readonly Change[]): void {
@@ -159,27 +113,23 @@ function showSums(output: Output, changes: readonly Change[]): void {
 }
 
 /** The layer goes under a temporary name first, so that a failure leaves no half tar. */
-async function writeTar(
-  context: Context,
-  tree: Filesystem,
-  changes: readonly Change[],
-  file: string | undefined,
-): Promise<void> {
+async function writeTar(context: Context, trees: Trees, { output: file, compression }: Words): Promise<void> {
   const { pipeline } = await import('node:stream/promises');
   const { createWriteStream } = await import('node:fs');
-  const tar = writeLayerTar(tree, changes);
+  const { compress } = await import('../diff/compression.js');
+  const layer = compress(layerOf(trees, sourceDateEpoch()), compression ?? 'none');
   if (file === undefined || file === '-') {
     if (context.output.terminal) {
       throw new StoreError('invalid-argument', 'cannot write a layer', 'stdout is a terminal', {
         hint: '-o FILE',
       });
     }
-    await pipeline(tar, process.stdout, { signal: context.signal, end: false });
+    await pipeline(layer, process.stdout, { signal: context.signal, end: false });
     return;
   }
   const temporary = `${file}.${process.pid}.part`;
   try {
-    await pipeline(tar, createWriteStream(temporary, { flags: 'wx' }), { signal: context.signal });
+    await pipeline(layer, createWriteStream(temporary, { flags: 'wx' }), { signal: context.signal });
     await rename(temporary, file);
   } catch (error) {
     await rm(temporary, { force: true });

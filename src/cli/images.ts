@@ -1,6 +1,8 @@
 // `mica images`, `inspect`, `tag`, `rmi` and `image create`.
 
+import type { Compression } from '../diff/compression.js';
 import type { Declare } from './commands.js';
+import { COMPRESSION_WORDS, compressionWord, sourceDateEpoch } from './compression.js';
 import { agoText, sizeText } from './output.js';
 
 export const declareImages: Declare = (command, act) => {
@@ -87,6 +89,7 @@ interface CreateWords {
   readonly from: string;
   readonly platform?: string;
   readonly unpack: boolean;
+  readonly compression?: Compression;
 }
 
 export const declareImage: Declare = (command, act) => {
@@ -96,6 +99,11 @@ export const declareImage: Declare = (command, act) => {
     .argument('<ref>')
     .requiredOption('--from <dir|tar>', 'a folder, a tar (also compressed), or - for a tar on stdin')
     .option('--platform <os/arch>', 'default: this machine’s')
+    .option(
+      '--compression <kind>',
+      `of a folder’s layer: ${COMPRESSION_WORDS}; default: gzip`,
+      compressionWord,
+    )
     .option('--no-unpack', 'blobs only')
     .action(
       act(async (context, ref: string, words: CreateWords) => {
@@ -108,6 +116,8 @@ export const declareImage: Declare = (command, act) => {
           signal: context.signal,
           onProgress: context.onProgress,
           ...(words.platform === undefined ? {} : { platform: parsePlatform(words.platform) }),
+          ...(words.compression === undefined ? {} : { compression: words.compression }),
+          ...sourceDateEpoch(),
         });
         context.progress.clear();
         if (context.output.json) context.output.document(await imageInfo(store, row));

@@ -81,9 +81,9 @@ export const declareMountAll: Declare = (command, act) => {
   );
 };
 
-/** An array of mounts as `snapshot mounts --json` prints it. invalid-argument for anything else. */
-export function parseMounts(text: string): readonly Mount[] {
-  const wrong = (why: string) => new StoreError('invalid-argument', 'cannot read the mounts on stdin', why);
+/** An array of mounts as `snapshot mounts --json` prints it. invalid-argument for anything else; `place` says where it was. */
+export function parseMounts(text: string, place = 'on stdin'): readonly Mount[] {
+  const wrong = (why: string) => new StoreError('invalid-argument', `cannot read the mounts ${place}`, why);
   let value: unknown;
   try {
     value = JSON.parse(text);

@@ -1,34 +1,33 @@
 // An image of a committed snapshot: the layers of the image that it was made on, one new layer for each snapshot
 // above that, and a config that says what was added. The snapshot stands for the new image from then on: a
 // snapshot without changes on top of it gets the chain ID as its name, so nothing is unpacked and nothing copied.
+// With SOURCE_DATE_EPOCH the layers are unpacked, because their times are not the snapshot's.
 
 import { randomBytes } from 'node:crypto';
-import { Attr, openStack, ROOT_NODE, SYSTEM_CALLER, Union } from '../../fs/index.js';
-import { changesBetween } from '../diff/changes.js';
-import { writeLayerTar } from '../diff/layer-tar.js';
+import { Attr, ROOT_NODE, SYSTEM_CALLER } from '../../fs/index.js';
+import { layerOf } from '../diff/differ.js';
+import { openSnapshotTrees } from '../diff/snapshot-trees.js';
 import { isKind, StoreError } from '../errors.js';
 import type { Descriptor, ImageRow } from '../metadata/rows.js';
-import { timeNow } from '../time.js';
 import { type ConfigChange, changedConfig, emptyConfig } from './config.js';
 import { about } from './failure.js';
-import type { OnProgress, UnpackStore } from './images.js';
+import type { UnpackStore } from './images.js';
 import { nameImage } from './import.js';
 import { labelUnpacked } from './labels.js';
-import { type NewLayer, storeLayer } from './layer-blob.js';
+import { creationTime, type LayerBlobOptions, type NewLayer, storeLayer } from './layer-blob.js';
 import { ociLayerType } from './media-types.js';
 import { type NewImage, type StoredImage, storeImage } from './new-image.js';
 import { withSnapshot } from './open-snapshot.js';
 import { assertImageName } from './reference.js';
 import type { SelectedImage } from './select.js';
 import { openImage, topSnapshot } from './stored.js';
+import { unpackImage } from './unpack.js';
 
-export interface CommitImageOptions extends ConfigChange {
+export interface CommitImageOptions extends ConfigChange, LayerBlobOptions {
   /** The name of a committed snapshot. */
   readonly snapshot: string;
   /** The name of the new image. */
   readonly ref: string;
-  readonly onProgress?: OnProgress;
-  readonly signal?: AbortSignal;
 }
 
 /**
@@ -43,11 +42,13 @@ export async function commitImage(store: UnpackStore, options: CommitImageOption
   const layers: NewLayer[] = [];
   let stored: StoredImage | undefined;
   try {
-    for (const name of above) layers.push(await layerOf(store, name, what, options));
-    const config = changedConfig(base?.config.json ?? emptyConfig(), layers, options, timeNow());
+    for (const name of above) layers.push(await addLayer(store, name, what, options));
+    const config = changedConfig(base?.config.json ?? emptyConfig(), layers, options, creationTime(options));
     const descriptors = [...baseLayers(base), ...layers.map((layer) => layer.descriptor)];
     stored = await storeImage(store, config, descriptors, what);
-    await nameByChain(store, snapshot, stored.image);
+    // A layer whose times were cut shows another tree than the snapshot that it is of.
+    if (options.epochSec === undefined) await nameByChain(store, snapshot, stored.image);
+    else await unpackImage(store, stored.image, what, options);
     await labelUnpacked(store.content, stored.image);
     return { row: await nameImage(store, ref, stored.target), image: stored.image };
   } catch (error) {
@@ -105,8 +106,8 @@ function baseLayers(base: SelectedImage | undefined): readonly Descriptor[] {
   }));
 }
 
-/** The layer of what a snapshot changed on its parent. */
-async function layerOf(
+/** Stores the layer of what a snapshot changed on its parent. */
+async function addLayer(
   store: UnpackStore,
   name: string,
   what: string,
@@ -114,20 +115,12 @@ async function layerOf(
 ): Promise<NewLayer> {
   const { snapshots } = store;
   const { parent, form } = await snapshots.stat(name);
-  const stack = openStack(await snapshots.stack(name));
-  const tree = new Union(stack);
+  const below = parent === undefined ? undefined : await snapshots.stack(parent);
+  const trees = openSnapshotTrees(await snapshots.stack(name), below, form);
   try {
-    const below = parent === undefined ? undefined : new Union(openStack(await snapshots.stack(parent)));
-    try {
-      // Of a form that holds whole trees the layer's folder says nothing about changes.
-      const [layer] = form === 'diff' ? stack.lowers : [];
-      const changes = changesBetween(below, tree, layer === undefined ? {} : { layer });
-      return await storeLayer(store.content, writeLayerTar(tree, changes), what, options);
-    } finally {
-      below?.destroy();
-    }
+    return await storeLayer(store.content, layerOf(trees, options), what, options);
   } finally {
-    tree.destroy();
+    trees.close();
   }
 }
 

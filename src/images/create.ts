@@ -3,20 +3,18 @@
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { asStoreError, hasCode } from '../content/system-error.js';
-import { changesBetween } from '../diff/changes.js';
 import { decompress, sniff } from '../diff/compression.js';
-import { writeLayerTar } from '../diff/layer-tar.js';
+import { layerOf } from '../diff/differ.js';
 import { LayerTarReader } from '../diff/layer-tar-reader.js';
 import { Digester } from '../digest.js';
 import { StoreError } from '../errors.js';
 import type { Platform } from '../metadata/rows.js';
-import { timeNow } from '../time.js';
 import { changedConfig, emptyConfig } from './config.js';
 import { about, assertGoesOn } from './failure.js';
-import type { OnProgress, UnpackStore } from './images.js';
+import type { UnpackStore } from './images.js';
 import { nameImage } from './import.js';
 import { labelLayer } from './labels.js';
-import { type NewLayer, storeLayer, storeStream } from './layer-blob.js';
+import { creationTime, type LayerBlobOptions, type NewLayer, storeLayer, storeStream } from './layer-blob.js';
 import { LAYER_TYPES } from './media-types.js';
 import { readSource } from './members.js';
 import { type NewImage, type StoredImage, storeImage } from './new-image.js';
@@ -24,15 +22,13 @@ import { withUnion } from './open-snapshot.js';
 import { assertImageName } from './reference.js';
 import { unpackImage } from './unpack.js';
 
-export interface CreateOptions {
+export interface CreateOptions extends LayerBlobOptions {
   /** Default: this machine's. */
   readonly platform?: Platform;
   /** Default true: the layer is unpacked to a snapshot. */
   readonly unpack?: boolean;
   /** What `-` reads. */
   readonly stdin?: AsyncIterable<Uint8Array>;
-  readonly onProgress?: OnProgress;
-  readonly signal?: AbortSignal;
 }
 
 /**
@@ -53,7 +49,8 @@ export async function createImage(
     layer = (await isFolder(from, what))
       ? await folderLayer(store, resolve(from), what, options)
       : await tarLayer(store, from, what, options);
-    const config = changedConfig(emptyConfig(options.platform), [layer], {}, timeNow(), 'mica image create');
+    const base = emptyConfig(options.platform);
+    const config = changedConfig(base, [layer], {}, creationTime(options), 'mica image create');
     stored = await storeImage(store, config, [layer.descriptor], what);
     if (options.unpack !== false) await unpackImage(store, stored.image, what, options);
     return { row: await nameImage(store, ref, stored.target), image: stored.image };
@@ -82,7 +79,7 @@ function folderLayer(
 ): Promise<NewLayer> {
   const stack = { lowers: [{ path, id: path, dialect: 'overlay' as const }] };
   return withUnion(stack, what, (tree) =>
-    storeLayer(store.content, writeLayerTar(tree, changesBetween(undefined, tree)), what, options),
+    storeLayer(store.content, layerOf({ from: undefined, to: tree }, options), what, options),
   );
 }
 

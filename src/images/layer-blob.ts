@@ -3,14 +3,15 @@
 
 import { randomBytes } from 'node:crypto';
 import type { Content } from '../content/content.js';
-import { compress } from '../diff/compression.js';
+import { type Compression, compress } from '../diff/compression.js';
 import { type Digest, Digester } from '../digest.js';
 import { isKind } from '../errors.js';
 import type { Descriptor } from '../metadata/rows.js';
+import { timeNow } from '../time.js';
 import { assertGoesOn } from './failure.js';
 import type { OnProgress } from './images.js';
 import { labelLayer } from './labels.js';
-import { OCI_LAYER_GZIP } from './media-types.js';
+import { LAYER_TYPES } from './media-types.js';
 
 export interface NewLayer {
   readonly descriptor: Descriptor;
@@ -20,11 +21,20 @@ export interface NewLayer {
 }
 
 export interface LayerBlobOptions {
-  readonly onProgress?: OnProgress | undefined;
-  readonly signal?: AbortSignal | undefined;
+  /** Default gzip. */
+  readonly compression?: Compression;
+  /** SOURCE_DATE_EPOCH, in seconds: nothing of the image is of a later time, and it was made then. */
+  readonly epochSec?: number;
+  readonly onProgress?: OnProgress;
+  readonly signal?: AbortSignal;
 }
 
-/** Compresses a layer tar into a blob. Nothing is left of it if the tar or the store fails. */
+/** When an image is said to be made: RFC 3339. */
+export function creationTime({ epochSec }: LayerBlobOptions): string {
+  return epochSec === undefined ? timeNow() : new Date(epochSec * 1000).toISOString();
+}
+
+/** Compresses a layer tar into a blob; unsupported where nothing here writes zstd. Nothing is left of it if the tar or the store fails. */
 export async function storeLayer(
   content: Content,
   tar: AsyncIterable<Uint8Array>,
@@ -40,11 +50,12 @@ export async function storeLayer(
       yield chunk;
     }
   }
-  const stored = await storeStream(content, compress(hashed(), 'gzip'));
+  const { compression = 'gzip' } = options;
+  const stored = await storeStream(content, compress(hashed(), compression));
   const diffId = digester.digest();
   await labelLayer(content, stored.digest, diffId);
   const { digest, size, added } = stored;
-  return { descriptor: { mediaType: OCI_LAYER_GZIP, digest, size }, diffId, added };
+  return { descriptor: { mediaType: LAYER_TYPES[compression], digest, size }, diffId, added };
 }
 
 /** Writes a stream of unknown length as a blob. */

@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { FsError } from '../../../fs/index.js';
 import { changesBetween } from '../../../src/diff/changes.js';
+import { layerOf } from '../../../src/diff/differ.js';
 import { runs } from '../../runs.js';
 import { type Draft, readTar, writeTar } from './tar-tools.js';
 import { Work } from './work.js';
@@ -71,6 +72,9 @@ test('a layer unpacked again shows the tree that it was written of', async () =>
       const listed = (changes: ReturnType<typeof changesBetween>) =>
         changes.map(({ op, path }) => `${op} ${path}`);
       expect(listed(work.changes())).toEqual(listed(changesBetween(work.below(), work.union)));
+      const walked: Uint8Array[] = [];
+      for await (const chunk of layerOf({ from: work.below(), to: work.union })) walked.push(chunk);
+      expect(Buffer.concat(walked).equals(await work.tar())).toBe(true);
     }),
     { numRuns: RUNS },
   );

@@ -1,0 +1,32 @@
+// What a differ is: a way to two trees, of which it says how the second came out of the first. Whatever the way, the
+// same two trees give the same changes and the same bytes of a layer (test/suites/differ.ts holds them to that).
+// There are two ways:
+//   by marks (`openSnapshot`)     the layers of a snapshot, without a mount: only what the topmost layer holds is
+//                                 looked at, because nothing else can have changed
+//   walking (`withMountedTrees`)  two lists of mounts, whatever they are of: both trees are mounted, and compared
+//                                 entry by entry
+// What counts as a change stands in changes.ts and compare-entry.ts, how it is written in layer-tar.ts.
+
+import type { Filesystem, ReadLayer } from '../../fs/index.js';
+import type { Change } from './change.js';
+import { changesBetween } from './changes.js';
+import { type LayerTarOptions, writeLayerTar } from './layer-tar.js';
+
+/** Two trees, open. */
+export interface Trees {
+  /** Undefined: there is nothing below, and all of `to` is new. */
+  readonly from: Filesystem | undefined;
+  readonly to: Filesystem;
+  /** The layer between them, where one is at hand: see `changesBetween`. */
+  readonly layer?: ReadLayer & { readonly hasIndexed?: boolean };
+}
+
+/** How `to` came out of `from`, ordered by the bytes of the path. */
+export function changesOf({ from, to, layer }: Trees): Change[] {
+  return changesBetween(from, to, layer === undefined ? {} : { layer });
+}
+
+/** Those changes as a layer tar. Throws as `writeLayerTar`. */
+export function layerOf(trees: Trees, options: LayerTarOptions = {}): AsyncGenerator<Uint8Array, void> {
+  return writeLayerTar(trees.to, changesOf(trees), options);
+}
