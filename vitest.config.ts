@@ -20,7 +20,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/{mount,image,engines,crash,demo,long,mutants}/**'],
+          exclude: ['test/{mount,image,registry,engines,crash,demo,long,mutants}/**'],
           pool: 'forks',
           testTimeout: 30_000,
           ...seeded,
@@ -34,6 +34,15 @@ export default defineConfig({
           ...mounting,
           testTimeout: 600_000,
           hookTimeout: 900_000,
+        },
+      },
+      {
+        test: {
+          name: 'registry',
+          include: ['test/registry/**/*.test.ts'],
+          ...mounting,
+          ...seeded,
+          testTimeout: 60_000,
         },
       },
       { test: { name: 'demo', include: ['test/demo/**/*.test.ts'], ...mounting, testTimeout: 300_000 } },

@@ -12,7 +12,7 @@ process.chdir(top);
 const reports = join(top, '.cache', 'test');
 
 /** The parts of `npm test`, in order; each but `check` and `without` is a project of vitest.config.ts. */
-const PARTS = ['check', 'unit', 'mount', 'without', 'image', 'demo', 'crash', 'mutants'];
+const PARTS = ['check', 'unit', 'mount', 'without', 'image', 'registry', 'demo', 'crash', 'mutants'];
 
 /**
  * What the part `without` runs again with every optional kernel feature off: the union over FUSE as root and as a

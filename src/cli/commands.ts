@@ -68,6 +68,18 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./export.js')).declareExport,
   },
   {
+    name: 'pull',
+    group: IMAGES,
+    summary: 'bring in an image from a registry',
+    load: async () => (await import('./pull.js')).declarePull,
+  },
+  {
+    name: 'push',
+    group: IMAGES,
+    summary: 'send an image to a registry',
+    load: async () => (await import('./push.js')).declarePush,
+  },
+  {
     name: 'images',
     group: IMAGES,
     summary: 'list images',

@@ -64,6 +64,8 @@ export interface ContentWriter {
   write(chunk: Uint8Array): Promise<void>;
   /** The digest of all bytes so far. */
   digest(): Digest;
+  /** Reads the bytes so far and those that follow. It outlives the writer, and sees no `truncate`. */
+  reader(): Promise<BlobReader>;
   /** Keeps the first `size` bytes only; out-of-range if there are not so many. */
   truncate(size: number): Promise<void>;
   /** Verifies, syncs and publishes the blob. already-exists if this namespace has it (the ingest is gone then). */

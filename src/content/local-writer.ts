@@ -12,6 +12,7 @@ import { timeNow } from '../time.js';
 import { CHUNK, FileReader } from './blob-file.js';
 import type {
   BlobInfo,
+  BlobReader,
   BlobRows,
   CommitOptions,
   ContentWriter,
@@ -50,6 +51,7 @@ abstract class LocalWriter implements ContentWriter {
   abstract write(chunk: Uint8Array): Promise<void>;
   abstract truncate(size: number): Promise<void>;
   abstract digest(): Digest;
+  abstract reader(): Promise<BlobReader>;
   /** Makes the blob's file stand under its digest, whole and durable. */
   protected abstract publish(digest: Digest): Promise<void>;
   protected abstract closeFile(): Promise<void>;
@@ -135,6 +137,12 @@ export class IngestWriter extends LocalWriter {
     return this.#digester.digest();
   }
 
+  async reader(): Promise<BlobReader> {
+    this.assertOpen();
+    // Opened by itself: the name goes when the blob is published, the file stays.
+    return FileReader.open(dataPath(this.ingest), undefined, `cannot read ingest ${this.ref}`);
+  }
+
   status(): IngestStatus {
     return { ...this.ingest.status, offset: this.offset, updatedAt: this.#updatedAt };
   }
@@ -210,6 +218,12 @@ export class SharedWriter extends LocalWriter {
 
   digest(): Digest {
     return this.#own?.digest() ?? this.#digest;
+  }
+
+  async reader(): Promise<BlobReader> {
+    this.assertOpen();
+    if (this.#own !== undefined) return this.#own.reader();
+    return FileReader.open(this.shelf.blobPath(this.#digest), this.#size, `cannot read ingest ${this.ref}`);
   }
 
   status(): IngestStatus {

@@ -93,7 +93,8 @@ export class MemContent extends RowContent {
 
   async open(digest: Digest): Promise<BlobReader> {
     this.row(digest, 'cannot read blob');
-    return new MemReader(this.#blobs.get(digest) ?? new Uint8Array());
+    const bytes = this.#blobs.get(digest) ?? new Uint8Array();
+    return new MemReader(() => bytes);
   }
 
   async writer(options: WriterOptions): Promise<ContentWriter> {
@@ -194,6 +195,11 @@ class MemWriter implements ContentWriter {
     return this.#shared === undefined ? status : { ...status, offset: this.offset, total: this.offset };
   }
 
+  async reader(): Promise<BlobReader> {
+    this.#assertOpen();
+    return new MemReader(() => this.#bytes);
+  }
+
   async write(chunk: Uint8Array): Promise<void> {
     this.#assertOpen();
     if (chunk.length === 0) return;
@@ -241,24 +247,24 @@ class MemWriter implements ContentWriter {
 }
 
 class MemReader implements BlobReader {
-  readonly #bytes: Uint8Array;
+  readonly #bytes: () => Uint8Array;
 
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: () => Uint8Array) {
     this.#bytes = bytes;
   }
 
   get size(): number {
-    return this.#bytes.length;
+    return this.#bytes().length;
   }
 
   async readAt(into: Uint8Array, offset: number): Promise<number> {
-    const part = this.#bytes.subarray(offset, offset + into.length);
+    const part = this.#bytes().subarray(offset, offset + into.length);
     into.set(part);
     return part.length;
   }
 
   async *stream(offset = 0, size = this.size): AsyncIterable<Uint8Array> {
-    const part = this.#bytes.slice(offset, offset + size);
+    const part = this.#bytes().slice(offset, offset + size);
     if (part.length > 0) yield part;
   }
 

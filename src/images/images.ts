@@ -28,7 +28,7 @@ export interface UnpackStore extends ImageStore {
 /** One step of long work, for whoever shows it. */
 export interface ImageProgress {
   /** What is being done with `id`. */
-  readonly phase: 'blob' | 'unpack' | 'skip' | 'pack' | 'write' | 'image';
+  readonly phase: 'blob' | 'unpack' | 'skip' | 'pack' | 'write' | 'push' | 'image';
   /** A digest (blob, layer) or the name of an image. */
   readonly id: string;
   /** Bytes done so far, and altogether where that is known. */

@@ -15,7 +15,7 @@ import { JSON_LIMIT } from './oci.js';
 import { assertImageName } from './reference.js';
 import { type BlobLookup, type SelectedImage, selectImage } from './select.js';
 import { type ImageSource, openImageSource, type SourceBlob, type SourceEntry } from './source.js';
-import { blobsOf, neededBlobs } from './stored.js';
+import { assertWhole, neededBlobs } from './stored.js';
 import { type LayerSource, UnpackRun } from './unpack.js';
 
 export interface ImportOptions extends OpenOptions {
@@ -78,14 +78,6 @@ export async function importImage(
     throw error;
   } finally {
     await from.close();
-  }
-}
-
-/** Another import that failed may have taken out a blob that this one found there and left to it. */
-async function assertWhole({ content }: UnpackStore, image: SelectedImage, what: string): Promise<void> {
-  for (const digest of blobsOf(image)) {
-    if (await content.has(digest)) continue;
-    throw new StoreError('failed', what, `${digest} was removed meanwhile`, { hint: 'import it again' });
   }
 }
 

@@ -6,6 +6,7 @@ import type { Content } from '../content/content.js';
 import type { Digest } from '../digest.js';
 import type { Labels } from '../labels.js';
 import { SNAPSHOTTER_NAME } from '../metadata/gc.js';
+import type { Index, Manifest } from './oci.js';
 import type { SelectedImage } from './select.js';
 
 const GC_REF_CONTENT = 'containerd.io/gc.ref.content';
@@ -15,14 +16,17 @@ const UNCOMPRESSED = 'containerd.io/uncompressed';
 /** Labels of the indexes and the manifest, by digest: references to what they name. */
 export function contentLabels({ indexes, manifest }: SelectedImage): ReadonlyMap<Digest, Labels> {
   const labels = new Map<Digest, Labels>();
-  for (const { descriptor, index } of indexes) {
-    const refs = index.manifests.map((child, i) => [`${GC_REF_CONTENT}.m.${i}`, child.digest]);
-    labels.set(descriptor.digest, Object.fromEntries(refs));
-  }
-  const { descriptor, json } = manifest;
-  const refs = json.layers.map((layer, i) => [`${GC_REF_CONTENT}.l.${i}`, layer.digest]);
-  refs.unshift([`${GC_REF_CONTENT}.config`, json.config.digest]);
-  return labels.set(descriptor.digest, Object.fromEntries(refs));
+  for (const { descriptor, index } of indexes) labels.set(descriptor.digest, indexLabels(index));
+  return labels.set(manifest.descriptor.digest, manifestLabels(manifest.json));
+}
+
+export function indexLabels({ manifests }: Pick<Index, 'manifests'>): Labels {
+  return Object.fromEntries(manifests.map((child, i) => [`${GC_REF_CONTENT}.m.${i}`, child.digest]));
+}
+
+export function manifestLabels({ config, layers }: Pick<Manifest, 'config' | 'layers'>): Labels {
+  const refs = layers.map((layer, i) => [`${GC_REF_CONTENT}.l.${i}`, layer.digest]);
+  return Object.fromEntries([[`${GC_REF_CONTENT}.config`, config.digest], ...refs]);
 }
 
 /** Gives blobs that are there the labels that they are to have. */
@@ -43,8 +47,8 @@ export async function labelLayer(content: Content, layer: Digest, diffId: Digest
   await addLabels(content, layer, { [UNCOMPRESSED]: diffId });
 }
 
-/** What holds already is not set again: each change waits for the disk. */
-async function addLabels(content: Content, digest: Digest, labels: Labels): Promise<void> {
+/** Adds labels to a blob. What holds already is not set again: each change waits for the disk. */
+export async function addLabels(content: Content, digest: Digest, labels: Labels): Promise<void> {
   const { labels: old } = await content.info(digest);
   const paths = Object.keys(labels)
     .filter((key) => old[key] !== labels[key])

@@ -43,6 +43,11 @@ export function isLayerType(mediaType: string): boolean {
   return READABLE_LAYERS.has(mediaType);
 }
 
+/** A layer that registries need not keep, because it is got elsewhere (its descriptor's `urls`). */
+export function isForeignLayerType(mediaType: string): boolean {
+  return mediaType.startsWith(DOCKER_FOREIGN_LAYER) || mediaType.startsWith(OCI_NONDISTRIBUTABLE);
+}
+
 /** OCI's name for the type of a layer: an OCI manifest may not hold Docker's. */
 export function ociLayerType(mediaType: string): string {
   return mediaType

@@ -22,6 +22,7 @@ const descriptor = v.object({
   mediaType: v.pipe(v.string(), v.nonEmpty('is empty')),
   digest,
   size,
+  urls: v.exactOptional(strings),
   annotations: v.exactOptional(labels),
   platform: v.exactOptional(platform),
   artifactType: v.exactOptional(v.string()),

@@ -33,7 +33,7 @@ export function fullName(name: string): string | undefined {
   const { repository, tag, digest } = splitReference(name);
   const slash = repository.indexOf('/');
   const first = slash < 0 ? '' : repository.slice(0, slash);
-  const hasHost = first.includes('.') || first.includes(':') || first === 'localhost';
+  const hasHost = /[.:A-Z]/.test(first) || first === 'localhost';
   const host = !hasHost || first === 'index.docker.io' ? 'docker.io' : first;
   let path = hasHost ? repository.slice(slash + 1) : repository;
   if (host === 'docker.io' && !path.includes('/')) path = `library/${path}`;

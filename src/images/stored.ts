@@ -88,6 +88,18 @@ export function blobsOf({ indexes, manifest, config, layers }: SelectedImage): r
   return [...indexes, manifest, config, ...layers].map((part) => part.descriptor.digest);
 }
 
+/** Another import or pull that failed may have taken out a blob that this one found there and left to it. */
+export async function assertWhole(
+  { content }: Pick<ImageStore, 'content'>,
+  image: SelectedImage,
+  what: string,
+): Promise<void> {
+  for (const digest of blobsOf(image)) {
+    if (await content.has(digest)) continue;
+    throw new StoreError('failed', what, `${digest} was removed meanwhile`, { hint: 'try again' });
+  }
+}
+
 /** The blobs of all images that have a name; of one that is damaged nothing is known. */
 export async function neededBlobs(store: ImageStore): Promise<ReadonlySet<Digest>> {
   const needed = new Set<Digest>();

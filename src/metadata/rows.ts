@@ -61,6 +61,8 @@ export interface Descriptor {
   readonly mediaType: string;
   readonly digest: Digest;
   readonly size: number;
+  /** Where else the bytes are to be had. */
+  readonly urls?: readonly string[];
   readonly annotations?: Labels;
   readonly platform?: Platform;
 }

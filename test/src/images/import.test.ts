@@ -320,7 +320,7 @@ describe('an import beside others', () => {
         if (phase === 'skip' && id === image.layers[1]!.digest) void content.delete(image.layers[0]!.digest);
       },
     });
-    await expect(taking).rejects.toMatchObject({ kind: 'failed', hint: 'import it again' });
+    await expect(taking).rejects.toMatchObject({ kind: 'failed', hint: 'try again' });
     expect(store.images.list()).toEqual([]);
   });
 });

@@ -10,6 +10,7 @@ it.each([
   ['localhost/x', 'localhost/x:latest'],
   ['localhost:5000/x', 'localhost:5000/x:latest'],
   ['quay.io/a/b@sha256:00', 'quay.io/a/b@sha256:00'],
+  ['Host/x', 'Host/x:latest'],
   ['UPPER', undefined],
   ['a b', undefined],
 ])('the whole name of %s is %s', (name, whole) => {
