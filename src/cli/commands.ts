@@ -198,6 +198,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./content.js')).declareContent,
   },
   {
+    name: 'layer',
+    group: PARTS,
+    summary: 'the store as layers, in Docker’s words',
+    load: async () => (await import('./layer.js')).declareLayer,
+  },
+  {
     name: 'namespace',
     group: PARTS,
     summary: 'namespaces of names and labels',

@@ -1,7 +1,8 @@
 // `mica content`: blobs by digest.
 
+import type { BlobReader } from '../content/content.js';
 import { parseDigest } from '../digest.js';
-import { StoreError } from '../errors.js';
+import { isKind, StoreError } from '../errors.js';
 import type { Declare } from './commands.js';
 import { declareIngests } from './content-ingests.js';
 import type { Context } from './context.js';
@@ -134,8 +135,7 @@ async function get(context: Context, word: string, words: GetWords): Promise<voi
   const digest = parseDigest(word);
   const offset = words.offset === undefined ? 0 : wholeNumber(words.offset, '--offset');
   const size = words.size === undefined ? undefined : wholeNumber(words.size, '--size');
-  const store = await context.store();
-  const blob = await store.content.open(digest);
+  const blob = await opened(context, digest);
   try {
     if (offset > blob.size) {
       const why = `it has ${blob.size} bytes`;
@@ -147,5 +147,22 @@ async function get(context: Context, word: string, words: GetWords): Promise<voi
     await pipeline(blob.stream(offset, size), out, { signal: context.signal, end });
   } finally {
     await blob.close();
+  }
+}
+
+/** A blob of the content store; one that was dropped comes from its layer. */
+async function opened(
+  context: Context,
+  digest: string,
+): Promise<Pick<BlobReader, 'size' | 'stream' | 'close'>> {
+  const store = await context.store();
+  try {
+    return await store.content.open(digest);
+  } catch (error) {
+    if (!isKind(error, 'not-found')) throw error;
+    const { droppedBlob } = await import('../layers/dropped-blobs.js');
+    const found = await droppedBlob(store, digest);
+    if (found === undefined) throw error;
+    return found;
   }
 }

@@ -6,11 +6,19 @@ import { type Digest, Digester } from '../digest.js';
 import { StoreError } from '../errors.js';
 import { type Bytes, decompress } from './compression.js';
 import { LayerTarReader } from './layer-tar-reader.js';
+import { type FramingRecord, TarFraming } from './tar-split.js';
 import { type ApplyTarget, Unpacking } from './unpacking.js';
 
 export interface ApplyOptions {
   /** Ends the work between two chunks with StoreError 'canceled'. */
   readonly signal?: AbortSignal;
+  /** Gets the framing of the tar (tar-split.ts); `flush` is waited for between chunks. */
+  readonly framing?: FramingSink;
+}
+
+export interface FramingSink {
+  put(record: FramingRecord): void;
+  flush(): Promise<void>;
 }
 
 export interface Applied {
@@ -39,14 +47,18 @@ export async function apply(
 ): Promise<Applied> {
   const digester = new Digester();
   const unpacking = new Unpacking(target);
-  const reader = new LayerTarReader(unpacking);
+  const { framing } = options;
+  const reader =
+    framing === undefined
+      ? new LayerTarReader(unpacking)
+      : new TarFraming((record) => framing.put(record), { visitor: unpacking });
   try {
     for await (const chunk of decompress(source)) {
       digester.update(chunk);
       for (let at = 0; at < chunk.length; at += SLICE) {
         if (options.signal?.aborted) throw new StoreError('canceled', 'cannot unpack layer', 'interrupted');
         reader.push(chunk.subarray(at, at + SLICE));
-        await turn();
+        await (framing === undefined ? turn() : framing.flush().then(() => turn()));
       }
     }
     reader.finish();

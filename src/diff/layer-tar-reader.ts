@@ -20,7 +20,8 @@ import {
 } from './tar-sparse.js';
 
 export interface TarVisitor {
-  entry(entry: TarEntry): void;
+  /** `end`: bytes of the stream up to the entry's data. */
+  entry(entry: TarEntry, end: number): void;
   /** Bytes of the last entry, for `offset` in the file; ascending, and with gaps where a sparse file has holes. */
   data(offset: number, bytes: Uint8Array): void;
   /** The data of the last entry is complete. Called for every entry. */
@@ -215,7 +216,7 @@ export class LayerTarReader {
         this.#state = 'pax-map';
       }
     } else {
-      this.#beginData(entry, stored, stored, undefined);
+      this.#beginData(entry, stored, stored, undefined, offset + BLOCK);
     }
   }
 
@@ -268,18 +269,24 @@ export class LayerTarReader {
     }
     this.#pending = undefined;
     const extents = map.filter(({ length }) => length > 0);
-    this.#beginData({ ...pending.entry, sparse: extents }, data, pending.stored, extents);
+    this.#beginData({ ...pending.entry, sparse: extents }, data, pending.stored, extents, offset + BLOCK);
   }
 
   /** `data` bytes follow; padding counts from all that the archive `stored` for the entry, a map included. */
-  #beginData(entry: TarEntry, data: number, stored: number, extents: readonly Extent[] | undefined): void {
+  #beginData(
+    entry: TarEntry,
+    data: number,
+    stored: number,
+    extents: readonly Extent[] | undefined,
+    end: number,
+  ): void {
     this.#left = data;
     this.#padding = paddingOf(stored);
     this.#offset = 0;
     this.#extents = extents;
     this.#extent = 0;
     this.#state = 'data';
-    this.#visitor.entry(entry);
+    this.#visitor.entry(entry, end);
     if (data === 0) this.#endEntry();
   }
 }

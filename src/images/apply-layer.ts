@@ -2,7 +2,7 @@
 // and hard links follow the rules of the union, and decompressing, hashing and parsing are one pass.
 
 import { type StackDescription, Union } from '../../fs/index.js';
-import { apply } from '../diff/apply.js';
+import { type ApplyOptions, apply } from '../diff/apply.js';
 import type { Digest } from '../digest.js';
 import type { SnapshotForm } from '../snapshots/snapshot.js';
 import { withUnion } from './open-snapshot.js';
@@ -14,6 +14,7 @@ export async function applyTo(
   form: SnapshotForm,
   layer: AsyncIterable<Uint8Array>,
   what: string,
+  options: ApplyOptions = {},
 ): Promise<Digest> {
   const open = form === 'full' ? WholeTree : Union;
   const { upper } = stack;
@@ -22,7 +23,7 @@ export async function applyTo(
     upper === undefined ? stack : { ...stack, upper: { ...upper, volatile: true, filling: true } },
     what,
     async (union) => {
-      const { diffId } = await apply(layer, union);
+      const { diffId } = await apply(layer, union, options);
       return diffId;
     },
     open,

@@ -11,7 +11,8 @@ import type { SelectedImage } from './select.js';
 
 const GC_REF_CONTENT = 'containerd.io/gc.ref.content';
 const GC_REF_SNAPSHOT = `containerd.io/gc.ref.snapshot.${SNAPSHOTTER_NAME}`;
-const UNCOMPRESSED = 'containerd.io/uncompressed';
+/** On a layer's blob: the digest of what it is uncompressed. */
+export const UNCOMPRESSED = 'containerd.io/uncompressed';
 
 /** Labels of the indexes and the manifest, by digest: references to what they name. */
 export function contentLabels({ indexes, manifest }: SelectedImage): ReadonlyMap<Digest, Labels> {

@@ -35,6 +35,11 @@ const READABLE_LAYERS: ReadonlySet<string> = new Set([
   ...[DOCKER_LAYER, DOCKER_FOREIGN_LAYER].flatMap((type) => [type, `${type}.gzip`, `${type}.zstd`]),
 ]);
 
+/** Of layers that manifests say where to get, because a registry does not pass them on. */
+export function isForeignType(mediaType: string): boolean {
+  return [DOCKER_FOREIGN_LAYER, OCI_NONDISTRIBUTABLE].some((type) => mediaType.startsWith(type));
+}
+
 /** What a layer is called by its compression. */
 export const LAYER_TYPES = { none: OCI_LAYER, gzip: OCI_LAYER_GZIP, zstd: OCI_LAYER_ZSTD } as const;
 

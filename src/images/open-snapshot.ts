@@ -4,6 +4,16 @@ import { type Filesystem, FsError, openStack, type StackDescription, Union } fro
 import { StoreError } from '../errors.js';
 import type { Snapshotter } from '../snapshots/snapshot.js';
 
+/** The union over a stack, of the class `kind`; whoever has it destroys it. */
+export function openUnion(stack: StackDescription, what: string, kind: typeof Union = Union): Union {
+  try {
+    return new kind(openStack(stack));
+  } catch (error) {
+    if (error instanceof FsError) throw new StoreError('failed', what, error.message, { cause: error });
+    throw error;
+  }
+}
+
 /** Runs `act` on the union over a stack, of the class `kind`; the layers are closed afterwards, whatever happens. */
 export async function withUnion<T>(
   stack: StackDescription,
@@ -11,13 +21,7 @@ export async function withUnion<T>(
   act: (union: Union) => Promise<T> | T,
   kind: typeof Union = Union,
 ): Promise<T> {
-  let union: Union;
-  try {
-    union = new kind(openStack(stack));
-  } catch (error) {
-    if (error instanceof FsError) throw new StoreError('failed', what, error.message, { cause: error });
-    throw error;
-  }
+  const union = openUnion(stack, what, kind);
   try {
     return await act(union);
   } finally {

@@ -13,6 +13,8 @@
 //   ├── snapshot-forms/<form>              number: how many snapshots of all namespaces have it
 //   ├── images/<ns>/<name>                 ImageRow
 //   ├── blobs/<ns>/<digest>                BlobRow
+//   ├── layers/<ns>/<chain ID>             LayerRow: what the snapshot of that name does not say; nothing without it
+//   ├── rw-layers/<ns>/<name>              RwLayerRow
 //   ├── containers/<ns>/<id>               ContainerRow; opaque values as MessagePack's binary
 //   ├── leases/<ns>/<id>                   LeaseRow
 //   └── leased/<ns>/<lease>/<type>/<id>    true: what the lease holds, there or not; gone with the row above

@@ -69,6 +69,12 @@ export class SnapshotFolders {
     }
   }
 
+  /** Deletes a folder that no row names any more. */
+  remove(id: string): void {
+    const away = this.retire(id);
+    if (away !== undefined) removeTree(away);
+  }
+
   /** Deletes what no row names and nobody is making; `named` is asked while the folder is held. Returns how many. */
   sweep(named: (id: string) => boolean): number {
     if (!existsSync(this.path)) return 0;
