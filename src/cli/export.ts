@@ -1,10 +1,8 @@
 // `mica export`: an image as an archive or a layout.
 
 import { InvalidArgumentError } from 'commander';
-import { isKind, StoreError } from '../errors.js';
+import { StoreError } from '../errors.js';
 import type { ExportFormat } from '../images/export.js';
-import type { ImageRow } from '../metadata/rows.js';
-import type { Store } from '../store.js';
 import type { Declare } from './commands.js';
 
 interface Words {
@@ -26,7 +24,8 @@ export const declareExport: Declare = (command, act) => {
         const { requireImage } = await import('../images/names.js');
         const store = await context.store();
         const row = requireImage(store, name.replace(/^image:/, ''), `cannot export image ${name}`);
-        await restoreDropped(store, row);
+        const { restoreImage } = await import('../layers/dropped-blobs.js');
+        await restoreImage(store, row);
         const options = {
           format: words.format,
           signal: context.signal,
@@ -54,20 +53,4 @@ export const declareExport: Declare = (command, act) => {
 function format(word: string): ExportFormat {
   if (word === 'oci' || word === 'docker') return word;
   throw new InvalidArgumentError('It is oci or docker.');
-}
-
-/** Blobs that layers give back are put back first. */
-async function restoreDropped(store: Store, row: ImageRow): Promise<void> {
-  const { openImage } = await import('../images/stored.js');
-  const { restoreNeeded } = await import('../layers/dropped-blobs.js');
-  try {
-    const { layers } = await openImage(store, row, `cannot export image ${row.name}`);
-    await restoreNeeded(
-      store,
-      layers.map(({ descriptor }) => descriptor.digest),
-    );
-  } catch (error) {
-    // Of an index that has several images nothing is chosen here; what is missing is told by the export.
-    if (!isKind(error, 'not-found') && !isKind(error, 'invalid-argument')) throw error;
-  }
 }

@@ -32,6 +32,8 @@ export const declarePush: Declare = (command, act) => {
       const platform = words.platform === undefined ? undefined : parsePlatform(words.platform);
       const store = await context.store();
       const row = requireImage(store, name.replace(/^image:/, ''), `cannot push image ${name}`);
+      const { restoreImage } = await import('../layers/dropped-blobs.js');
+      await restoreImage(store, row);
       const { reference, target } = await pushImage(store, row, given ?? row.name, {
         ...registryOptions(context, words),
         onProgress: registryProgress(context),

@@ -9,7 +9,10 @@ import { StoreError } from '../errors.js';
 import { labelLayer, UNCOMPRESSED } from '../images/labels.js';
 import { storeStream } from '../images/layer-blob.js';
 import { withSnapshot } from '../images/open-snapshot.js';
+import type { SelectedImage } from '../images/select.js';
+import { openImage } from '../images/stored.js';
 import { type DroppedBlob, getLayer, type LayerRow, putLayer } from '../metadata/layers.js';
+import type { ImageRow } from '../metadata/rows.js';
 import { journalPath, writeJournal } from './journal.js';
 import { layerTar } from './layer-store.js';
 import type { LayerInfo, LayerParts } from './layers.js';
@@ -201,13 +204,19 @@ async function changeRow(
   });
 }
 
-/** Puts back whatever of these blobs was dropped, for who is about to read them all. */
-export async function restoreNeeded(parts: LayerParts, digests: readonly Digest[]): Promise<void> {
-  const missing = new Set<Digest>();
-  for (const digest of digests) if (!(await parts.content.has(digest))) missing.add(digest);
-  if (missing.size === 0) return;
-  for (const layer of (await survey(parts)).layers.values()) {
-    const dropped = parts.metadata.read((tx) => getLayer(tx, parts.namespace, layer.chainId)?.dropped) ?? [];
-    if (dropped.some(({ digest }) => missing.has(digest))) await restoreBlobs(parts, layer);
+/** Puts back whatever of an image was dropped, for who is about to read all of it. */
+export async function restoreImage(parts: LayerParts, row: ImageRow): Promise<void> {
+  let image: SelectedImage;
+  try {
+    image = await openImage(parts, row, `cannot read image ${row.name}`);
+  } catch (error) {
+    // Whoever reads it says what is wrong with it.
+    if (error instanceof StoreError) return;
+    throw error;
+  }
+  for (const { descriptor, chainId } of image.layers) {
+    if (await parts.content.has(descriptor.digest)) continue;
+    const layer = (await survey(parts)).layers.get(chainId);
+    if (layer?.hasTar === true) await restoreBlobs(parts, layer);
   }
 }

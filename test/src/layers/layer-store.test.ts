@@ -9,7 +9,7 @@ import { chainId, type Digest, digestOf } from '../../../src/digest.js';
 import { importImage } from '../../../src/images/import.js';
 import { withSnapshot } from '../../../src/images/open-snapshot.js';
 import { GC_ROOT } from '../../../src/labels.js';
-import { dropBlobs, droppedBlob, restoreBlobs, restoreNeeded } from '../../../src/layers/dropped-blobs.js';
+import { dropBlobs, droppedBlob, restoreBlobs, restoreImage } from '../../../src/layers/dropped-blobs.js';
 import {
   layerNamed,
   registerLayer,
@@ -275,7 +275,7 @@ describe('blobs that are dropped', () => {
     const found = await droppedBlob(store, blob!);
     expect((await collected(found!.stream())).equals(Buffer.from(bytes))).toBe(true);
     expect((await collected(found!.stream(5, 7))).equals(Buffer.from(bytes.subarray(5, 12)))).toBe(true);
-    await restoreNeeded(store, [blob!]);
+    await restoreImage(store, store.images.get('img')!);
     expect(Buffer.from(await store.content.read(blob!)).equals(Buffer.from(bytes))).toBe(true);
     expect(await restoreBlobs(store, layer)).toEqual([]);
     expect(await blobsOf(second)).toEqual([blob]);
