@@ -172,7 +172,7 @@ export function contenders(fixtures, { against, fuseOverlayfs, user }, note) {
       [process.execPath, join(top, 'bin/mica-overlayfs')],
       (target, state) => serverOf(top, state, target),
     ),
-    onStore({ ...here, name: 'driver', kind: 'driver' }, [], ['--driver', 'overlay', '--read-only']),
+    onStore({ ...here, name: 'driver', kind: 'driver' }, ['--read-only'], ['--driver', 'overlay']),
     byOption(peer('kernel'), ['mount', '-t', 'overlay', 'overlay'], () => undefined),
   ];
   if (fuseOverlayfs === undefined) note('there is no fuse-overlayfs to compare with');

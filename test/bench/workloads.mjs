@@ -17,10 +17,12 @@ import { CHANGES } from './changes.mjs';
 import { IMPORTING } from './importing.mjs';
 import { LATENCY } from './latency.mjs';
 import { READING } from './reading.mjs';
+import { ROUND_TRIP } from './round-trip.mjs';
 import { SERIES } from './series.mjs';
 import { START } from './start.mjs';
 
 export const WORKLOADS = [
+  ...ROUND_TRIP,
   ...READING,
   ...CHANGES,
   ...BIG_FILES,
