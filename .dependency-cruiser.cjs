@@ -10,6 +10,7 @@ const ROWS = [
   ['diff', 'archive'],
   ['images', 'layers', 'registry'],
   ['store'],
+  ['run'],
   ['cli', 'web', 'mount-program', 'containerd'],
 ];
 const row = (names) => `^src/(${names.join('|')})(\\.ts$|/)`;

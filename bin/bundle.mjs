@@ -1,6 +1,6 @@
 // Makes dist/bundle of what tsc has compiled: each part of the program as one file, and V8's compiled form of it beside
 // it (start.cjs says why). Modules know where they lie, for the files beside them: in a bundle each is told the
-// place that it has in dist/, but the threads and processes of a mount are started from their bundles in turn.
+// place that it has in dist/, but the threads and processes of a mount or a container are started from their bundles in turn.
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
@@ -14,6 +14,8 @@ const PARTS = {
   mica: 'src/cli/main.js',
   'mica-overlayfs': 'src/mount-program/main.js',
   host: 'src/mounts/host.js',
+  keeper: 'src/run/keeper.js',
+  init: 'src/run/init.js',
   server: 'fs/transport/dev-fuse-worker.js',
   lane: 'fs/transport/lane-worker.js',
 };
@@ -21,6 +23,8 @@ const PARTS = {
 /** What starts a part: the module that does it, and what stands there for the module of the part. */
 const STARTS = {
   'src/mounts/start.js': { from: "'./host.js'", to: "'../../../bin/host.cjs'" },
+  'src/run/start-keeper.js': { from: "'./keeper.js'", to: "'../../../bin/keeper.cjs'" },
+  'src/run/start-init.js': { from: "'./init.js'", to: "'../../../bin/init.cjs'" },
   'fs/transport/dev-fuse.js': { from: "'./dev-fuse-worker.js'", to: "'../../../bin/server.cjs'" },
   'fs/transport/lanes.js': { from: "'./lane-worker.js'", to: "'../../../bin/lane.cjs'" },
 };

@@ -2,7 +2,7 @@
 // printed, and with MICA_REQUIRE_ALL=1 that skip is a failure.
 
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants, existsSync, statSync } from 'node:fs';
+import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs';
 import { release, tmpdir } from 'node:os';
 import { describe, it } from 'vitest';
 import { isOnExt4 } from './ext4.js';
@@ -26,6 +26,11 @@ const NEEDS = {
     return (statSync('/dev/fuse').mode & 0o006) === 0o006
       ? undefined
       : '/dev/fuse is closed to ordinary users';
+  },
+  /** An ordinary user with subordinate ids. */
+  'mica-user': () => {
+    const known = existsSync('/etc/subuid') ? readFileSync('/etc/subuid', 'utf8') : '';
+    return /^mica-user:/m.test(known) ? undefined : 'no user mica-user with subordinate ids';
   },
   /** fuse-native loads: it is an optional dependency and needs libfuse 2. */
   'fuse-native': () =>

@@ -61,6 +61,13 @@ export function setNonBlocking(fd: number): void {
   if (flags < 0 || libc().fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) fail('fcntl');
 }
 
+/** Programs that this process starts do not get `fd`, unless they are handed it. */
+export function closeOnExec(fd: number): void {
+  const F_SETFD = 2;
+  const FD_CLOEXEC = 1;
+  if (libc().fcntl(fd, F_SETFD, FD_CLOEXEC) < 0) fail('fcntl');
+}
+
 /** read(2) into a buffer: the count, or the negative errno. `length` bytes from `offset` of the buffer. */
 export function readInto(fd: number, into: Uint8Array, offset = 0, length = into.length - offset): number {
   const at = offset === 0 ? into : into.subarray(offset);

@@ -12,4 +12,6 @@ export * from './map.js';
 export * from './mount.js';
 export * from './passthrough.js';
 export * from './process.js';
+export * from './root.js';
+export * from './terminal.js';
 export * from './xattr.js';

@@ -35,6 +35,9 @@ export const MNT_DETACH = 2;
 export const UMOUNT_NOFOLLOW = 8;
 
 export const MOUNT_ATTR_RDONLY = 0x1;
+export const MOUNT_ATTR_NOSUID = 0x2;
+export const MOUNT_ATTR_NODEV = 0x4;
+export const MOUNT_ATTR_NOEXEC = 0x8;
 
 const FSCONFIG_SET_FLAG = 0;
 const FSCONFIG_SET_STRING = 1;
@@ -42,6 +45,10 @@ const FSCONFIG_CMD_CREATE = 6;
 const FSOPEN_CLOEXEC = 1;
 const FSMOUNT_CLOEXEC = 1;
 const MOVE_MOUNT_F_EMPTY_PATH = 4;
+const OPEN_TREE_CLONE = 1;
+const OPEN_TREE_CLOEXEC = 0o2000000;
+const AT_RECURSIVE = 0x8000;
+const AT_EMPTY_PATH = 0x1000;
 
 interface Calls {
   readonly mount: CFunction;
@@ -52,6 +59,8 @@ interface Calls {
   readonly fsconfig: CFunction;
   readonly fsmount: CFunction;
   readonly moveMount: CFunction;
+  readonly openTree: CFunction;
+  readonly mountSetattr: CFunction;
 }
 
 let calls: Calls | undefined;
@@ -66,6 +75,8 @@ function libc(): Calls {
     fsconfig: declareSyscall(SYSCALLS.fsconfig, ['long', 'long', 'void *', 'void *', 'long']),
     fsmount: declareSyscall(SYSCALLS.fsmount, ['long', 'long', 'long']),
     moveMount: declareSyscall(SYSCALLS.moveMount, ['long', 'void *', 'long', 'void *', 'long']),
+    openTree: declareSyscall(SYSCALLS.openTree, ['long', 'void *', 'long']),
+    mountSetattr: declareSyscall(SYSCALLS.mountSetattr, ['long', 'void *', 'long', 'void *', 'long']),
   };
   return calls;
 }
@@ -92,6 +103,35 @@ export function mount(
 /** umount2(2) with MNT_* flags; never follows a symlink at the end of `target` if UMOUNT_NOFOLLOW is given. */
 export function unmount(target: ByteString, flags: number): void {
   if (libc().umount2(cPath(target), flags) < 0) fail(`unmount ${toText(target)}`);
+}
+
+/**
+ * A copy of what is mounted at `path`, with everything mounted below it, as a descriptor: a mount that is nowhere yet.
+ * What `path` means is settled now, so that it may be attached where other names hold.
+ */
+export function openTree(path: ByteString): number {
+  const tree = libc().openTree(AT_FDCWD, cPath(path), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+  if (tree < 0) fail(`bind ${toText(path)}`);
+  return tree;
+}
+
+/** Attaches a mount that is nowhere yet at `target`, without following a symlink there. The descriptor is closed. */
+export function attachTree(tree: number, target: ByteString): void {
+  const moved = libc().moveMount(tree, cPath(''), AT_FDCWD, cPath2(target), MOVE_MOUNT_F_EMPTY_PATH);
+  const failure = moved < 0 ? errno() : 0;
+  // A descriptor of the mount that stays open would answer EBUSY to the next umount.
+  libc().close(tree);
+  if (failure !== 0) throw new FsError(failure, `mount ${toText(target)}`);
+}
+
+/** Makes the mount of a descriptor read only, with everything mounted below it. ENOSYS before Linux 5.12. */
+export function makeTreeReadOnly(tree: number): void {
+  // struct mount_attr: attr_set, attr_clr, propagation, userns_fd.
+  const attributes = new BigUint64Array([BigInt(MOUNT_ATTR_RDONLY), 0n, 0n, 0n]);
+  const bytes = new Uint8Array(attributes.buffer);
+  if (libc().mountSetattr(tree, cPath(''), AT_EMPTY_PATH | AT_RECURSIVE, bytes, bytes.length) < 0) {
+    fail('make a mount read only');
+  }
 }
 
 /** The kernel refused a mount. `kernelText` holds its own explanation, line by line; '' if it gave none. */
@@ -132,14 +172,15 @@ export class FilesystemContext {
 
   /** Makes the filesystem and mounts it at `target`. */
   mountAt(target: ByteString, attributes: number): void {
+    attachTree(this.makeTree(attributes), target);
+  }
+
+  /** Makes the filesystem, and a mount of it that is nowhere yet: `attachTree` gives it a place. */
+  makeTree(attributes: number): number {
     if (libc().fsconfig(this.#fd, FSCONFIG_CMD_CREATE, null, null, 0) < 0) this.#fail('create');
     const tree = libc().fsmount(this.#fd, FSMOUNT_CLOEXEC, attributes);
     if (tree < 0) this.#fail('fsmount');
-    const moved = libc().moveMount(tree, cPath(''), AT_FDCWD, cPath2(target), MOVE_MOUNT_F_EMPTY_PATH);
-    const failure = moved < 0 ? errno() : 0;
-    // A descriptor of the mount that stays open would answer EBUSY to the next umount.
-    libc().close(tree);
-    if (failure !== 0) throw new FsError(failure, `mount ${toText(target)}`);
+    return tree;
   }
 
   close(): void {

@@ -26,6 +26,7 @@ const IMAGES = 'Images';
 const MOUNTS = 'Mounts';
 const FILES = 'Looking and copying, without a mount';
 const CHANGES = 'Changes';
+const CONTAINERS = 'Containers';
 const HERE = 'This machine';
 const PARTS = 'The parts';
 
@@ -139,6 +140,25 @@ export const COMMANDS: readonly CommandEntry[] = [
     group: MOUNTS,
     summary: 'make an upper plain, so that the kernel and other tools may read it',
     load: async () => (await import('./settle.js')).declareSettle,
+  },
+
+  {
+    name: 'run',
+    group: CONTAINERS,
+    summary: 'a command in a fresh snapshot of an image as its root',
+    load: async () => (await import('./run.js')).declareRun,
+  },
+  {
+    name: 'ps',
+    group: CONTAINERS,
+    summary: 'list the containers of run',
+    load: async () => (await import('./containers.js')).declarePs,
+  },
+  {
+    name: 'rm',
+    group: CONTAINERS,
+    summary: 'remove containers and their changes',
+    load: async () => (await import('./containers.js')).declareRm,
   },
 
   {

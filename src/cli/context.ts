@@ -17,12 +17,22 @@ export class Context {
   /** What `process.exitCode` becomes when the command ends without an error. */
   exitCode = 0;
   #store: Promise<Store> | undefined;
+  #hasSignals = false;
 
   constructor(settings: Settings, signal: AbortSignal) {
     this.settings = settings;
     this.signal = signal;
     this.output = new Output(settings);
     this.progress = new Progress(this.output);
+  }
+
+  /** While a command takes them itself, signals do not end the program. */
+  takeSignals(taken: boolean): void {
+    this.#hasSignals = taken;
+  }
+
+  get hasSignals(): boolean {
+    return this.#hasSignals;
   }
 
   /** The store of --root, made if it does not exist. */

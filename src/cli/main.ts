@@ -1,8 +1,9 @@
 // The door of `mica`: words in, exit code out. Every way to end passes here: a result, an error (one line, one
 // exit code), a signal (what is under way is undone first) and a reader of stdout who went away.
 
-import { type Command, CommanderError } from 'commander';
+import { Command, CommanderError } from 'commander';
 import type { Act } from './commands.js';
+import type { Context } from './context.js';
 import { type EndingSignal, failureOf, failureText } from './failure.js';
 import { addCommands, newProgram, typedCommands, wordsError } from './program.js';
 import { readSettings, type Settings } from './settings.js';
@@ -14,7 +15,9 @@ const SIGNALS: readonly EndingSignal[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 export async function main(argv: readonly string[]): Promise<void> {
   const ending = new AbortController();
   let received: EndingSignal | undefined;
+  let context: Context | undefined;
   const onSignal = (signal: EndingSignal): void => {
+    if (context?.hasSignals === true) return;
     // The second one is for a person who will not wait for the clean end.
     if (received !== undefined) process.exit(failureOf(undefined, signal).code);
     received = signal;
@@ -27,10 +30,10 @@ export async function main(argv: readonly string[]): Promise<void> {
   const act: Act =
     (work) =>
     async (...words) => {
-      settings = readSettings(program.opts());
+      settings = readSettings(typedOptions(words) ?? program.opts());
       await checkWithout();
       const { Context } = await import('./context.js');
-      const context = new Context(settings, ending.signal);
+      context = new Context(settings, ending.signal);
       try {
         await work(context, ...words);
         process.exitCode = context.exitCode;
@@ -43,7 +46,7 @@ export async function main(argv: readonly string[]): Promise<void> {
 
   const program = newProgram();
   try {
-    const typed = typedCommands(program, argv);
+    const typed = typedCommands(newProgram(), argv);
     await addCommands(program, (name) => typed.includes(name), act);
     if (asksForVersion(program, argv)) {
       await printVersion(program.opts()['json'] === true);
@@ -58,6 +61,12 @@ export async function main(argv: readonly string[]): Promise<void> {
   } finally {
     for (const signal of SIGNALS) process.off(signal, onSignal);
   }
+}
+
+/** All options that were typed, before and after the name of the command that commander hands over last. */
+function typedOptions(words: readonly unknown[]): object | undefined {
+  const last = words.at(-1);
+  return last instanceof Command ? last.optsWithGlobals() : undefined;
 }
 
 function report(

@@ -1,9 +1,8 @@
 // `mica mount`: an image, a snapshot or plain folders at a folder. It prints the key and returns when the mount is
 // live; the server lives on in a process of its own.
 
-import { randomBytes } from 'node:crypto';
 import type { OwnerRules } from '../../fs/index.js';
-import { isKind, StoreError } from '../errors.js';
+import { StoreError } from '../errors.js';
 import type { FuseOptions } from '../mounts/host-spec.js';
 import type { Driver } from '../mounts/mount.js';
 import { parseIdMap, parseSquash } from '../mounts/owner-words.js';
@@ -13,6 +12,7 @@ import type { MountRow } from '../mounts/table.js';
 import type { Declare } from './commands.js';
 import type { Context } from './context.js';
 import { hinted } from './failure.js';
+import { freeKey } from './free-key.js';
 import { mountJson } from './mounts.js';
 
 interface Words {
@@ -228,20 +228,5 @@ async function mountIt(mount: () => Promise<MountRow>): Promise<MountRow> {
     return await mount();
   } catch (error) {
     throw hinted(hinted(error, 'failed', 'mica doctor'), 'unsupported', 'mica doctor');
-  }
-}
-
-/** A key that nobody has: the last part of the word and some letters. */
-async function freeKey(word: string, stat: (name: string) => Promise<unknown>): Promise<string> {
-  const base = word.replace(/^(image|snapshot):/, '').replace(/^sha256:(.{12}).*$/, '$1');
-  const short = base.replace(/^.*\//, '').replace(/[:@].*$/, '') || 'snapshot';
-  for (;;) {
-    const key = `${short}-${randomBytes(3).toString('hex')}`;
-    try {
-      await stat(key);
-    } catch (error) {
-      if (isKind(error, 'not-found')) return key;
-      throw error;
-    }
   }
 }

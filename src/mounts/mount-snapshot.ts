@@ -62,6 +62,30 @@ export async function mountSnapshot(
   options: Partial<MountOptions> = {},
 ): Promise<MountRow> {
   const driver = options.driver ?? store.driver;
+  const { stack, snapshot } = await mountableStack(store, key, driver, target);
+  try {
+    return await mountStack(
+      stack,
+      target,
+      { ...options, driver, state: options.state ?? store.state },
+      snapshot,
+    );
+  } catch (error) {
+    const what = `cannot mount snapshot ${key}`;
+    throw options.driver === undefined ? namingDriver(error, driver, what, store.folders.snapshots) : error;
+  }
+}
+
+/**
+ * The layers of an active snapshot or view, ready to be mounted by a driver, by this process or another. Errors as
+ * `mountSnapshot`; `target` is for their hints.
+ */
+export async function mountableStack(
+  store: MountingStore,
+  key: string,
+  driver: Driver,
+  target: string,
+): Promise<{ readonly stack: StackDescription; readonly snapshot: MountedSnapshot }> {
   const info = await store.snapshots.stat(key);
   const what = `cannot mount snapshot ${key}`;
   if (info.kind === 'committed') {
@@ -85,16 +109,7 @@ export async function mountSnapshot(
   const snapshot = { store: store.folders.snapshots, namespace: store.namespace, key, id: info.id };
   const stack = { ...withParts(await store.snapshots.stack(key)), chains: store.folders.chains };
   if (driver === 'fuse') prepared(stack, what);
-  try {
-    return await mountStack(
-      stack,
-      target,
-      { ...options, driver, state: options.state ?? store.state },
-      snapshot,
-    );
-  } catch (error) {
-    throw options.driver === undefined ? namingDriver(error, driver, what, store.folders.snapshots) : error;
-  }
+  return { stack, snapshot };
 }
 
 /** An error that comes because the store's own driver does not work here says so; any other as it is. */

@@ -1,0 +1,1 @@
+require('./start.cjs').start('keeper', 'src/run/keeper.js');
