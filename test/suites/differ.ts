@@ -15,9 +15,10 @@ export interface DifferUnderTest {
 
 interface Scenario {
   readonly name: string;
+  /** Base first. */
+  readonly layers: readonly (readonly Draft[])[];
+  /** The same at every run, times included. */
   readonly change: (hands: Hands) => void;
-  /** Default: BASE and MIDDLE. */
-  readonly layers?: readonly (readonly Draft[])[];
   /** The entries of the layer: type, path, what a link leads to. */
   readonly entries: readonly string[];
   readonly digest: string;
@@ -52,11 +53,11 @@ const MIDDLE: readonly Draft[] = [
   file('d/sub/middle'),
 ];
 
-/** Times of what the scenarios make; the layers' are before. */
-const NOW = { sec: 1_650_000_000, nsec: 250_000_000 };
-const LAST_OF_LAYERS = 1_600_000_001;
+/** The time of what a test makes, and since when a time is one of those: the layers' are before. */
+export const NOW = { sec: 1_650_000_000, nsec: 250_000_000 };
+export const NEW = 1_600_000_001;
 
-const SCENARIOS: readonly Scenario[] = [
+const DRAFTS: readonly (Omit<Scenario, 'layers'> & Partial<Scenario>)[] = [
   {
     name: 'nothing, or what was changed and is as it was',
     change: (at) => {
@@ -269,17 +270,26 @@ const SCENARIOS: readonly Scenario[] = [
   },
 ];
 
+/** Over BASE and MIDDLE where nothing else is said. */
+export const SCENARIOS: readonly Scenario[] = DRAFTS.map(
+  ({ change, layers = [BASE, MIDDLE], ...others }) => ({
+    ...others,
+    layers,
+    change: (hands) => {
+      change(hands);
+      hands.touchNew(NEW, NOW);
+    },
+  }),
+);
+
 export function differSuite(name: string, make: () => Promise<DifferUnderTest>): void {
   describe(`${name} as a differ`, () => {
     let under: DifferUnderTest | undefined;
     afterEach(async () => under?.remove());
 
-    test.each(SCENARIOS)('writes $name', async ({ change, layers = [BASE, MIDDLE], entries, digest }) => {
+    test.each(SCENARIOS)('writes $name', async ({ change, layers, entries, digest }) => {
       under = await make();
-      const tar = await under.layer(layers, (hands) => {
-        change(hands);
-        hands.touchNew(LAST_OF_LAYERS, NOW);
-      });
+      const tar = await under.layer(layers, change);
       const found = readTar(tar).map(({ type, path, linkname }) => `${type} ${path} ${linkname}`.trimEnd());
       expect(found).toEqual(entries);
       expect(digestOf(tar)).toBe(digest);
