@@ -3,7 +3,7 @@
 // apart by `scope`, which begins their refs on disk.
 
 import { rmSync } from 'node:fs';
-import { mkdir, readdir } from 'node:fs/promises';
+import { link, mkdir, readdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type Digest, digestHex, parseDigest } from '../digest.js';
 import { StoreError } from '../errors.js';
@@ -11,7 +11,7 @@ import { FileReader, hashFile } from './blob-file.js';
 import type { BlobReader, BlobRows, ContentWriter, IngestStatus, WriterOptions } from './content.js';
 import { lockFolder } from './folder-lock.js';
 import { ingestFolder, type LockedIngest, lockIngest, readStatus, removeIngest } from './ingest.js';
-import { IngestWriter, SharedWriter, type Shelf, syncFolder } from './local-writer.js';
+import { IngestWriter, LINKLESS, SharedWriter, type Shelf, syncFolder, wholePath } from './local-writer.js';
 import { assertRef, beingWritten, noIngest, RowContent } from './row-content.js';
 import { asStoreError, hasCode } from './system-error.js';
 
@@ -37,6 +37,8 @@ export class LocalContent extends RowContent {
       return await FileReader.open(this.#blobPath(digest), size, what);
     } catch (error) {
       if (!hasCode(error, 'ENOENT')) throw asStoreError(error, what);
+      // not-found if it was removed in this moment.
+      this.row(digest, 'cannot read blob');
       throw new StoreError('corrupt', what, 'its file is missing', {
         cause: error,
         hint: `mica content rm ${digest}, then bring it in again`,
@@ -110,7 +112,9 @@ export class LocalContent extends RowContent {
   async #openWriter(ingest: LockedIngest, options: WriterOptions): Promise<ContentWriter> {
     const { expected, total } = options;
     const size =
-      expected !== undefined && this.rows.mayShare(expected) ? await this.#wholeSize(expected) : undefined;
+      expected !== undefined && this.rows.mayShare(expected)
+        ? await this.#wholeSize(ingest, expected)
+        : undefined;
     // Of another size than the writer expects it is hardly what is meant: commit will tell.
     if (expected === undefined || size === undefined || (total || size) !== size) {
       return IngestWriter.open(this.#shelf, ingest, options);
@@ -118,13 +122,20 @@ export class LocalContent extends RowContent {
     return new SharedWriter(this.#shelf, ingest, options, expected, size);
   }
 
-  /** The size of the blob's file, if it is there and sound: what is shared on trust would spread its damage. */
-  async #wholeSize(digest: Digest): Promise<number | undefined> {
+  /**
+   * The size of the blob's file, if it is there and sound: what is shared on trust would spread its damage. The ingest
+   * then has it under a name of its own.
+   */
+  async #wholeSize(ingest: LockedIngest, digest: Digest): Promise<number | undefined> {
+    const own = wholePath(ingest);
     try {
-      const found = await hashFile(this.#blobPath(digest), `cannot read blob ${digest}`);
+      await rm(own, { force: true });
+      await link(this.#blobPath(digest), own);
+      const found = await hashFile(own, `cannot read blob ${digest}`);
       return found.digest === digest ? found.size : undefined;
     } catch (error) {
-      if (hasCode(error, 'ENOENT')) return undefined;
+      // Gone, or on a filesystem without links, where the bytes are sent again.
+      if (hasCode(error, 'ENOENT') || LINKLESS.some((code) => hasCode(error, code))) return undefined;
       throw error;
     }
   }

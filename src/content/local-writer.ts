@@ -1,9 +1,11 @@
-// The writers of content on disk. Publishing goes: sync the bytes, rename them to their digest, take write permission
-// away, sync the folder, commit the row, remove the ingest. Killed between any two of these, the store has either
-// the blob or an ingest that can be resumed; a file that no row names is shared by whoever expects its digest next.
+// The writers of content on disk. Publishing goes: sync the bytes, take write permission away, give them their digest
+// as a second name, sync the folder, commit the row, remove the ingest. Killed between any two of these, the store has
+// either the blob or an ingest that can be resumed; a file that no row names is shared by whoever expects its digest
+// next. A collection may take that name away as long as there is no row: the ingest keeps the bytes under a name of its
+// own until then, and the transaction that puts the row gives the digest back to them.
 
-import { existsSync } from 'node:fs';
-import { type FileHandle, open, rename } from 'node:fs/promises';
+import { closeSync, existsSync, fsyncSync, linkSync, openSync } from 'node:fs';
+import { type FileHandle, link, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { sys } from '../../fs/index.js';
 import { type Digest, Digester } from '../digest.js';
@@ -21,7 +23,7 @@ import type {
 } from './content.js';
 import { type LockedIngest, removeIngest } from './ingest.js';
 import { alreadyExists, assertCut, finishedRow, writerEnded } from './row-content.js';
-import { asStoreError } from './system-error.js';
+import { asStoreError, hasCode } from './system-error.js';
 
 /** Bytes of a blob that are sent to the disk in one go. */
 const SENT_AT_A_TIME = 8 << 20;
@@ -68,9 +70,9 @@ abstract class LocalWriter implements ContentWriter {
       const added =
         !known &&
         (await this.shelf.rows.add(row, () => {
-          // Whoever shared these bytes may have taken them back (Content.discard) since they were published.
           if (existsSync(this.shelf.blobPath(row.digest))) return;
-          throw new StoreError('failed', what, 'its bytes were taken away meanwhile', { hint: 'try again' });
+          // Whoever shared these bytes has taken them back (Content.discard), or a collection found no row yet.
+          if (!putBack(this.ingest, this.shelf.blobPath(row.digest))) throw takenAway(what);
         }));
       await removeIngest(this.ingest);
       if (!added) throw alreadyExists(what, row.digest);
@@ -183,11 +185,24 @@ export class IngestWriter extends LocalWriter {
 
   protected async publish(digest: Digest): Promise<void> {
     await this.#file.sync();
-    const path = this.shelf.blobPath(digest);
-    // Over whatever stands there: a file without a row may be damaged, and these bytes are verified.
-    await rename(dataPath(this.ingest), path);
     await this.#file.chmod(0o444);
+    const path = this.shelf.blobPath(digest);
+    await this.#moveTo(path);
     await syncFolder(dirname(path));
+  }
+
+  /** Over whatever stands there: a file without a row may be damaged, and these bytes are verified. */
+  async #moveTo(path: string): Promise<void> {
+    const data = dataPath(this.ingest);
+    const own = wholePath(this.ingest);
+    await rm(own, { force: true });
+    try {
+      await link(data, own);
+    } catch (error) {
+      // A filesystem without links: a collection in this moment makes the commit fail.
+      if (!LINKLESS.some((code) => hasCode(error, code))) throw error;
+    }
+    await rename(data, path);
   }
 
   async closeFile(): Promise<void> {
@@ -198,8 +213,9 @@ export class IngestWriter extends LocalWriter {
 }
 
 /**
- * The expected bytes lie on disk already, whole and verified, because another namespace names them. Whoever goes on
- * to write all the same gets a copy of them first.
+ * The expected bytes lie on disk already, whole and verified, because another namespace names them. The ingest has
+ * them under a name of its own, so they stay whatever that namespace does. Whoever goes on to write all the same gets
+ * a copy of them first.
  */
 export class SharedWriter extends LocalWriter {
   readonly #digest: Digest;
@@ -250,7 +266,7 @@ export class SharedWriter extends LocalWriter {
     try {
       await own.truncate(0);
       const what = `cannot read blob ${this.#digest}`;
-      const blob = await FileReader.open(this.shelf.blobPath(this.#digest), this.#size, what);
+      const blob = await FileReader.open(wholePath(this.ingest), this.#size, what);
       try {
         for await (const chunk of blob.stream(0, size)) await own.write(chunk);
       } finally {
@@ -286,8 +302,37 @@ export async function syncFolder(folder: string): Promise<void> {
   }
 }
 
+/** What link(2) says where two names for one file cannot be. */
+export const LINKLESS: readonly string[] = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK', 'EXDEV'];
+
 function dataPath(ingest: LockedIngest): string {
   return join(ingest.folder, 'data');
+}
+
+/** The finished bytes of an ingest under a name of its own. */
+export function wholePath(ingest: Pick<LockedIngest, 'folder'>): string {
+  return join(ingest.folder, 'whole');
+}
+
+/** Gives the finished bytes of an ingest their digest again. False if it does not have them. */
+function putBack(ingest: LockedIngest, path: string): boolean {
+  try {
+    linkSync(wholePath(ingest), path);
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return false;
+    throw error;
+  }
+  const folder = openSync(dirname(path), 'r');
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
+  }
+  return true;
+}
+
+function takenAway(what: string): StoreError {
+  return new StoreError('failed', what, 'its bytes were taken away meanwhile', { hint: 'try again' });
 }
 
 async function hashSoFar(file: FileHandle): Promise<Digester> {
