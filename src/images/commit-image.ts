@@ -9,6 +9,7 @@ import { layerOf } from '../diff/differ.js';
 import { openSnapshotTrees } from '../diff/snapshot-trees.js';
 import { isKind, StoreError } from '../errors.js';
 import type { Descriptor, ImageRow } from '../metadata/rows.js';
+import { atWork, type WorkLease } from './at-work.js';
 import { type ConfigChange, changedConfig, emptyConfig } from './config.js';
 import { about } from './failure.js';
 import type { UnpackStore } from './images.js';
@@ -20,7 +21,7 @@ import { type NewImage, type StoredImage, storeImage } from './new-image.js';
 import { withSnapshot } from './open-snapshot.js';
 import { assertImageName } from './reference.js';
 import type { SelectedImage } from './select.js';
-import { openImage, topSnapshot } from './stored.js';
+import { blobsOf, openImage, topSnapshot } from './stored.js';
 import { unpackImage } from './unpack.js';
 
 export interface CommitImageOptions extends ConfigChange, LayerBlobOptions {
@@ -35,19 +36,30 @@ export interface CommitImageOptions extends ConfigChange, LayerBlobOptions {
  * committed or holds a name that no layer can say (`.wh.…`), canceled by the signal; the store is then as before.
  */
 export async function commitImage(store: UnpackStore, options: CommitImageOptions): Promise<NewImage> {
+  const what = `cannot make an image of snapshot ${options.snapshot}`;
+  assertImageName(options.ref);
+  return atWork(store.leases, (lease) => committed(store, what, lease, options));
+}
+
+async function committed(
+  store: UnpackStore,
+  what: string,
+  lease: WorkLease,
+  options: CommitImageOptions,
+): Promise<NewImage> {
   const { snapshot, ref } = options;
-  const what = `cannot make an image of snapshot ${snapshot}`;
-  assertImageName(ref);
+  await lease.hold({ snapshots: [snapshot] });
   const { base, above } = await findBase(store, snapshot, what);
+  if (base !== undefined) await lease.hold({ blobs: blobsOf(base) });
   const layers: NewLayer[] = [];
   let stored: StoredImage | undefined;
   try {
-    for (const name of above) layers.push(await addLayer(store, name, what, options));
+    for (const name of above) layers.push(await addLayer(store, name, what, lease, options));
     const config = changedConfig(base?.config.json ?? emptyConfig(), layers, options, creationTime(options));
     const descriptors = [...baseLayers(base), ...layers.map((layer) => layer.descriptor)];
-    stored = await storeImage(store, config, descriptors, what);
+    stored = await storeImage(store, config, descriptors, what, lease);
     // A layer whose times were cut shows another tree than the snapshot that it is of.
-    if (options.epochSec === undefined) await nameByChain(store, snapshot, stored.image);
+    if (options.epochSec === undefined) await nameByChain(store, snapshot, stored.image, lease);
     else await unpackImage(store, stored.image, what, options);
     await labelUnpacked(store.content, stored.image);
     return { row: await nameImage(store, ref, stored.target), image: stored.image };
@@ -111,6 +123,7 @@ async function addLayer(
   store: UnpackStore,
   name: string,
   what: string,
+  lease: WorkLease,
   options: CommitImageOptions,
 ): Promise<NewLayer> {
   const { snapshots } = store;
@@ -118,18 +131,24 @@ async function addLayer(
   const below = parent === undefined ? undefined : await snapshots.stack(parent);
   const trees = openSnapshotTrees(await snapshots.stack(name), below, form);
   try {
-    return await storeLayer(store.content, layerOf(trees, options), what, options);
+    return await storeLayer(store.content, layerOf(trees, options), what, lease, options);
   } finally {
     trees.close();
   }
 }
 
 /** Lets the chain ID of the image name what the snapshot shows. */
-async function nameByChain(store: UnpackStore, snapshot: string, image: SelectedImage): Promise<void> {
+async function nameByChain(
+  store: UnpackStore,
+  snapshot: string,
+  image: SelectedImage,
+  lease: WorkLease,
+): Promise<void> {
   const { snapshots } = store;
   const name = topSnapshot(image);
   if (name === undefined || name === snapshot) return;
   const key = `alias-${process.hrtime.bigint()}-${randomBytes(3).toString('base64url')} ${name}`;
+  await lease.hold({ snapshots: [key, name] });
   await snapshots.prepare(key, snapshot);
   try {
     await keepRootTimes(store, snapshot, key);

@@ -9,6 +9,7 @@ import { LayerTarReader } from '../diff/layer-tar-reader.js';
 import { Digester } from '../digest.js';
 import { StoreError } from '../errors.js';
 import type { Platform } from '../metadata/rows.js';
+import { atWork, type WorkLease } from './at-work.js';
 import { changedConfig, emptyConfig } from './config.js';
 import { about, assertGoesOn } from './failure.js';
 import type { UnpackStore } from './images.js';
@@ -43,15 +44,26 @@ export async function createImage(
 ): Promise<NewImage> {
   const what = `cannot create image ${ref}`;
   assertImageName(ref);
+  return atWork(store.leases, (lease) => created(store, ref, from, what, lease, options));
+}
+
+async function created(
+  store: UnpackStore,
+  ref: string,
+  from: string,
+  what: string,
+  lease: WorkLease,
+  options: CreateOptions,
+): Promise<NewImage> {
   let layer: NewLayer | undefined;
   let stored: StoredImage | undefined;
   try {
     layer = (await isFolder(from, what))
-      ? await folderLayer(store, resolve(from), what, options)
-      : await tarLayer(store, from, what, options);
+      ? await folderLayer(store, resolve(from), what, lease, options)
+      : await tarLayer(store, from, what, lease, options);
     const base = emptyConfig(options.platform);
     const config = changedConfig(base, [layer], {}, creationTime(options), 'mica image create');
-    stored = await storeImage(store, config, [layer.descriptor], what);
+    stored = await storeImage(store, config, [layer.descriptor], what, lease);
     if (options.unpack !== false) await unpackImage(store, stored.image, what, options);
     return { row: await nameImage(store, ref, stored.target), image: stored.image };
   } catch (error) {
@@ -75,11 +87,12 @@ function folderLayer(
   store: UnpackStore,
   path: string,
   what: string,
+  lease: WorkLease,
   options: CreateOptions,
 ): Promise<NewLayer> {
   const stack = { lowers: [{ path, id: path, dialect: 'overlay' as const }] };
   return withUnion(stack, what, (tree) =>
-    storeLayer(store.content, layerOf({ from: undefined, to: tree }, options), what, options),
+    storeLayer(store.content, layerOf({ from: undefined, to: tree }, options), what, lease, options),
   );
 }
 
@@ -88,10 +101,11 @@ async function tarLayer(
   { content }: UnpackStore,
   from: string,
   what: string,
+  lease: WorkLease,
   options: CreateOptions,
 ): Promise<NewLayer> {
   const { compression, bytes } = await sniff(readSource(from, what, options));
-  const stored = await storeStream(content, watched(bytes, what, options));
+  const stored = await storeStream(content, watched(bytes, what, options), lease);
   try {
     const digester = new Digester();
     const reader = new LayerTarReader(IGNORING);

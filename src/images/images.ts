@@ -1,9 +1,10 @@
-// What the functions on images work with, given as their first argument: the blobs, the names of images, and
-// where images are unpacked. The store has all three and is handed in as it is.
+// What the functions on images work with, given as their first argument: the blobs, the names of images, where
+// images are unpacked, and the leases of work that is under way. The store has all three and is handed in as it is.
 
 import type { Content } from '../content/content.js';
 import type { ImageRow } from '../metadata/rows.js';
 import type { Snapshotter } from '../snapshots/snapshot.js';
+import type { WorkLeases } from './at-work.js';
 
 /** The names of the images of one namespace; the metadata implements it. */
 export interface ImageRows {
@@ -23,6 +24,7 @@ export interface ImageStore {
 
 export interface UnpackStore extends ImageStore {
   readonly snapshots: Snapshotter;
+  readonly leases: WorkLeases;
 }
 
 /** One step of long work, for whoever shows it. */

@@ -6,6 +6,7 @@ import type { Digest } from '../digest.js';
 import { StoreError } from '../errors.js';
 import type { Descriptor, ImageRow, Platform } from '../metadata/rows.js';
 import { timeNow } from '../time.js';
+import { atWork, type WorkLease } from './at-work.js';
 import type { OnProgress, UnpackStore } from './images.js';
 import { Ingest } from './ingest.js';
 import { contentLabels, labelContents, labelUnpacked } from './labels.js';
@@ -45,12 +46,28 @@ export async function importImage(
   const what = `cannot import ${source === '-' ? 'the standard input' : source}`;
   if (options.name !== undefined) assertImageName(options.name);
   const from = await openImageSource(source, what, options);
+  try {
+    return await atWork(store.leases, (lease) => importFrom(store, from, what, lease, options));
+  } finally {
+    await from.close();
+  }
+}
+
+async function importFrom(
+  store: UnpackStore,
+  from: ImageSource,
+  what: string,
+  lease: WorkLease,
+  options: ImportOptions,
+): Promise<readonly ImportedImage[]> {
   const ingest = new Ingest(store.content, what, options);
-  const unpack = new UnpackRun(store, options);
+  const unpack = new UnpackRun(store, lease, options);
   try {
     const imported: { names: readonly string[]; target: Descriptor; image: SelectedImage }[] = [];
     for (const { names, targets } of groupsOf(from.entries, options.name, what)) {
       const image = await selectImage(lookupIn(from), targets, what, options.platform);
+      if (options.unpack === false) await lease.hold({ blobs: blobsOf(image) });
+      else await unpack.hold(image);
       const layers =
         options.unpack === false
           ? takeLayers(from, ingest, image)
@@ -76,8 +93,6 @@ export async function importImage(
     await unpack.undo();
     await ingest.undo(await neededBlobs(store));
     throw error;
-  } finally {
-    await from.close();
   }
 }
 

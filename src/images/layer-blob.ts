@@ -8,6 +8,7 @@ import { type Digest, Digester } from '../digest.js';
 import { isKind } from '../errors.js';
 import type { Descriptor } from '../metadata/rows.js';
 import { timeNow } from '../time.js';
+import type { WorkLease } from './at-work.js';
 import { assertGoesOn } from './failure.js';
 import type { OnProgress } from './images.js';
 import { labelLayer } from './labels.js';
@@ -34,11 +35,15 @@ export function creationTime({ epochSec }: LayerBlobOptions): string {
   return epochSec === undefined ? timeNow() : new Date(epochSec * 1000).toISOString();
 }
 
-/** Compresses a layer tar into a blob; unsupported where nothing here writes zstd. Nothing is left of it if the tar or the store fails. */
+/**
+ * Compresses a layer tar into a blob, which the lease holds; unsupported where nothing here writes zstd. Nothing is left of it
+ * if the tar or the store fails.
+ */
 export async function storeLayer(
   content: Content,
   tar: AsyncIterable<Uint8Array>,
   what: string,
+  lease: WorkLease,
   options: LayerBlobOptions = {},
 ): Promise<NewLayer> {
   const digester = new Digester();
@@ -51,17 +56,18 @@ export async function storeLayer(
     }
   }
   const { compression = 'gzip' } = options;
-  const stored = await storeStream(content, compress(hashed(), compression));
+  const stored = await storeStream(content, compress(hashed(), compression), lease);
   const diffId = digester.digest();
   await labelLayer(content, stored.digest, diffId);
   const { digest, size, added } = stored;
   return { descriptor: { mediaType: LAYER_TYPES[compression], digest, size }, diffId, added };
 }
 
-/** Writes a stream of unknown length as a blob. */
+/** Writes a stream of unknown length as a blob, which the lease holds. */
 export async function storeStream(
   content: Content,
   stream: AsyncIterable<Uint8Array>,
+  lease: WorkLease,
 ): Promise<{ readonly digest: Digest; readonly size: number; readonly added: boolean }> {
   const ref = `new-${process.hrtime.bigint()}-${randomBytes(6).toString('hex')}`;
   const writer = await content.writer({ ref });
@@ -74,6 +80,7 @@ export async function storeStream(
   }
   const [digest, size] = [writer.digest(), writer.offset];
   try {
+    await lease.hold({ blobs: [digest] });
     await writer.commit();
     return { digest, size, added: true };
   } catch (error) {

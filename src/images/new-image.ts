@@ -3,6 +3,7 @@
 import type { Digest } from '../digest.js';
 import { isKind } from '../errors.js';
 import type { Descriptor, ImageRow } from '../metadata/rows.js';
+import type { WorkLease } from './at-work.js';
 import type { ImageStore } from './images.js';
 import { labelContents } from './labels.js';
 import { OCI_CONFIG, OCI_MANIFEST } from './media-types.js';
@@ -30,6 +31,7 @@ export async function storeImage(
   config: ImageConfig,
   layers: readonly Descriptor[],
   what: string,
+  lease: WorkLease,
 ): Promise<StoredImage> {
   const configPart = encodeJson(OCI_CONFIG, config);
   const manifest = encodeJson(OCI_MANIFEST, {
@@ -38,9 +40,11 @@ export async function storeImage(
     config: configPart.descriptor,
     layers,
   });
+  const parts = [configPart, manifest];
+  await lease.hold({ blobs: parts.map(({ descriptor }) => descriptor.digest) });
   const added: Digest[] = [];
   try {
-    for (const part of [configPart, manifest]) if (await put(store, part)) added.push(part.descriptor.digest);
+    for (const part of parts) if (await put(store, part)) added.push(part.descriptor.digest);
     // Read back as any other image: what is written must be what can be read.
     const image = await selectImage(lookupIn(store), [manifest.descriptor], what);
     await labelContents(store.content, image);

@@ -10,12 +10,14 @@ import type { Bytes } from '../diff/compression.js';
 import type { Digest } from '../digest.js';
 import { isKind, StoreError } from '../errors.js';
 import { applyTo } from './apply-layer.js';
+import { atWork, type WorkLease } from './at-work.js';
 import { about, assertGoesOn } from './failure.js';
 import type { OnProgress, UnpackStore } from './images.js';
 import { stored } from './ingest.js';
 import { labelUnpacked } from './labels.js';
 import { EXTRACT_PREFIX, ownLabel, removeLeftovers } from './leftovers.js';
 import type { Layer, SelectedImage } from './select.js';
+import { blobsOf } from './stored.js';
 
 export interface UnpackOptions {
   readonly onProgress?: OnProgress;
@@ -47,31 +49,48 @@ export async function unpackImage(
   what: string,
   options: UnpackOptions = {},
 ): Promise<Digest | undefined> {
-  const run = new UnpackRun(store, options);
-  try {
-    await run.image(image, what);
-    await labelUnpacked(store.content, image);
-  } catch (error) {
-    await run.undo();
-    throw error;
-  }
+  await atWork(store.leases, async (lease) => {
+    const run = new UnpackRun(store, lease, options);
+    try {
+      await run.image(image, what);
+      await labelUnpacked(store.content, image);
+    } catch (error) {
+      await run.undo();
+      throw error;
+    }
+  });
   return image.layers.at(-1)?.chainId;
 }
 
 /** Unpacks images and knows which snapshots it made, so that they can be taken back. */
 export class UnpackRun {
   readonly #store: UnpackStore;
+  readonly #lease: WorkLease;
   readonly #options: UnpackOptions;
+  /** In every key of this run. */
+  readonly #nonce = `${process.hrtime.bigint()}-${randomBytes(3).toString('base64url')}`;
+  readonly #held = new Set<SelectedImage>();
   /** Parents before children. */
   readonly #made: Digest[] = [];
 
-  constructor(store: UnpackStore, options: UnpackOptions = {}) {
+  constructor(store: UnpackStore, lease: WorkLease, options: UnpackOptions = {}) {
     this.#store = store;
+    this.#lease = lease;
     this.#options = options;
+  }
+
+  /** Keeps the parts of an image, and the snapshots that it is unpacked to, from being collected. Before any is looked for. */
+  async hold(image: SelectedImage): Promise<void> {
+    if (this.#held.has(image)) return;
+    this.#held.add(image);
+    const chain = image.layers.map(({ chainId }) => chainId);
+    const keys = chain.map((chainId) => this.#keyOf(chainId));
+    await this.#lease.hold({ blobs: blobsOf(image), snapshots: [...chain, ...keys] });
   }
 
   /** `source`: the content store, unless given. Whatever it was asked for has come to its end when this returns. */
   async image(image: SelectedImage, what: string, source: LayerSource = this.#stored): Promise<void> {
+    await this.hold(image);
     await removeLeftovers(this.#store.snapshots);
     const { layers } = image;
     const reading = new Map<Layer, Ahead>();
@@ -113,7 +132,7 @@ export class UnpackRun {
   async #layer(layer: Layer, parent: Digest | undefined, what: string, bytes: Ahead): Promise<void> {
     const { snapshots } = this.#store;
     const { chainId } = layer;
-    const key = `${EXTRACT_PREFIX}${process.hrtime.bigint()}-${randomBytes(3).toString('base64url')} ${chainId}`;
+    const key = this.#keyOf(chainId);
     const labels = { [SNAPSHOT_REF]: chainId };
     await snapshots.prepare(key, parent, { labels: { ...labels, ...ownLabel() } });
     try {
@@ -157,6 +176,10 @@ export class UnpackRun {
       done += chunk.length;
       onProgress?.({ phase: 'unpack', id: descriptor.digest, done, total: descriptor.size });
     }
+  }
+
+  #keyOf(chainId: Digest): string {
+    return `${EXTRACT_PREFIX}${this.#nonce} ${chainId}`;
   }
 
   get #stored(): LayerSource {

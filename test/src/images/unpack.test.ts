@@ -6,6 +6,7 @@ import type { Filesystem } from '../../../fs/index.js';
 import { compare } from '../../../src/diff/compare.js';
 import { walkTree } from '../../../src/diff/tree-walk.js';
 import { digestOf } from '../../../src/digest.js';
+import { WorkLease } from '../../../src/images/at-work.js';
 import type { UnpackStore } from '../../../src/images/images.js';
 import { importImage } from '../../../src/images/import.js';
 import { withSnapshot, withUnion } from '../../../src/images/open-snapshot.js';
@@ -153,7 +154,7 @@ describe('unpacking', () => {
     const secondAsked = new Promise<void>((resolve) => {
       second = resolve;
     });
-    const run = new UnpackRun(store);
+    const run = new UnpackRun(store, new WorkLease(store.leases));
     await run.image(selected, 'test', {
       async *read({ descriptor: { digest } }) {
         asked.push(digest);
