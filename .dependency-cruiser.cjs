@@ -9,7 +9,7 @@ const ROWS = [
   ['snapshots'],
   ['diff', 'archive'],
   ['images', 'layers', 'registry'],
-  ['store'],
+  ['store', 'collect'],
   ['run'],
   ['cli', 'web', 'mount-program', 'containerd'],
 ];

@@ -224,6 +224,24 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./layer.js')).declareLayer,
   },
   {
+    name: 'container',
+    group: PARTS,
+    summary: 'the container store',
+    load: async () => (await import('./container.js')).declareContainer,
+  },
+  {
+    name: 'lease',
+    group: PARTS,
+    summary: 'what garbage collection leaves alone',
+    load: async () => (await import('./lease.js')).declareLease,
+  },
+  {
+    name: 'gc',
+    group: PARTS,
+    summary: 'remove what nothing needs any more',
+    load: async () => (await import('./gc.js')).declareGc,
+  },
+  {
     name: 'namespace',
     group: PARTS,
     summary: 'namespaces of names and labels',

@@ -2,13 +2,13 @@
 // refused: the store would commit a tree that is still being written, or pull it away from under its users.
 
 import { isKind, StoreError } from '../errors.js';
-import type { Labels } from '../labels.js';
+import { type Labels, rootLabels } from '../labels.js';
 import type { SnapshotInfo } from '../snapshots/snapshot.js';
 import type { Store } from '../store.js';
 import { hinted } from './failure.js';
 import { mountOf, mountPointOf } from './mounted.js';
 
-/** Turns the active snapshot `key` into the committed `name`. failed-precondition while it is mounted. */
+/** Turns the active snapshot `key` into the committed `name`, which stays until it is removed by name. failed-precondition while it is mounted. */
 export async function commitKey(
   store: Store,
   key: string,
@@ -17,7 +17,7 @@ export async function commitKey(
 ): Promise<SnapshotInfo> {
   await assertNotMounted(store, key, `cannot commit snapshot ${key}`);
   try {
-    return await store.snapshots.commit(name, key, { labels });
+    return await store.snapshots.commit(name, key, { labels: { ...rootLabels(), ...labels } });
   } catch (error) {
     throw hinted(error, 'already-exists', `mica snapshot rm ${name}, or another name`);
   }

@@ -42,11 +42,12 @@ function places(command: Command, path = ''): Place[] {
 }
 
 function bashScript(all: readonly Place[]): string {
+  const nouns = new Set(all.filter(({ path }) => path.includes(' ')).map(({ path }) => path.split(' ')[0]));
   const cases = all.map(({ path, words }) => `    '${path}') words='${words.join(' ')}' ;;`);
   return `_mica() {
   local word path='' words='' current="\${COMP_WORDS[COMP_CWORD]}"
   for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
-    case "$word" in -*) ;; *) case "$path" in *' '*) ;; '') path="$word" ;; snapshot|content|namespace|image) path="$path $word" ;; esac ;; esac
+    case "$word" in -*) ;; *) case "$path" in *' '*) ;; '') path="$word" ;; ${[...nouns].join('|')}) path="$path $word" ;; esac ;; esac
   done
   case "$path" in
 ${cases.join('\n')}

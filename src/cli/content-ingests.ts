@@ -4,6 +4,7 @@ import { createReadStream, existsSync } from 'node:fs';
 import type { ContentWriter } from '../content/content.js';
 import { parseDigest } from '../digest.js';
 import { isKind, StoreError } from '../errors.js';
+import { rootLabels } from '../labels.js';
 import type { Declare } from './commands.js';
 import type { Context } from './context.js';
 import { parseLabels, several } from './labels.js';
@@ -81,7 +82,7 @@ async function put(context: Context, file: string | undefined, words: PutWords):
   const expected = words.expected === undefined ? {} : { expected: parseDigest(words.expected) };
   const size = words.size === undefined ? {} : { size: wholeNumber(words.size, '--size') };
   const offset = words.offset === undefined ? undefined : wholeNumber(words.offset, '--offset');
-  const { labels } = parseLabels(words.label ?? []);
+  const labels = { ...rootLabels(), ...parseLabels(words.label ?? []).labels };
   const isStdin = file === undefined || file === '-';
   if (!isStdin && !existsSync(file)) throw new StoreError('not-found', what, 'there is no such file');
   const store = await context.store();

@@ -1,23 +1,31 @@
-// `mica images`, `inspect`, `tag`, `rmi` and `image create`.
+// `mica images`, `inspect`, `tag`, `rmi`, `image create` and `image label`.
 
 import type { Compression } from '../diff/compression.js';
+import { filtered } from '../filter.js';
+import { imageField } from '../filter-fields.js';
 import type { Declare } from './commands.js';
 import { COMPRESSION_WORDS, compressionWord, sourceDateEpoch } from './compression.js';
+import { labelText, parseLabels, several } from './labels.js';
 import { agoText, sizeText } from './output.js';
 
 export const declareImages: Declare = (command, act) => {
+  command.option(
+    '--filter <filter>',
+    'as containerd’s: name~=REGEX,labels.KEY==VALUE; of several one must match',
+    several,
+  );
   command.action(
-    act(async (context) => {
+    act(async (context, words: { readonly filter?: readonly string[] }) => {
       const { listedInfo } = await import('../images/stored.js');
       const store = await context.store();
       const { output } = context;
-      const rows = store.images.list();
+      const rows = filtered(store.images.list(), words.filter ?? [], imageField);
       if (output.quiet && !output.json) {
         for (const row of rows) output.line(row.name);
         return;
       }
       const images = [];
-      for (const row of rows) images.push(await listedInfo(store, row));
+      for (const row of rows) images.push({ ...(await listedInfo(store, row)), labels: row.labels });
       if (output.json) return output.document(images);
       output.table(
         ['NAME', 'DIGEST', 'PLATFORM', 'LAYERS', 'SIZE', 'CREATED'],
@@ -70,9 +78,10 @@ export const declareTag: Declare = (command, act) => {
 };
 
 export const declareRmi: Declare = (command, act) => {
-  command.argument('<images...>', 'names; blobs and snapshots stay').action(
+  command.argument('<images...>', 'names; what nothing needs any more goes with the last one').action(
     act(async (context, names: readonly string[]) => {
       const { removeImage } = await import('../images/names.js');
+      const { collectGarbage } = await import('../collect.js');
       const store = await context.store();
       const removed: string[] = [];
       for (const name of names) {
@@ -80,6 +89,7 @@ export const declareRmi: Declare = (command, act) => {
         removed.push(row.name);
         if (!context.output.json) context.output.line(row.name);
       }
+      await collectGarbage(store);
       if (context.output.json) context.output.document(removed.map((name) => ({ name })));
     }),
   );
@@ -122,6 +132,24 @@ export const declareImage: Declare = (command, act) => {
         context.progress.clear();
         if (context.output.json) context.output.document(await imageInfo(store, row));
         else context.output.line(row.name);
+      }),
+    );
+
+  command
+    .command('label')
+    .description('set labels of an image; KEY= takes one away')
+    .argument('<image>')
+    .argument('<labels...>', 'KEY=VALUE')
+    .action(
+      act(async (context, name: string, words: readonly string[]) => {
+        const { labelImage } = await import('../images/names.js');
+        const { imageInfo } = await import('../images/stored.js');
+        const store = await context.store();
+        const { labels, paths } = parseLabels(words);
+        const row = await labelImage(store, name, labels, paths);
+        if (context.output.json)
+          context.output.document({ ...(await imageInfo(store, row)), labels: row.labels });
+        else context.output.line(labelText(row.labels));
       }),
     );
 };

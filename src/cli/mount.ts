@@ -3,12 +3,15 @@
 
 import type { OwnerRules } from '../../fs/index.js';
 import { StoreError } from '../errors.js';
+import { GC_ROOT, rootLabels } from '../labels.js';
 import type { FuseOptions } from '../mounts/host-spec.js';
 import type { Driver } from '../mounts/mount.js';
 import { parseIdMap, parseSquash } from '../mounts/owner-words.js';
 import { parseQuota } from '../mounts/quota-words.js';
 import type { BegunHost } from '../mounts/start.js';
 import type { MountRow } from '../mounts/table.js';
+import type { SnapshotInfo } from '../snapshots/snapshot.js';
+import type { Store } from '../store.js';
 import type { Declare } from './commands.js';
 import type { Context } from './context.js';
 import { hinted } from './failure.js';
@@ -198,14 +201,17 @@ async function mountMeant(
     if (quota !== undefined) await store.snapshots.limit(meant.snapshot.name, quota);
     return {
       key: meant.snapshot.name,
-      row: await mountIt(() => mountSnapshot(store, meant.snapshot.name, dir, options)),
+      row: await mountIt(() =>
+        kept(store, meant.snapshot, () => mountSnapshot(store, meant.snapshot.name, dir, options)),
+      ),
     };
   }
   const key = words.key ?? (await freeKey(word, (name) => store.snapshots.stat(name)));
   const parent = meant.snapshot.name;
   try {
-    if (words.readOnly === true) await store.snapshots.view(key, parent);
-    else await store.snapshots.prepare(key, parent, quota === undefined ? {} : { quota });
+    const labels = rootLabels();
+    if (words.readOnly === true) await store.snapshots.view(key, parent, { labels });
+    else await store.snapshots.prepare(key, parent, { labels, ...(quota === undefined ? {} : { quota }) });
   } catch (error) {
     throw hinted(error, 'already-exists', `mica mount ${key} ${dir}, or another --key`);
   }
@@ -215,6 +221,16 @@ async function mountMeant(
     await store.snapshots.remove(key);
     throw error;
   }
+}
+
+/** Runs `act` while a key that nothing else may keep is not collected: until its mount is in the table. */
+async function kept<T>(store: Store, { name, labels }: SnapshotInfo, act: () => Promise<T>): Promise<T> {
+  if (labels[GC_ROOT] !== undefined) return act();
+  const { atWork } = await import('../images/at-work.js');
+  return atWork(store.leases, async (lease) => {
+    await lease.hold({ snapshots: [name] });
+    return act();
+  });
 }
 
 function driverOf(context: Context): { readonly driver: Driver } | undefined {

@@ -1,21 +1,28 @@
 // `mica namespace`: who owns which names.
 
 import { StoreError } from '../errors.js';
+import { filtered } from '../filter.js';
+import { namespaceField } from '../filter-fields.js';
 import { updateLabels } from '../labels.js';
 import { deleteNamespace, getNamespace, listNamespaces, putNamespace } from '../metadata/namespaces.js';
 import { timeNow } from '../time.js';
 import type { Declare } from './commands.js';
-import { labelText, parseLabels } from './labels.js';
+import { labelText, parseLabels, several } from './labels.js';
 import { agoText } from './output.js';
 
 export const declareNamespace: Declare = (command, act) => {
   command
     .command('ls')
     .description('list namespaces')
+    .option(
+      '--filter <filter>',
+      'as those of other lists: name==NAME,labels.KEY; of several one must match',
+      several,
+    )
     .action(
-      act(async (context) => {
+      act(async (context, words: { readonly filter?: readonly string[] }) => {
         const store = await context.store();
-        const rows = store.metadata.read(listNamespaces);
+        const rows = filtered(store.metadata.read(listNamespaces), words.filter ?? [], namespaceField);
         const { output } = context;
         if (output.json) return output.document(rows);
         if (output.quiet) {

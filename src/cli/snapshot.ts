@@ -1,5 +1,6 @@
 // `mica snapshot`: the snapshotter, one word each.
 
+import { rootLabels } from '../labels.js';
 import { parseQuota, quotaText } from '../mounts/quota-words.js';
 import type { SnapshotInfo } from '../snapshots/snapshot.js';
 import type { Declare } from './commands.js';
@@ -17,10 +18,15 @@ export const declareSnapshot: Declare = (command, act) => {
   command
     .command('ls')
     .description('list snapshots')
+    .option(
+      '--filter <filter>',
+      'as containerd’s: kind==active,labels.KEY==VALUE; of several one must match',
+      several,
+    )
     .action(
-      act(async (context) => {
+      act(async (context, words: { readonly filter?: readonly string[] }) => {
         const { output } = context;
-        const all = await everything(context);
+        const all = await everything(context, words.filter);
         if (output.json)
           return output.document(await Promise.all(all.map((info) => snapshotJson(context, info))));
         if (output.quiet) {
@@ -68,7 +74,7 @@ export const declareSnapshot: Declare = (command, act) => {
       act(async (context, key: string, parent: string | undefined, words: NewWords) => {
         const quota = words.quota === undefined ? {} : { quota: parseQuota('--quota', words.quota) };
         const store = await context.store();
-        const labels = parseLabels(words.label ?? []).labels;
+        const labels = { ...rootLabels(), ...parseLabels(words.label ?? []).labels };
         try {
           await store.snapshots[kind](key, parent, { labels, ...quota });
         } catch (error) {
@@ -174,10 +180,13 @@ export const declareSnapshot: Declare = (command, act) => {
     );
 };
 
-async function everything(context: Context): Promise<readonly SnapshotInfo[]> {
+async function everything(
+  context: Context,
+  filters: readonly string[] = [],
+): Promise<readonly SnapshotInfo[]> {
   const store = await context.store();
   const all: SnapshotInfo[] = [];
-  for await (const info of store.snapshots.walk()) all.push(info);
+  for await (const info of store.snapshots.walk(filters)) all.push(info);
   return all;
 }
 

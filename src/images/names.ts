@@ -2,6 +2,7 @@
 // or by the digest of its target.
 
 import { StoreError } from '../errors.js';
+import { type Labels, updateLabels } from '../labels.js';
 import type { ImageRow } from '../metadata/rows.js';
 import { timeNow } from '../time.js';
 import type { ImageStore } from './images.js';
@@ -45,7 +46,22 @@ export async function tagImage(store: Names, from: string, to: string): Promise<
   return row;
 }
 
-/** Takes a name away; blobs and snapshots stay. Returns the row that is gone. */
+/** Changes labels as containerd's field paths say, and returns the row. not-found. */
+export async function labelImage(
+  store: Names,
+  name: string,
+  labels: Labels,
+  fieldPaths: readonly string[],
+): Promise<ImageRow> {
+  const what = `cannot label image ${name}`;
+  const old = requireImage(store, name, what);
+  const changed = updateLabels(old.labels, labels, fieldPaths, what);
+  const row: ImageRow = { ...old, labels: changed, updated: timeNow() };
+  await store.images.put(row);
+  return row;
+}
+
+/** Takes a name away; what only it kept is left to garbage collection. Returns the row that is gone. */
 export async function removeImage(store: Names, name: string): Promise<ImageRow> {
   const row = requireImage(store, name, `cannot remove image ${name}`);
   await store.images.remove(row.name);

@@ -1,6 +1,7 @@
 // Blob rows: what one namespace knows of the blobs that it names. The bytes are the content store's.
 
 import type { BlobRows } from '../content/content.js';
+import type { BlobNames } from '../content/sweep.js';
 import type { Digest } from '../digest.js';
 import type { Metadata } from './db.js';
 import { ensureNamespace, listNamespaces } from './namespaces.js';
@@ -54,7 +55,22 @@ export function blobRows(metadata: Metadata, ns: string): BlobRows {
     // A transaction that writes nothing, for its lock: there is one writer at a time, in whichever process.
     unlessNamed: (digest, act) =>
       metadata.write((tx) => {
-        if (!listNamespaces(tx).some(({ name }) => getBlob(tx, name, digest) !== undefined)) act();
+        if (!isNamed(tx, digest)) act();
       }),
   };
+}
+
+/** What all namespaces name, for who sweeps files. */
+export function blobNames(metadata: Metadata): BlobNames {
+  return {
+    all: () => new Set(metadata.read((tx) => tx.keys(['v1', 'blobs'])).map((key) => key.at(-1) ?? '')),
+    unlessNamed: (digests, act) =>
+      metadata.write((tx) => {
+        for (const digest of digests) if (!isNamed(tx, digest)) act(digest);
+      }),
+  };
+}
+
+function isNamed(tx: ReadTx, digest: Digest): boolean {
+  return listNamespaces(tx).some(({ name }) => getBlob(tx, name, digest) !== undefined);
 }

@@ -50,8 +50,19 @@ export interface Marked {
   readonly deadBlobs: readonly Owned<BlobRow>[];
   /** `<namespace>/<ref>` of the ingests that leases hold. */
   readonly leasedIngests: ReadonlySet<string>;
-  /** From a root to the thing itself; undefined for what nothing keeps. */
-  pathTo(kind: 'blob' | 'snapshot', namespace: string, name: string): readonly Thing[] | undefined;
+  /** Everything that stays, and why. */
+  live(): Iterable<Kept>;
+  /** Whether a blob of this digest stays in some namespace. */
+  isAlive(digest: string): boolean;
+}
+
+/** A thing that stays. */
+export interface Kept {
+  readonly kind: 'snapshot' | 'blob';
+  readonly namespace: string;
+  readonly name: string;
+  /** From a root, which comes first, to the thing itself. */
+  readonly path: readonly Thing[];
 }
 
 /** What stays and what goes, over all namespaces. */
@@ -103,10 +114,10 @@ class Marking implements Marked {
   }
 
   run(): void {
-    for (const [namespace, contents] of this.#contents) {
-      this.#rootRows(namespace);
-      this.#rootLabels(namespace, contents);
-    }
+    for (const namespace of this.#contents.keys()) this.#rootRows(namespace);
+    // First, because a name says more than a label to who asks why a thing stays.
+    this.#follow();
+    for (const [namespace, contents] of this.#contents) this.#rootLabels(namespace, contents);
     this.#follow();
     for (const [namespace, { snapshots }] of this.#contents) this.#rootUses(namespace, snapshots);
     for (const [namespace, { blobs, snapshots }] of this.#contents) {
@@ -120,12 +131,27 @@ class Marking implements Marked {
     }
   }
 
-  pathTo(kind: 'blob' | 'snapshot', namespace: string, name: string): readonly Thing[] | undefined {
+  *live(): Generator<Kept, void> {
+    for (const [namespace, { blobs, snapshots }] of this.#contents) {
+      for (const name of snapshots.keys()) yield* this.#kept('snapshot', namespace, name);
+      for (const name of blobs.keys()) yield* this.#kept('blob', namespace, name);
+    }
+  }
+
+  isAlive(digest: string): boolean {
+    for (const namespace of this.#contents.keys()) {
+      const id = idOf('blob', namespace, digest);
+      if (this.#from.has(id) && this.#contents.get(namespace)?.blobs.has(digest) === true) return true;
+    }
+    return false;
+  }
+
+  *#kept(kind: 'blob' | 'snapshot', namespace: string, name: string): Generator<Kept, void> {
     let id: string | undefined = idOf(kind, namespace, name);
-    if (!this.#from.has(id)) return undefined;
+    if (!this.#from.has(id)) return;
     const path: Thing[] = [];
     for (; id !== undefined; id = this.#from.get(id)) path.unshift(thingOf(id));
-    return path;
+    yield { kind, namespace, name, path };
   }
 
   /** Images, containers and leases. */

@@ -77,18 +77,21 @@ export class SnapshotFolders {
 
   /** Deletes what no row names and nobody is making; `named` is asked while the folder is held. Returns how many. */
   sweep(named: (id: string) => boolean): number {
-    if (!existsSync(this.path)) return 0;
-    let count = 0;
+    return [...this.sweeping(named)].length;
+  }
+
+  /** As `sweep`, one at a time: the names of the folders as they go. */
+  *sweeping(named: (id: string) => boolean): Generator<string, void> {
+    if (!existsSync(this.path)) return;
     for (const name of readdirSync(this.path)) {
       const path = join(this.path, name);
       if (name.startsWith(OLD)) {
         removeTree(path);
-        count++;
+        yield name;
       } else if (name.startsWith(NEW) || (/^[0-9]+$/.test(name) && !named(name))) {
-        if (this.#sweepOne(path, name, named)) count++;
+        if (this.#sweepOne(path, name, named)) yield name;
       }
     }
-    return count;
   }
 
   #sweepOne(path: string, name: string, named: (id: string) => boolean): boolean {

@@ -3,6 +3,8 @@
 
 import type { SpaceLimit, StackDescription } from '../../fs/index.js';
 import { StoreError } from '../errors.js';
+import { filtered } from '../filter.js';
+import { snapshotField } from '../filter-fields.js';
 import type { Labels } from '../labels.js';
 import type { SnapshotRow } from '../metadata/rows.js';
 import { driverNamed } from '../mounts/drivers.js';
@@ -86,12 +88,9 @@ export class MemSnapshotter implements Snapshotter {
     removeRow(this.#rows, name);
   }
 
-  async *walk(): AsyncIterable<SnapshotInfo> {
-    const names = [...this.#table.keys()].sort();
-    for (const name of names) {
-      const row = this.#table.get(name);
-      if (row !== undefined) yield infoOf(row);
-    }
+  async *walk(filters: readonly string[] = []): AsyncIterable<SnapshotInfo> {
+    const rows = [...this.#table.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+    yield* filtered(rows.map(infoOf), filters, snapshotField);
   }
 
   async limit(key: string, quota: SpaceLimit | undefined): Promise<SnapshotInfo> {

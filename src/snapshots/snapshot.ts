@@ -51,8 +51,8 @@ export interface Snapshotter {
   commit(name: string, key: string, options?: PrepareOptions): Promise<SnapshotInfo>;
   /** failed-precondition while it has children (the text says `remove`). */
   remove(name: string): Promise<void>;
-  /** All snapshots of the namespace, ordered by name. */
-  walk(): AsyncIterable<SnapshotInfo>;
+  /** The snapshots of the namespace that any of `filters` means (all without one), ordered by name: snapshotField. */
+  walk(filters?: readonly string[]): AsyncIterable<SnapshotInfo>;
   /**
    * What the changes of an active snapshot may take from its next mount on; undefined: as much as there is.
    * failed-precondition for a view or a committed one.

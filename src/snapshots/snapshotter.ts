@@ -17,6 +17,8 @@ import {
 } from '../../fs/index.js';
 import { type FeatureSet, featureSet, followsRedirects } from '../../native-fallback/index.js';
 import { StoreError } from '../errors.js';
+import { filtered } from '../filter.js';
+import { snapshotField } from '../filter-fields.js';
 import type { Labels } from '../labels.js';
 import type { Metadata } from '../metadata/db.js';
 import { recordDriver } from '../metadata/driver.js';
@@ -174,10 +176,13 @@ export class FolderSnapshotter implements Snapshotter {
     if (away !== undefined && this.#options.asyncRemove !== true) removeTree(away);
   }
 
-  async *walk(): AsyncIterable<SnapshotInfo> {
-    yield* this.#metadata
-      .read((tx) => listSnapshots(tx, this.#options.namespace))
-      .map((row) => this.#info(row));
+  async *walk(filters: readonly string[] = []): AsyncIterable<SnapshotInfo> {
+    const rows = this.#metadata.read((tx) => listSnapshots(tx, this.#options.namespace));
+    yield* filtered(
+      rows.map((row) => this.#info(row)),
+      filters,
+      snapshotField,
+    );
   }
 
   async limit(key: string, quota: SpaceLimit | undefined): Promise<SnapshotInfo> {

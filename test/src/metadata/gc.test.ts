@@ -239,12 +239,14 @@ test('why a thing stays is a path from a root', async () => {
     blob(tx, 'b');
   });
   const marked = metadata.read((tx) => mark(tx, { ...OPTIONS, useOf: () => 'mounted at /mnt' }));
+  const paths = new Map([...marked.live()].map(({ kind, name, path }) => [`${kind} ${name}`, path]));
   const path = (kind: 'blob' | 'snapshot', name: string) =>
-    marked.pathTo(kind, 'n', name)?.map((thing) => `${thing.kind} ${thing.name}`);
+    paths.get(`${kind} ${name}`)?.map((thing) => `${thing.kind} ${thing.name}`);
   expect(path('snapshot', 'base')).toEqual(['image i:1', `blob ${d('a')}`, 'snapshot top', 'snapshot base']);
   expect(path('snapshot', 'key')).toEqual(['label containerd.io/gc.root', 'snapshot key']);
   expect(path('snapshot', 'used')).toEqual(['use mounted at /mnt', 'snapshot used']);
   expect(path('blob', d('b'))).toBeUndefined();
+  expect(['a', 'b'].map((letter) => marked.isAlive(d(letter)))).toEqual([true, false]);
 });
 
 test('unnaming takes the rows and indexes of what is dead, parents and children at once', async () => {
