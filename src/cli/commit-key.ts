@@ -3,6 +3,9 @@
 
 import { isKind, StoreError } from '../errors.js';
 import { type Labels, rootLabels } from '../labels.js';
+import { SNAPSHOTTER_NAME } from '../metadata/gc.js';
+import { leaseHolding } from '../metadata/leases.js';
+import type { LeaseResource } from '../metadata/rows.js';
 import type { SnapshotInfo } from '../snapshots/snapshot.js';
 import type { Store } from '../store.js';
 import { hinted } from './failure.js';
@@ -23,14 +26,33 @@ export async function commitKey(
   }
 }
 
-/** Removes a snapshot. failed-precondition while it is mounted or has children. */
+/** Removes a snapshot. failed-precondition while it is mounted, has children, or a lease or a container has it. */
 export async function removeSnapshot(store: Store, name: string): Promise<void> {
-  await assertNotMounted(store, name, `cannot remove snapshot ${name}`);
+  const what = `cannot remove snapshot ${name}`;
+  await assertNotMounted(store, name, what);
+  assertNotLeased(store, { type: `snapshots/${SNAPSHOTTER_NAME}`, id: name }, what);
+  const container = store.containers
+    .list()
+    .find(({ snapshotter, snapshotKey }) => snapshotter === SNAPSHOTTER_NAME && snapshotKey === name);
+  if (container !== undefined) {
+    throw new StoreError('failed-precondition', what, `the container ${container.id} runs in it`, {
+      hint: `mica container rm ${container.id}`,
+    });
+  }
   try {
     await store.snapshots.remove(name);
   } catch (error) {
     throw hinted(error, 'failed-precondition', 'mica snapshot tree shows its children; remove them first');
   }
+}
+
+/** failed-precondition while a lease that has not expired holds this very resource. */
+export function assertNotLeased(store: Store, resource: LeaseResource, what: string): void {
+  const lease = store.metadata.read((tx) => leaseHolding(tx, store.namespace, resource));
+  if (lease === undefined) return;
+  throw new StoreError('failed-precondition', what, `the lease ${lease} holds it`, {
+    hint: `mica lease rm ${lease}`,
+  });
 }
 
 /** failed-precondition, with the mount point in the hint, if a mount of ours shows this snapshot. */

@@ -100,8 +100,14 @@ export const declareContent: Declare = (command, act) => {
     .argument('<digests...>')
     .action(
       act(async (context, digests: readonly string[]) => {
+        const { assertNotLeased } = await import('./commit-key.js');
         const store = await context.store();
         for (const digest of digests) {
+          assertNotLeased(
+            store,
+            { type: 'content', id: parseDigest(digest) },
+            `cannot remove blob ${digest}`,
+          );
           await store.content.delete(parseDigest(digest));
           if (!context.output.json) context.output.line(digest);
         }

@@ -23,7 +23,7 @@ export const declareGc: Declare = (command, act) => {
           if (output.json) return output.document({ goes, stays, size: sumOf(goes) });
           showGarbage(output, goes, 'GOES');
           if (!output.quiet) showKept(output, stays);
-          return output.note(`${summary(goes)} would go, ${stays.length} things stay`);
+          return output.note(`${summary(goes)} would go, ${things(stays)} would stay`);
         }
         const removed = await collectGarbage(store);
         if (output.json) return output.document({ removed, size: sumOf(removed) });
@@ -67,8 +67,11 @@ function thingText({ kind, name }: Thing): string {
 }
 
 function summary(garbage: readonly Garbage[]): string {
-  const things = garbage.length === 1 ? '1 thing' : `${garbage.length} things`;
-  return `${things}, ${sizeText(sumOf(garbage))}`;
+  return `${things(garbage)} (${sizeText(sumOf(garbage))})`;
+}
+
+function things({ length }: readonly unknown[]): string {
+  return length === 1 ? '1 thing' : `${length} things`;
 }
 
 function sumOf(garbage: readonly Garbage[]): number {

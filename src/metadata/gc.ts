@@ -8,11 +8,10 @@
 // containerd's `core/metadata/gc.go`; a reference to what is not there is none.
 
 import { GC_ROOT, type Labels } from '../labels.js';
-import { msOfTime } from '../time.js';
 import { listBlobs } from './blobs.js';
 import { listContainers } from './containers.js';
 import { listImages } from './images.js';
-import { GC_EXPIRE, GC_FLAT, leaseResources, listLeases } from './leases.js';
+import { GC_FLAT, isExpired, leaseResources, listLeases } from './leases.js';
 import { listNamespaces } from './namespaces.js';
 import type { BlobRow, SnapshotRow } from './rows.js';
 import { dropSnapshots, listSnapshots } from './snapshots.js';
@@ -233,13 +232,6 @@ class Marking implements Marked {
 
 function isRooted(labels: Labels): boolean {
   return (labels[GC_ROOT] ?? '') !== '';
-}
-
-/** A time that cannot be read is none, as containerd has it. */
-export function isExpired(labels: Labels, nowMs: number): boolean {
-  const text = labels[GC_EXPIRE];
-  const ends = text === undefined ? undefined : msOfTime(text);
-  return ends !== undefined && ends < nowMs;
 }
 
 function isContentRef(key: string): boolean {

@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { StoreError } from '../errors.js';
 import { assertLabels, type Labels } from '../labels.js';
-import { timeNow } from '../time.js';
+import { msOfTime, timeNow } from '../time.js';
 import type { Metadata } from './db.js';
 import { ensureNamespace } from './namespaces.js';
 import type { LeaseResource, LeaseRow } from './rows.js';
@@ -86,6 +86,26 @@ export function removeLeaseResource(tx: WriteTx, ns: string, id: string, resourc
   assertLeasable(resource, what);
   requireLease(tx, ns, id, what);
   tx.remove(heldAt(ns, id, resource));
+}
+
+/** The id of a lease that has not expired and holds this very resource; undefined if there is none. */
+export function leaseHolding(
+  tx: ReadTx,
+  ns: string,
+  resource: LeaseResource,
+  nowMs = Date.now(),
+): string | undefined {
+  const holder = listLeases(tx, ns).find(
+    ({ id, labels }) => !isExpired(labels, nowMs) && tx.get(heldAt(ns, id, resource)) !== undefined,
+  );
+  return holder?.id;
+}
+
+/** Whether a lease with these labels holds nothing any more. A time that cannot be read is none, as containerd has it. */
+export function isExpired(labels: Labels, nowMs: number): boolean {
+  const text = labels[GC_EXPIRE];
+  const ends = text === undefined ? undefined : msOfTime(text);
+  return ends !== undefined && ends < nowMs;
 }
 
 /** What the lease holds, ordered by type and id. */
