@@ -16,7 +16,7 @@ import { JSON_LIMIT } from './oci.js';
 import { assertImageName } from './reference.js';
 import { type BlobLookup, type SelectedImage, selectImage } from './select.js';
 import { type ImageSource, openImageSource, type SourceBlob, type SourceEntry } from './source.js';
-import { assertWhole, neededBlobs } from './stored.js';
+import { assertWhole, blobsOf, neededBlobs } from './stored.js';
 import { type LayerSource, UnpackRun } from './unpack.js';
 
 export interface ImportOptions extends OpenOptions {

@@ -6,12 +6,14 @@ import type { BlobReader } from '../content/content.js';
 import { type Bytes, compress, compressionOf, decompress } from '../diff/compression.js';
 import { type Digest, Digester } from '../digest.js';
 import { StoreError } from '../errors.js';
+import { atWork, type WorkLease } from '../images/at-work.js';
 import { labelLayer, UNCOMPRESSED } from '../images/labels.js';
 import { storeStream } from '../images/layer-blob.js';
 import { withSnapshot } from '../images/open-snapshot.js';
 import type { SelectedImage } from '../images/select.js';
 import { openImage } from '../images/stored.js';
 import { type DroppedBlob, getLayer, type LayerRow, putLayer } from '../metadata/layers.js';
+import { leaseRows } from '../metadata/leases.js';
 import type { ImageRow } from '../metadata/rows.js';
 import { journalPath, writeJournal } from './journal.js';
 import { layerTar } from './layer-store.js';
@@ -140,11 +142,23 @@ async function* withHeader(bytes: Bytes, header: Uint8Array): AsyncGenerator<Uin
 
 /** Puts the dropped blobs of a layer back. Returns their digests. unsupported where they come out as others now. */
 export async function restoreBlobs(parts: LayerParts, layer: LayerInfo): Promise<readonly Digest[]> {
-  const { metadata, namespace, content } = parts;
+  const { metadata, namespace } = parts;
   const dropped = metadata.read((tx) => getLayer(tx, namespace, layer.chainId)?.dropped) ?? [];
   const what = `cannot restore the blobs of layer ${layer.chainId}`;
+  await atWork(leaseRows(metadata, namespace), (lease) => restored(parts, layer, dropped, what, lease));
+  return dropped.map(({ digest }) => digest);
+}
+
+async function restored(
+  parts: LayerParts,
+  layer: LayerInfo,
+  dropped: readonly DroppedBlob[],
+  what: string,
+  lease: WorkLease,
+): Promise<void> {
+  const { content } = parts;
   for (const blob of dropped) {
-    const stored = await storeStream(content, made(parts, layer, blob));
+    const stored = await storeStream(content, made(parts, layer, blob), lease);
     if (stored.digest !== blob.digest) {
       if (stored.added) await content.discard(stored.digest);
       throw new StoreError('unsupported', what, `${blob.digest} comes out as ${stored.digest} here`, {
@@ -154,7 +168,6 @@ export async function restoreBlobs(parts: LayerParts, layer: LayerInfo): Promise
     await labelLayer(content, blob.digest, layer.diffId!);
     await changeRow(parts, layer, (row) => ({ ...row, dropped: without(row, [blob.digest]) }));
   }
-  return dropped.map(({ digest }) => digest);
 }
 
 /** A blob that is not in the content store and that a layer gives back; undefined if none does. */

@@ -8,10 +8,12 @@ import { type Bytes, decompress } from '../diff/compression.js';
 import { chainId as chainIdOf, type Digest } from '../digest.js';
 import { isKind, StoreError } from '../errors.js';
 import { applyTo } from '../images/apply-layer.js';
+import { atWork, type WorkLease } from '../images/at-work.js';
 import { EXTRACT_PREFIX, ownLabel, removeLeftovers } from '../images/leftovers.js';
 import { openUnion, withSnapshot } from '../images/open-snapshot.js';
 import { GC_ROOT, rootLabels } from '../labels.js';
 import { type ForeignDescriptor, getLayer, putLayer, removeLayer } from '../metadata/layers.js';
+import { leaseRows } from '../metadata/leases.js';
 import { deleteSnapshot, getSnapshot, putSnapshot } from '../metadata/snapshots.js';
 import type { WriteTx } from '../metadata/transaction.js';
 import { SnapshotFolders } from '../snapshots/folders.js';
@@ -43,23 +45,39 @@ export async function registerLayer(
   options: RegisterOptions = {},
 ): Promise<LayerInfo> {
   const what = 'cannot register layer';
+  const chainId = await atWork(leaseRows(parts.metadata, parts.namespace), (lease) =>
+    registered(parts, tar, what, lease, options),
+  );
+  return layerNamed(parts, chainId);
+}
+
+async function registered(
+  parts: LayerParts,
+  tar: () => Bytes,
+  what: string,
+  lease: WorkLease,
+  options: RegisterOptions,
+): Promise<Digest> {
   const { snapshots } = parts;
   const { parent } = options;
+  const key = `${EXTRACT_PREFIX}${process.hrtime.bigint()}-${randomBytes(3).toString('base64url')} layer`;
+  await lease.hold({ snapshots: parent === undefined ? [key] : [parent, key] });
   if (parent !== undefined) await requireLayer(parts, parent);
   await removeLeftovers(snapshots);
-  const key = `${EXTRACT_PREFIX}${process.hrtime.bigint()}-${randomBytes(3).toString('base64url')} layer`;
   await snapshots.prepare(key, parent, { labels: ownLabel() });
   let diffId: Digest;
   try {
     diffId = await unpackWithJournal(parts, key, tar, what, options);
-    await commitOrDrop(parts, key, chainIdOf(parent, diffId));
+    const chainId = chainIdOf(parent, diffId);
+    await lease.hold({ snapshots: [chainId] });
+    await commitOrDrop(parts, key, chainId);
   } catch (error) {
     if (await exists(parts, key)) await snapshots.remove(key);
     throw error;
   }
   const chainId = chainIdOf(parent, diffId);
   await hold(parts, chainId, diffId, options.descriptor);
-  return layerNamed(parts, chainId);
+  return chainId;
 }
 
 async function unpackWithJournal(

@@ -59,7 +59,7 @@ export async function createRwLayer(
     const key = `${initId}-key`;
     await snapshots.prepare(key, parent, { labels: rootLabels() });
     await withSnapshot(snapshots, key, what, makeInitFiles);
-    await snapshots.commit(initId, key);
+    await snapshots.commit(initId, key, { labels: rootLabels() });
     await snapshots.prepare(mountId, initId, { labels: rootLabels() });
   } catch (error) {
     await removeParts(parts, row);

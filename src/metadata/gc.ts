@@ -11,6 +11,7 @@ import { GC_ROOT, type Labels } from '../labels.js';
 import { listBlobs } from './blobs.js';
 import { listContainers } from './containers.js';
 import { listImages } from './images.js';
+import { removeLayer } from './layers.js';
 import { GC_FLAT, isExpired, leaseResources, listLeases } from './leases.js';
 import { listNamespaces } from './namespaces.js';
 import type { BlobRow, SnapshotRow } from './rows.js';
@@ -74,6 +75,7 @@ export function mark(tx: ReadTx, options: MarkOptions): Marked {
 /** Takes the rows of what is dead out. In the transaction that marked. */
 export function unname(tx: WriteTx, { deadSnapshots, deadBlobs }: Marked): void {
   dropSnapshots(tx, deadSnapshots);
+  for (const { namespace, row } of deadSnapshots) removeLayer(tx, namespace, row.name);
   for (const { namespace, row } of deadBlobs) tx.remove(['v1', 'blobs', namespace, row.digest]);
 }
 

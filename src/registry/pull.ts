@@ -5,6 +5,7 @@
 import type { Content } from '../content/content.js';
 import type { Digest } from '../digest.js';
 import { isKind, StoreError } from '../errors.js';
+import { atWork, type WorkLease } from '../images/at-work.js';
 import type { OnProgress, UnpackStore } from '../images/images.js';
 import { nameImage } from '../images/import.js';
 import { Ingest } from '../images/ingest.js';
@@ -12,7 +13,7 @@ import { addLabels, contentLabels, labelUnpacked } from '../images/labels.js';
 import { isIndexType, isManifestType } from '../images/media-types.js';
 import { JSON_LIMIT } from '../images/oci.js';
 import { type BlobLookup, type SelectedImage, selectImage } from '../images/select.js';
-import { assertWhole, neededBlobs } from '../images/stored.js';
+import { assertWhole, blobsOf, neededBlobs } from '../images/stored.js';
 import { UnpackRun } from '../images/unpack.js';
 import type { Descriptor, ImageRow, Platform } from '../metadata/rows.js';
 import { Downloads } from './downloads.js';
@@ -59,7 +60,10 @@ export async function pullImage(
   const registry = await Registry.open(remote.host, what, { ...options, signal });
   try {
     const from = new Repository(registry, remote.repository, what);
-    return await pullFrom(store, from, remote, { ...options, signal }, () => stopping.abort());
+    const pulling = { ...options, signal };
+    return await atWork(store.leases, (lease) =>
+      pullFrom(store, from, remote, lease, pulling, () => stopping.abort()),
+    );
   } catch (error) {
     throw isKind(error, 'canceled') ? resumable(error) : error;
   } finally {
@@ -73,6 +77,7 @@ async function pullFrom(
   store: UnpackStore,
   from: Repository,
   remote: RemoteReference,
+  lease: WorkLease,
   options: Pulling,
   stop: () => void,
 ): Promise<PulledImage> {
@@ -83,6 +88,11 @@ async function pullFrom(
   const image = await selectImage(lookup, [target], what, options.platform);
   const whole = options.allPlatforms === true ? await wholeIndex(lookup, target, what) : undefined;
   const blobs = [...image.layers.map((layer) => layer.descriptor), ...(whole?.blobs ?? [])];
+  const unpack = new UnpackRun(store, lease, options);
+  const wholeParts = (whole?.parts ?? []).map((part) => part.descriptor);
+  const others = [...blobs, ...wholeParts].map(({ digest }) => digest);
+  await lease.hold({ blobs: [...blobsOf(image), ...others] });
+  if (options.unpack !== false) await unpack.hold(image);
   const sources = sourceLabels(remote.host, remote.repository);
   const downloads = new Downloads(content, from, blobs, {
     signal: options.signal,
@@ -90,7 +100,6 @@ async function pullFrom(
     parallel: options.parallel ?? PARALLEL,
     labels: sources,
   });
-  const unpack = new UnpackRun(store, options);
   const parts = new Ingest(content, what, options);
   try {
     const unpacking = (): Promise<void> =>
@@ -179,12 +188,23 @@ class RemoteLookup implements BlobLookup {
     const { digest, mediaType } = descriptor;
     const known = this.#known.get(digest);
     if (known !== undefined) return known;
-    if (await this.#content.has(digest)) return this.#content.read(digest, JSON_LIMIT);
+    const stored = await this.#stored(digest);
+    if (stored !== undefined) return stored;
     const bytes =
       isIndexType(mediaType) || isManifestType(mediaType)
         ? (await this.#from.manifest(digest)).bytes
         : await this.#from.smallBlob(descriptor);
     this.#known.set(digest, bytes);
     return bytes;
+  }
+
+  /** One that is removed in this moment is fetched. */
+  async #stored(digest: Digest): Promise<Uint8Array | undefined> {
+    try {
+      return await this.#content.read(digest, JSON_LIMIT);
+    } catch (error) {
+      if (isKind(error, 'not-found')) return undefined;
+      throw error;
+    }
   }
 }
