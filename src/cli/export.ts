@@ -1,14 +1,17 @@
 // `mica export`: an image as an archive or a layout.
 
 import { InvalidArgumentError } from 'commander';
+import type { Compression } from '../diff/compression.js';
 import { StoreError } from '../errors.js';
 import type { ExportFormat } from '../images/export.js';
 import type { Declare } from './commands.js';
+import { COMPRESSION_WORDS, compressionWord } from './compression.js';
 
 interface Words {
   readonly output: string;
   readonly format: ExportFormat;
   readonly platform?: string;
+  readonly compression?: Compression;
 }
 
 export const declareExport: Declare = (command, act) => {
@@ -17,6 +20,11 @@ export const declareExport: Declare = (command, act) => {
     .requiredOption('-o, --output <file>', 'the archive; a folder if it ends in /; - for stdout')
     .option('--format <name>', 'oci|docker', format, 'oci')
     .option('--platform <os/arch>', 'only the image of this platform')
+    .option(
+      '--compression <kind>',
+      `of the layers: ${COMPRESSION_WORDS}; default: as they are, which alone keeps the image’s digest`,
+      compressionWord,
+    )
     .action(
       act(async (context, name: string, words: Words) => {
         const { exportImage, exportImageTo } = await import('../images/export.js');
@@ -30,6 +38,7 @@ export const declareExport: Declare = (command, act) => {
           format: words.format,
           signal: context.signal,
           onProgress: context.onProgress,
+          ...(words.compression === undefined ? {} : { compression: words.compression }),
           ...(words.platform === undefined ? {} : { platform: parsePlatform(words.platform) }),
         };
         if (words.output === '-') {
@@ -39,12 +48,10 @@ export const declareExport: Declare = (command, act) => {
           }
           return exportImageTo(store, row, process.stdout, options);
         }
-        await exportImage(store, row, words.output, options);
+        const digest = await exportImage(store, row, words.output, options);
         context.progress.clear();
         if (context.output.json) {
-          context.output.line(
-            JSON.stringify({ image: row.name, digest: row.target.digest, file: words.output }),
-          );
+          context.output.line(JSON.stringify({ image: row.name, digest, file: words.output }));
         } else context.output.line(words.output);
       }),
     );

@@ -7,6 +7,8 @@ import { dirname, join, resolve } from 'node:path';
 import type { Writable } from 'node:stream';
 import { type ArchiveMember, packTar } from '../archive/pack.js';
 import { asStoreError, hasCode } from '../content/system-error.js';
+import type { Compression } from '../diff/compression.js';
+import type { Digest } from '../digest.js';
 import { StoreError } from '../errors.js';
 import type { ImageRow, Platform } from '../metadata/rows.js';
 import { exportedFiles } from './exported-files.js';
@@ -20,33 +22,37 @@ export interface ExportOptions {
   readonly format?: ExportFormat;
   /** Only the image of this platform; default: the whole index if all of it is here, else what is. */
   readonly platform?: Platform;
+  /** Of the layers; default: as they are stored. The image of one platform goes out then, under another digest. */
+  readonly compression?: Compression;
   readonly onProgress?: OnProgress;
   readonly signal?: AbortSignal;
 }
 
 /**
  * Writes the image to `out`: a file, or a folder if `out` is one that is empty or ends in a slash. Replaces a file
- * that was there; a device or a pipe is written to. corrupt if a part of the image is missing; nothing is left at `out` then.
+ * that was there; a device or a pipe is written to. Returns the digest under which the image went out. corrupt if a part
+ * of the image is missing; nothing is left at `out` then.
  */
 export async function exportImage(
   store: Pick<ImageStore, 'content'>,
   row: ImageRow,
   out: string,
   options: ExportOptions = {},
-): Promise<void> {
+): Promise<Digest> {
   const what = `cannot export image ${row.name}`;
-  const members = await exportedFiles(store.content, row, options, what);
+  const { target, members } = await exportedFiles(store.content, row, options, what);
   const path = resolve(out);
   const place = out.endsWith('/') ? 'folder' : await kindOfPlace(path, what);
   const temporary = join(dirname(path), `.mica-export-${process.pid}-${Date.now().toString(36)}`);
   try {
     if (place === 'device') {
       await writeTar(members, path, 'w', what, options);
-      return;
+      return target.digest;
     }
     if (place === 'folder') await writeFolder(members, temporary, what, options);
     else await writeTar(members, temporary, 'wx', what, options);
     await rename(temporary, path);
+    return target.digest;
   } catch (error) {
     await rm(temporary, { recursive: true, force: true });
     throw hasCode(error, 'ENOENT')
@@ -63,7 +69,7 @@ export async function exportImageTo(
   options: ExportOptions = {},
 ): Promise<void> {
   const what = `cannot export image ${row.name}`;
-  const members = await exportedFiles(store.content, row, options, what);
+  const { members } = await exportedFiles(store.content, row, options, what);
   for await (const chunk of packTar(watched(members, what, options))) {
     await new Promise<void>((done, fail) =>
       out.write(chunk, (error) => (error ? fail(asStoreError(error, what)) : done())),

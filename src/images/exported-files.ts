@@ -3,12 +3,15 @@
 
 import type { ArchiveFile, ArchiveMember } from '../archive/pack.js';
 import type { Content } from '../content/content.js';
+import type { Compression } from '../diff/compression.js';
 import { type Digest, digestHex } from '../digest.js';
 import { StoreError } from '../errors.js';
 import type { Descriptor, ImageRow, Platform } from '../metadata/rows.js';
+import type { OnProgress } from './images.js';
 import { NAME_ANNOTATION, REF_NAME_ANNOTATION } from './layout.js';
 import { isIndexType, isManifestType, OCI_INDEX } from './media-types.js';
 import { encodeJson, JSON_LIMIT, parseIndex, parseManifest } from './oci.js';
+import { type Recompressed, recompressed } from './recompress.js';
 import { fullName, splitReference } from './reference.js';
 import type { SelectedImage } from './select.js';
 import { openImage } from './stored.js';
@@ -16,24 +19,59 @@ import { openImage } from './stored.js';
 export interface ExportedOptions {
   readonly format?: 'oci' | 'docker';
   readonly platform?: Platform;
+  /** Of the layers; default: as they are stored. Then the image of one platform goes out, under another digest. */
+  readonly compression?: Compression;
+  readonly onProgress?: OnProgress;
+  readonly signal?: AbortSignal;
+}
+
+/** What an archive of an image holds. */
+export interface Exported {
+  /** What its index points to. */
+  readonly target: Descriptor;
+  readonly members: readonly ArchiveMember[];
 }
 
 /** corrupt if a blob is missing; `what` begins the error. */
 export async function exportedFiles(
   content: Content,
   row: ImageRow,
-  { format = 'oci', platform }: ExportedOptions,
+  options: ExportedOptions,
   what: string,
-): Promise<readonly ArchiveMember[]> {
+): Promise<Exported> {
+  const { format = 'oci', platform, compression } = options;
   const image = await openImage({ content }, row, what, platform);
-  const whole = platform === undefined ? await allBlobs(content, row.target) : undefined;
+  const isWhole = platform === undefined && compression === undefined;
+  const whole = isWhole ? await allBlobs(content, row.target) : undefined;
   const target = whole === undefined ? image.manifest.descriptor : row.target;
   const blobs = whole ?? (await allBlobs(content, target));
   if (blobs === undefined) throw await missing(content, image, what);
+  if (compression === undefined) {
+    return { target, members: archived(content, row.name, format, target, image, blobs, new Map()) };
+  }
+  const { manifest, layers, made } = await recompressed(content, image, compression, what, options);
+  const parts = [manifest, image.config.descriptor, ...layers.map((layer) => layer.descriptor)];
+  const sizes = new Map(parts.map(({ digest, size }) => [digest, size]));
+  const other = { ...image, layers };
+  return { target: manifest, members: archived(content, row.name, format, manifest, other, sizes, made) };
+}
+
+type ShownImage = Pick<SelectedImage, 'config' | 'layers' | 'platform'>;
+
+/** `blobs`: with their sizes; those in `made` are not in the store. */
+function archived(
+  content: Content,
+  name: string,
+  format: 'oci' | 'docker',
+  target: Descriptor,
+  image: ShownImage,
+  blobs: ReadonlyMap<Digest, number>,
+  made: Recompressed['made'],
+): readonly ArchiveMember[] {
   const files: ArchiveMember[] = [
     small('oci-layout', { imageLayoutVersion: '1.0.0' }),
-    small('index.json', layoutIndex(row.name, target, image)),
-    ...(format === 'docker' ? dockerTables(row.name, image) : []),
+    small('index.json', layoutIndex(name, target, image)),
+    ...(format === 'docker' ? dockerTables(name, image) : []),
     { kind: 'folder', path: 'blobs' },
     { kind: 'folder', path: 'blobs/sha256' },
   ];
@@ -43,13 +81,13 @@ export async function exportedFiles(
       path: blobPath(digest),
       size,
       digest,
-      stream: () => streamBlob(content, digest),
+      stream: () => made.get(digest)?.stream() ?? streamBlob(content, digest),
     });
   }
   return files;
 }
 
-function layoutIndex(name: string, target: Descriptor, image: SelectedImage): unknown {
+function layoutIndex(name: string, target: Descriptor, image: ShownImage): unknown {
   const { mediaType, digest, size } = target;
   const { tag } = splitReference(name);
   const annotations = { [NAME_ANNOTATION]: name, [REF_NAME_ANNOTATION]: tag ?? name };
@@ -62,7 +100,7 @@ function layoutIndex(name: string, target: Descriptor, image: SelectedImage): un
 }
 
 /** manifest.json, which `docker load` reads, and repositories, which older readers look for. */
-function dockerTables(name: string, image: SelectedImage): ArchiveMember[] {
+function dockerTables(name: string, image: ShownImage): ArchiveMember[] {
   const reference = fullName(name);
   const item = {
     Config: blobPath(image.config.descriptor.digest),

@@ -11,10 +11,15 @@ import {
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { decompress } from '../../../src/diff/compression.js';
+import { digestOf } from '../../../src/digest.js';
 import { exportImage, exportImageTo } from '../../../src/images/export.js';
 import { importImage } from '../../../src/images/import.js';
+import { stored } from '../../../src/images/ingest.js';
+import { LAYER_TYPES } from '../../../src/images/media-types.js';
 import { gather } from '../../../src/images/member-bytes.js';
 import { requireImage } from '../../../src/images/names.js';
+import { openImage } from '../../../src/images/stored.js';
 import {
   type BuiltImage,
   buildImage,
@@ -28,7 +33,7 @@ import {
   writeFolder,
 } from '../../fixtures/oci.js';
 import { type MemStore, memStore, stateOf } from '../../fixtures/store.js';
-import { describeWith } from '../../requires.js';
+import { describeWith, missing } from '../../requires.js';
 
 const layers = [
   layerTar([file('etc/'), file('etc/one', 'one'), file('etc/two', 'two')]),
@@ -77,6 +82,44 @@ describe('export', () => {
     const bytes = readFileSync(join(folder, 'a.tar'));
     expect(readFileSync(join(folder, 'b.tar')).equals(bytes)).toBe(true);
     expect((stream.read() as Buffer).equals(bytes)).toBe(true);
+  });
+
+  it.each(['none', 'gzip', 'zstd'] as const)(
+    'with layers compressed with %s is the same image under another digest, and nothing more is stored',
+    async (compression) => {
+      if (compression === 'zstd' && missing(['program:zstd']) !== undefined) return;
+      await imported('ex.io/foo:t');
+      const before = await stateOf(store);
+      const out = join(folder, 'out.tar');
+      const options = { compression, format: 'docker' } as const;
+      const digest = await exportImage(store, row('ex.io/foo:t'), out, options);
+      expect(await stateOf(store)).toEqual(before);
+      const other = memStore();
+      await importImage(other, out, blobsOnly);
+      const [was, is] = [row('ex.io/foo:t'), requireImage(other, 'ex.io/foo:t', 'test')];
+      expect(is.target.digest).toBe(digest);
+      expect(is.target.digest === was.target.digest).toBe(compression === 'gzip');
+      const [old, now] = [await openImage(store, was, 'test'), await openImage(other, is, 'test')];
+      expect(now.config.bytes).toEqual(old.config.bytes);
+      expect(now.layers.map(({ descriptor }) => descriptor.mediaType)).toEqual(
+        layers.map(() => LAYER_TYPES[compression]),
+      );
+      for (const [at, { descriptor }] of now.layers.entries()) {
+        const bytes = await gather(decompress(stored(other.content, descriptor.digest)), 1e6, 'test');
+        expect(Buffer.from(bytes).equals(layers[at]!)).toBe(true);
+      }
+      expect(await exportImage(other, is, out, options)).toBe(digest);
+    },
+  );
+
+  it('does not compress a layer again that is not what its diff ID says', async () => {
+    const wrong = buildImage(layers, {
+      config: { rootfs: { type: 'layers', diff_ids: [digestOf('x'), digestOf('y')] } },
+    });
+    await imported('foo', wrong);
+    const done = exportImage(store, row('foo'), join(folder, 'out.tar'), { compression: 'none' });
+    await expect(done).rejects.toMatchObject({ kind: 'corrupt' });
+    expect(readdirSync(folder).filter((name) => name.startsWith('out'))).toEqual([]);
   });
 
   it('writes a layout into an empty folder', async () => {
