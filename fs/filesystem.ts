@@ -19,6 +19,14 @@ export const ROOT_NODE: NodeId = 1;
 /** An open file or folder, chosen by the filesystem; valid until `release` or `releasedir`. */
 export type Handle = number;
 
+/** What somebody was told before and is not so any more. */
+export interface Stale {
+  /** Names in folders. */
+  readonly names: readonly { readonly folder: NodeId; readonly name: ByteString }[];
+  /** Attributes, and what is in folders. */
+  readonly nodes: readonly NodeId[];
+}
+
 /** See `Filesystem.backing`. */
 export interface Backing {
   readonly fd: number;

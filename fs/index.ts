@@ -32,6 +32,7 @@ export {
 /** System calls for those who mount and measure (Linux); nothing is loaded before the first call. */
 export * as sys from './sys/index.js';
 export { deviceTransport } from './transport/dev-fuse.js';
+export { type ExchangeReply, type ExchangeRequest, readMarker } from './transport/exchange.js';
 export { fuseNativeTransport } from './transport/fuse-native.js';
 export type {
   MountEnd,
@@ -42,6 +43,7 @@ export type {
 } from './transport/transport.js';
 export * from './union/event.js';
 export type { ExplainedLayer, Explanation, LayerFinding } from './union/explain.js';
+export { finishHandOver, type HandedOver } from './union/hand-over.js';
 export { traced } from './union/trace.js';
 export { Union, type UnionOptions } from './union/union.js';
 export { type Walked, walk } from './union/walk.js';

@@ -14,6 +14,7 @@ export const FUSE_MAX_ERRNO = 511;
 
 /** fuse_out_header.error of a message that answers no request. */
 export const FUSE_NOTIFY_INVAL_INODE = 2;
+export const FUSE_NOTIFY_INVAL_ENTRY = 3;
 
 export const FUSE_LOOKUP = 1;
 export const FUSE_FORGET = 2;
@@ -186,6 +187,7 @@ export const fuse_attr_out = { size: 104, attr_valid: 0, attr_valid_nsec: 8, att
 export const fuse_open_out = { size: 16, fh: 0, open_flags: 8, backing_id: 12 } as const;
 export const fuse_write_out = { size: 8 } as const;
 export const fuse_notify_inval_inode_out = { size: 24, ino: 0, off: 8, len: 16 } as const;
+export const fuse_notify_inval_entry_out = { size: 16, parent: 0, namelen: 8, flags: 12 } as const;
 export const fuse_getxattr_out = { size: 8 } as const;
 
 export const fuse_dirent = { head: 24, ino: 0, off: 8, namelen: 16, type: 20, name: 24 } as const;

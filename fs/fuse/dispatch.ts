@@ -75,6 +75,11 @@ export class Dispatcher {
     return this.#talk.passthrough?.writers() ?? [];
   }
 
+  /** The nodes whose object the kernel has. */
+  keepers(): NodeId[] {
+    return this.#talk.passthrough?.keepers() ?? [];
+  }
+
   /** How long each kind of request took, if that is measured. */
   times(): Record<string, RequestTime> | undefined {
     return this.#times?.byKind();

@@ -129,6 +129,13 @@ export class Passthrough {
     return [...new Set([...open.map(([node]) => node), ...mapped])];
   }
 
+  /** The nodes whose object the kernel has, for reading or writing, so that it must stay theirs. */
+  keepers(): NodeId[] {
+    const open = [...this.#open].filter(([, { id }]) => id !== 0);
+    const mapped = [...this.written].filter((node) => this.mayChange(node));
+    return [...new Set([...open.map(([node]) => node), ...mapped])];
+  }
+
   #end(node: NodeId, { id }: OpenNode): void {
     this.#open.delete(node);
     if (id === 0) return;

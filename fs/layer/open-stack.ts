@@ -112,40 +112,30 @@ export function openStack(description: StackDescription, mountPoint?: string): O
     const data = description.data === undefined ? {} : { data: description.data.map(openLower) };
     const lowers = flattened(description, folders);
     if (description.upper === undefined) return { lowers, ...data, close };
-    const {
-      path,
-      work,
-      id,
-      dialect,
-      marks,
-      numbering,
-      volatile: isVolatile = false,
-      filling = false,
-      partsFrom,
-      quota,
-    } = description.upper;
     assertReadable(description.upper);
-    const upper = openUpperDir(fromText(path), fromText(work), {
-      id,
-      dialect,
-      marks,
-      volatile: isVolatile,
-      filling,
-      ...(numbering === undefined ? {} : { numbering }),
-      ...(partsFrom === undefined ? {} : { partsFrom }),
-      ...(mountPoint === undefined ? {} : { mountPoint }),
-    });
+    const upper = openUpper(description.upper, mountPoint);
     opened.push(upper);
-    return {
-      lowers,
-      upper: quota === undefined ? upper : new LimitedUpper(upper, quota),
-      ...data,
-      close,
-    };
+    return { lowers, upper, ...data, close };
   } catch (error) {
     close();
     throw error;
   }
+}
+
+/** Opens an upper alone, as `openStack` does. */
+export function openUpper(description: UpperDescription, mountPoint?: string): WriteLayer {
+  const { path, work, id, dialect, marks, numbering, partsFrom, quota } = description;
+  const upper = openUpperDir(fromText(path), fromText(work), {
+    id,
+    dialect,
+    marks,
+    volatile: description.volatile === true,
+    filling: description.filling === true,
+    ...(numbering === undefined ? {} : { numbering }),
+    ...(partsFrom === undefined ? {} : { partsFrom }),
+    ...(mountPoint === undefined ? {} : { mountPoint }),
+  });
+  return quota === undefined ? upper : new LimitedUpper(upper, quota);
 }
 
 /**

@@ -5,8 +5,10 @@
 
 import { Worker } from 'node:worker_threads';
 import { ENOTCONN, FsError } from '../errno.js';
+import { tellStale } from '../fuse/stale.js';
 import { closeDevice, makeEventFd, raiseOpenFiles, signalEventFd } from '../sys/index.js';
 import { Deferred } from './deferred.js';
+import type { ExchangeReply } from './exchange.js';
 import { type FromServer, fromPlainError, type ServerStart, type ToServer } from './messages.js';
 import { detachLost, type MountedDevice, mountDevice } from './mount-device.js';
 import type { MountEnd, MountRequest, RunningMount, ServerFault, Transport } from './transport.js';
@@ -203,7 +205,12 @@ class DeviceMount implements RunningMount {
 
   async control(request: object): Promise<object> {
     if (this.#over) throw new FsError(ENOTCONN, 'mount');
-    return this.#server.ask(request, () => signalEventFd(this.#wake));
+    const reply = await this.#server.ask(request, () => signalEventFd(this.#wake));
+    if (!('stale' in reply)) return reply;
+    const { stale, ...rest } = reply as ExchangeReply;
+    // From this thread: the kernel may have to wait until the server has answered somebody.
+    if (stale !== undefined && !this.#over) tellStale(this.#mounted.device, stale);
+    return rest;
   }
 
   /** The process exits while the mount is there: detach it, and let the thread go so that the exit can join it. */

@@ -2,10 +2,11 @@
 // a control request runs between two file requests, so that its answer never shows half an operation.
 
 import { Buffer } from 'node:buffer';
-import { EBUSY, EINVAL, FsError } from '../errno.js';
-import { Attr, type Filesystem, type NodeId } from '../filesystem.js';
+import { existsSync } from 'node:fs';
+import { EBUSY, EINVAL, EOPNOTSUPP, FsError } from '../errno.js';
+import { Attr, type Filesystem, type NodeId, type Stale } from '../filesystem.js';
 import type { RequestTime } from '../fuse/request-times.js';
-import { openStack } from '../layer/open-stack.js';
+import { openStack, openUpper } from '../layer/open-stack.js';
 import { type ByteString, fromBytes, toText } from '../name.js';
 import { IdMap, type OwnerRules } from '../owners/id-map.js';
 import { withOwners } from '../owners/translated.js';
@@ -13,10 +14,13 @@ import { namespaceIds } from '../sys/index.js';
 import { EventStream } from '../union/event.js';
 import { traced } from '../union/trace.js';
 import { Union } from '../union/union.js';
+import { type ExchangeReply, type ExchangeRequest, writeMarker } from './exchange.js';
 import type { ServerStart } from './messages.js';
 
 /** How many events are kept for readers who come late. */
 const EVENTS_KEPT = 4096;
+/** How long others wait at a time for a piece of work that need not be done in one. */
+const AHEAD_MS = 5;
 
 interface Counting {
   readonly requests: number;
@@ -25,6 +29,8 @@ interface Counting {
   times?(): Record<string, RequestTime> | undefined;
   /** Nodes that somebody can write to without a request; absent where nobody can. */
   writers?(): readonly NodeId[];
+  /** Nodes whose object the kernel has; absent where the upper cannot be exchanged. */
+  keepers?(): readonly NodeId[];
 }
 
 export class ServedUnion {
@@ -35,7 +41,8 @@ export class ServedUnion {
   /** The same, with an event for each request while somebody asks for them. */
   readonly watched: Filesystem;
   readonly #events = new EventStream(EVENTS_KEPT);
-  readonly #start: ServerStart;
+  /** The stack is the one that is served now. */
+  #start: ServerStart;
 
   /** Opens the layers; fails as `openStack` does. */
   constructor(start: ServerStart) {
@@ -99,9 +106,44 @@ export class ServedUnion {
         if (!this.union.readOnly) this.union.settle();
         this.union.freeze();
         return {};
+      case 'settle-ahead':
+        return { more: this.union.settleAhead(AHEAD_MS) };
+      case 'exchange':
+        return this.#exchange(request as ExchangeRequest, counting);
       default:
         throw new FsError(EINVAL, `control request ${String(op)}`);
     }
+  }
+
+  /** See ExchangeRequest. Between two requests, which wait for that long. */
+  #exchange({ upper, below, marker }: ExchangeRequest, counting: Counting): ExchangeReply {
+    if (counting.keepers === undefined) throw new FsError(EOPNOTSUPP, 'exchange of the upper');
+    const { stack, mountPoint } = this.#start;
+    const fresh = openUpper(upper, mountPoint);
+    const begin = performance.now();
+    let handedOver = 0;
+    let stale: Stale | undefined;
+    try {
+      if (below === undefined) stale = this.union.rollBack(fresh, () => writeMarker(marker, []));
+      else {
+        this.union.switchUpper(fresh, counting.keepers(), (list) => {
+          handedOver = list.length;
+          writeMarker(marker, list);
+        });
+      }
+    } catch (error) {
+      // Once it is decided the union has it.
+      if (!existsSync(marker)) fresh.close();
+      throw error;
+    } finally {
+      if (existsSync(marker)) {
+        const lowers = below === undefined ? stack.lowers : [below, ...stack.lowers];
+        this.#start = { ...this.#start, stack: { ...stack, lowers, upper } };
+      }
+    }
+    const stoppedMs = performance.now() - begin;
+    this.#events.emit({ kind: 'commit', path: '', layer: upper.id, durationNs: Math.round(stoppedMs * 1e6) });
+    return { stoppedMs, handedOver, ...(stale && { stale }) };
   }
 
   /**

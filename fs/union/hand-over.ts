@@ -5,7 +5,13 @@
 
 import { attempt } from '../errno.js';
 import { Attr } from '../filesystem.js';
-import type { LayerNode, Staged, WritableNode, WriteLayer } from '../layer/layer.js';
+import {
+  LayerEntry,
+  type LayerNode,
+  type Staged,
+  type WritableNode,
+  type WriteLayer,
+} from '../layer/layer.js';
 import { type ByteString, joinPath } from '../name.js';
 import { acquireUpper, giveBack } from './access.js';
 import { copyAttributes } from './copy-attributes.js';
@@ -13,7 +19,12 @@ import { copyData } from './copy-data.js';
 import { type Inode, releaseHeld } from './inode.js';
 import { child } from './intern.js';
 import type { Stack } from './stack.js';
-import type { Place } from './switch-upper.js';
+
+/** One name of an object of a layer. */
+export interface Place {
+  readonly dir: ByteString;
+  readonly name: ByteString;
+}
 
 /** A name of the old upper under which there is to be a copy, in place of the object with this number. */
 export interface HandedOver extends Place {
@@ -182,6 +193,31 @@ export class HandOver {
 
   #unpinFolders(): void {
     for (const folder of this.folders.keys()) if (folder !== this.#root) this.#stack.table.unpin(folder);
+  }
+}
+
+/**
+ * What `replaceOld` has not done, because the process died: afterwards the layer has copies under all names of the list.
+ * They are durable once the layer is synced.
+ */
+export function finishHandOver(layer: WriteLayer, list: readonly HandedOver[]): void {
+  const entry = new LayerEntry(new Attr());
+  const left = new Map<number, HandedOver[]>();
+  for (const one of list) {
+    if (!layer.lookup(one.dir, one.name, entry) || entry.attr.ino !== one.ino) continue;
+    const others = left.get(one.ino);
+    if (others === undefined) left.set(one.ino, [one]);
+    else others.push(one);
+  }
+  for (const places of left.values()) {
+    const [first] = places;
+    if (first === undefined) continue;
+    const node = layer.hold(first.dir, first.name);
+    try {
+      publishCopy(layer, copyOf(layer, node), places);
+    } finally {
+      node.release();
+    }
   }
 }
 

@@ -5,7 +5,7 @@
 // What the kernel keeps is not so any more, and who asks for this has to tell it (`Stale`).
 
 import { EXDEV, FsError } from '../errno.js';
-import { Attr, type NodeId, ROOT_NODE } from '../filesystem.js';
+import { Attr, type NodeId, ROOT_NODE, type Stale } from '../filesystem.js';
 import { LayerEntry, type WriteLayer } from '../layer/layer.js';
 import { type ByteString, basename, dirname } from '../name.js';
 import { acquireUpper } from './access.js';
@@ -13,14 +13,6 @@ import { keepPart } from './in-part.js';
 import type { Inode } from './inode.js';
 import { folderAt } from './intern.js';
 import type { Stack } from './stack.js';
-
-/** What was told before and is not so any more. */
-export interface Stale {
-  /** Names of folders; those of one folder after another. */
-  readonly names: readonly { readonly folder: NodeId; readonly name: ByteString }[];
-  /** Attributes, and what is in folders. */
-  readonly nodes: readonly NodeId[];
-}
 
 /**
  * `fresh` takes the place of the upper. EXDEV where they are not on one filesystem. What fails before `decide` has returned

@@ -7,7 +7,7 @@
 
 import { direntType, S_IFDIR, S_IFREG } from '../mode.js';
 import type { ByteString } from '../name.js';
-import { withUpper } from './access.js';
+import { statLayer, withUpper } from './access.js';
 import { ensureData } from './copy-up.js';
 import { fetchAll } from './data-below.js';
 import { ensureUpperName } from './hardlink.js';
@@ -52,13 +52,63 @@ function fetchAllIn(stack: Stack, each: (act: (inode: Inode) => void) => void): 
   }
 }
 
-/** Files that the upper has a name for. */
-function eachUpperFile(stack: Stack, folder: Inode, act: (inode: Inode) => void): void {
+/** Files, and bytes of them, of which the data is fetched at a time. */
+const BATCH_FILES = 64;
+const BATCH_BYTES = 8 << 20;
+
+/**
+ * Does what takes longest of settling, in short steps between which the union may be used: what is left afterwards is what
+ * came meanwhile, and a walk.
+ */
+export function* settleAhead(stack: Stack, root: Inode): Generator<void, void> {
+  const folders = [root];
+  root.pins++;
+  try {
+    for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
+      try {
+        yield* settleFolder(stack, folder, folders);
+      } finally {
+        stack.table.unpin(folder);
+      }
+    }
+  } finally {
+    for (const folder of folders) stack.table.unpin(folder);
+  }
+}
+
+/** `deeper` gets its subfolders, pinned. */
+function* settleFolder(stack: Stack, folder: Inode, deeper: Inode[]): Generator<void, void> {
+  const left = folder.removed || !folder.upper ? [] : namesInUpper(stack, folder);
+  while (left.length > 0 && !folder.removed && stack.writable().guarded) {
+    let bytes = 0;
+    fetchAllIn(stack, (act) => {
+      const names = left.splice(-BATCH_FILES);
+      visit(stack, folder, names, (inode) => {
+        if (inode.isFolder) {
+          inode.pins++;
+          deeper.push(inode);
+        } else if (bytes > BATCH_BYTES) left.push(inode.name);
+        else {
+          if (inode.dataBelow !== undefined) bytes += statLayer(stack, inode).attr.size;
+          act(inode);
+        }
+      });
+    });
+    yield;
+  }
+}
+
+function namesInUpper(stack: Stack, folder: Inode): ByteString[] {
   const names: ByteString[] = [];
   stack.writable().list(stack.table.path(folder), (name, type, _ino, whiteout) => {
     if (!whiteout && (type === DT_DIR || type === DT_REG)) names.push(name);
   });
-  visit(stack, folder, names, (inode) => {
+  return names;
+}
+
+/** Files that the upper has a name for. */
+function eachUpperFile(stack: Stack, folder: Inode, act: (inode: Inode) => void): void {
+  visit(stack, folder, namesInUpper(stack, folder), (inode) => {
     if (inode.isFolder) eachUpperFile(stack, inode, act);
     else act(inode);
   });

@@ -12,16 +12,10 @@ import type { ReadLayer, WriteLayer } from '../layer/layer.js';
 import { direntType, S_IFDIR } from '../mode.js';
 import { type ByteString, joinPath } from '../name.js';
 import { copyAttributes } from './copy-attributes.js';
-import { type HandedOver, HandOver } from './hand-over.js';
+import { type HandedOver, HandOver, type Place } from './hand-over.js';
 import { closeData, type Inode, releaseHeld } from './inode.js';
 import { folderAt } from './intern.js';
 import type { Stack } from './stack.js';
-
-/** One name of an object of a layer. */
-export interface Place {
-  readonly dir: ByteString;
-  readonly name: ByteString;
-}
 
 /** What the caller does, and who must keep his object. */
 export interface SwitchPlan {

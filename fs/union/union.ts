@@ -17,6 +17,7 @@ import {
   O_EXCL,
   O_TRUNC,
   ROOT_NODE,
+  type Stale,
   type StatFs,
 } from '../filesystem.js';
 import type { ReadLayer, WriteLayer } from '../layer/layer.js';
@@ -47,8 +48,8 @@ import {
 } from './open-file.js';
 import { fillEntry, OpenFolder } from './readdir.js';
 import { rename } from './rename.js';
-import { rollBack, type Stale } from './rollback.js';
-import { joinLinks, settle } from './settle.js';
+import { rollBack } from './rollback.js';
+import { joinLinks, settle, settleAhead } from './settle.js';
 import { Stack } from './stack.js';
 import { switchUpper } from './switch-upper.js';
 import { hideAllBelow, hideBelow } from './unpack.js';
@@ -72,6 +73,7 @@ export class Union implements Filesystem {
   readonly #stack: Stack;
   readonly #handles = new Map<Handle, OpenFile | OpenFolder>();
   #lastHandle = 0;
+  #ahead: Generator<void, void> | undefined;
 
   constructor({ lowers, upper, data, events }: UnionOptions) {
     this.#stack = new Stack(lowers, upper, events, data);
@@ -145,6 +147,30 @@ export class Union implements Filesystem {
   /** What the upper takes and may take, where that is limited. */
   get space(): WriteLayer['space'] {
     return this.#stack.upper?.space;
+  }
+
+  /**
+   * Does what takes longest of settling for some `budgetMs`; false when there is nothing left of what there was when it
+   * was first called. The union may be used in between.
+   */
+  settleAhead(budgetMs: number): boolean {
+    if (this.readOnly) return false;
+    this.#ahead ??= settleAhead(this.#stack, this.#get(ROOT_NODE));
+    const ahead = this.#ahead;
+    const deadline = performance.now() + budgetMs;
+    try {
+      return this.#atOnce(() => {
+        while (performance.now() < deadline) {
+          if (ahead.next().done !== true) continue;
+          this.#ahead = undefined;
+          return false;
+        }
+        return true;
+      });
+    } catch (error) {
+      this.#ahead = undefined;
+      throw error;
+    }
   }
 
   /**
