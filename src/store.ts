@@ -24,7 +24,7 @@ import { assertNamespaceName } from './metadata/namespaces.js';
 import { formsInUse } from './metadata/snapshots.js';
 import { ensureStateFolder, ensureStoreFolders, type StoreFolders } from './root-folder.js';
 import { chooseDriver, worksIn } from './snapshots/choose-driver.js';
-import type { Driver, Snapshotter } from './snapshots/snapshot.js';
+import type { Driver, LiveSnapshotter } from './snapshots/snapshot.js';
 import { FolderSnapshotter } from './snapshots/snapshotter.js';
 
 export {
@@ -56,7 +56,7 @@ export class Store {
   readonly leases: LeaseRows;
   readonly #asked: Driver | 'auto';
   #driver: Driver | undefined;
-  #snapshots: Snapshotter | undefined;
+  #snapshots: LiveSnapshotter | undefined;
 
   private constructor(folders: StoreFolders, metadata: Metadata, options: StoreOptions) {
     const namespace = options.namespace ?? 'default';
@@ -87,7 +87,7 @@ export class Store {
     return this.metadata.read((tx) => getDriver(tx)) === undefined ? 'chosen' : 'recorded';
   }
 
-  get snapshots(): Snapshotter {
+  get snapshots(): LiveSnapshotter {
     this.#snapshots ??= new FolderSnapshotter(this.metadata, {
       folder: this.folders.snapshots,
       chains: this.folders.chains,

@@ -35,7 +35,9 @@ function run(served: ServedUnion, device: number, wake: number, caching: Caching
     try {
       // Whoever settles, freezes or flushes has made the kernel hand over what it had collected; and what was closed
       // before somebody asks is not to stand against a freeze.
-      if (caching.writeback === true || caching.passthrough !== undefined) serveWaiting(device, dispatcher);
+      if (caching.writeback === true || caching.passthrough !== undefined || 'marker' in request) {
+        serveWaiting(device, dispatcher);
+      }
       tell({ type: 'reply', id, reply: served.control(request, dispatcher) });
       dispatcher.serveFrom(served.filesystem);
     } catch (error) {

@@ -1,12 +1,14 @@
-// Committing and removing by key, with the hints that send a person to the next command. What is mounted is
-// refused: the store would commit a tree that is still being written, or pull it away from under its users.
+// Committing, rolling back and removing by key, with the hints that send a person to the next command. What is mounted
+// and cannot be exchanged by its server is refused: the store would commit a tree that is still being written, or pull it
+// away from under its users.
 
 import { isKind, StoreError } from '../errors.js';
 import { type Labels, rootLabels } from '../labels.js';
 import { SNAPSHOTTER_NAME } from '../metadata/gc.js';
 import { leaseHolding } from '../metadata/leases.js';
 import type { LeaseResource } from '../metadata/rows.js';
-import type { SnapshotInfo } from '../snapshots/snapshot.js';
+import { MountTable } from '../mounts/table.js';
+import type { SnapshotInfo, Stop } from '../snapshots/snapshot.js';
 import type { Store } from '../store.js';
 import { hinted } from './failure.js';
 import { mountOf, mountPointOf } from './mounted.js';
@@ -24,6 +26,41 @@ export async function commitKey(
   } catch (error) {
     throw hinted(error, 'already-exists', `mica snapshot rm ${name}, or another name`);
   }
+}
+
+/**
+ * As `commitKey`; but of a key that is mounted by a server of ours, what was changed so far is committed, and the key goes
+ * on, mounted, on top of `name`. `stop` tells how that was for the mount.
+ */
+export async function commitLiveKey(
+  store: Store,
+  key: string,
+  name: string,
+  labels: Labels,
+): Promise<{ readonly info: SnapshotInfo; readonly stop?: Stop }> {
+  const row = await store.snapshots.stat(key).catch(() => undefined);
+  if (row === undefined || !isServed(store, row)) return { info: await commitKey(store, key, name, labels) };
+  try {
+    const kept = { labels: { ...rootLabels(), ...labels } };
+    const { info, stop } = await store.snapshots.commitLive(name, key, kept);
+    return stop === undefined ? { info } : { info, stop };
+  } catch (error) {
+    throw hinted(error, 'already-exists', `another name, or mica snapshot rm ${name}`);
+  }
+}
+
+/** Throws away what was changed in an active snapshot. failed-precondition while the kernel has it mounted. */
+export async function rollBackKey(store: Store, key: string): Promise<{ readonly stop: Stop | undefined }> {
+  const what = `cannot roll back snapshot ${key}`;
+  const row = await store.snapshots.stat(key).catch(() => undefined);
+  if (row === undefined || !isServed(store, row)) await assertNotMounted(store, key, what);
+  return store.snapshots.rollBack(key);
+}
+
+/** A server of ours, that lives, shows this very snapshot. */
+function isServed(store: Store, { id }: SnapshotInfo): boolean {
+  const mount = new MountTable(store.state).showing(store.folders.snapshots, id);
+  return mount?.state === 'live' && mount.driver === 'fuse' && mount.upper !== undefined;
 }
 
 /** Removes a snapshot. failed-precondition while it is mounted, has children, or a lease or a container has it. */

@@ -1,9 +1,10 @@
-// `mica commit`: an active snapshot becomes a committed one and, with --image, a new image of one more layer.
+// `mica commit`: an active snapshot becomes a committed one and, with --image, a new image of one more layer. One that is
+// mounted goes on, on top of what was committed; else its key is consumed.
 
 import type { Compression } from '../diff/compression.js';
 import { isKind, StoreError } from '../errors.js';
 import { MountTable } from '../mounts/table.js';
-import type { SnapshotInfo } from '../snapshots/snapshot.js';
+import type { SnapshotInfo, Stop } from '../snapshots/snapshot.js';
 import type { Store } from '../store.js';
 import type { Declare } from './commands.js';
 import { COMPRESSION_WORDS, compressionWord, sourceDateEpoch } from './compression.js';
@@ -45,17 +46,23 @@ export const declareCommit: Declare = (command, act) => {
       'of the image with --image, else of the snapshot; may be given several times',
       several,
     )
+    .addHelpText(
+      'after',
+      '\nA key that is not mounted is consumed. One that is mounted by mica goes on: what was written before is\n' +
+        'committed as NAME, and the key stays active, and mounted, on top of it.',
+    )
     .action(
       act(async (context, word: string, name: string, words: Words) => {
-        const { assertNotMounted, commitKey } = await import('./commit-key.js');
+        const { assertNotMounted, commitLiveKey } = await import('./commit-key.js');
         const store = await context.store();
         const labels = parseLabels(words.label ?? []).labels;
         const key = await keyOf(store, word);
         const { output } = context;
         if (words.image === undefined) {
-          const info = await commitKey(store, key, name, labels);
-          if (output.json) output.document(info);
+          const { info, stop } = await commitLiveKey(store, key, name, labels);
+          if (output.json) output.document({ ...info, ...(stop && { live: { key, ...stop } }) });
           else output.line(info.name);
+          if (stop !== undefined) output.note(goesOn(key, name, stop));
           return;
         }
         const { commitImage } = await import('../images/commit-image.js');
@@ -77,7 +84,8 @@ export const declareCommit: Declare = (command, act) => {
         assertConfigChange(change);
         // A key that was committed by an earlier try goes on where that one ended.
         const info = await committable(store, key, name);
-        if (info.kind !== 'committed') await commitKey(store, key, name, {});
+        let stop: Stop | undefined;
+        if (info.kind !== 'committed') ({ stop } = await commitLiveKey(store, key, name, {}));
         else await assertNotMounted(store, key, `cannot commit snapshot ${key}`);
         const { row } = await commitImage(store, {
           snapshot: info.kind === 'committed' ? key : name,
@@ -89,11 +97,19 @@ export const declareCommit: Declare = (command, act) => {
           ...change,
         });
         context.progress.clear();
-        if (output.json) output.document({ ...(await imageInfo(store, row)), snapshot: name });
-        else output.line(row.name);
+        if (output.json) {
+          const live = stop && { live: { key, ...stop } };
+          output.document({ ...(await imageInfo(store, row)), snapshot: name, ...live });
+        } else output.line(row.name);
+        if (stop !== undefined) output.note(goesOn(key, name, stop));
       }),
     );
 };
+
+function goesOn(key: string, name: string, { stoppedMs, handedOver }: Stop): string {
+  const copies = handedOver === 0 ? '' : `; ${handedOver} open for writing past the server were copied`;
+  return `${key} stays mounted, on top of ${name}; it stood still for ${stoppedMs.toFixed(1)} ms${copies}`;
+}
 
 /** Without the fields that are undefined: absent means “as the base has it”. */
 function given<T extends object>(fields: T): { [K in keyof T]?: Exclude<T[K], undefined> } {

@@ -49,6 +49,12 @@ export const declareDiff: Declare = (command, act) => {
     );
 };
 
+/** Lists what changed in `a` since what it is built on. */
+export async function showChanges(context: Context, a: string): Promise<void> {
+  const meant = await treesMeant(context, a, undefined);
+  await withTrees(context, meant, (trees) => answer(context, trees, [], {}));
+}
+
 function assertWords({ tar, stat, compression, output }: Words): void {
   const refuse = (option: string, why: string) => {
     throw new StoreError('invalid-argument', `cannot use ${option}`, why, { hint: 'mica diff --help' });

@@ -103,6 +103,31 @@ export const declareSnapshot: Declare = (command, act) => {
     );
 
   command
+    .command('rollback')
+    .description('throw away what was changed in an active snapshot; a mount of it goes on')
+    .argument('<key>')
+    .option('--dry-run', 'list what would be thrown away')
+    .action(
+      act(async (context, key: string, words: { readonly dryRun?: boolean }) => {
+        const { output } = context;
+        if (words.dryRun === true) {
+          const { showChanges } = await import('./diff.js');
+          await showChanges(context, `key:${key}`);
+          return;
+        }
+        const { rollBackKey } = await import('./commit-key.js');
+        const store = await context.store();
+        const { stop } = await rollBackKey(store, key);
+        if (output.json) {
+          const shown = await snapshotJson(context, await store.snapshots.stat(key));
+          output.document({ ...shown, ...(stop && { live: stop }) });
+        } else output.line(key);
+        if (stop !== undefined)
+          output.note(`${key} stays mounted; it stood still for ${stop.stoppedMs.toFixed(1)} ms`);
+      }),
+    );
+
+  command
     .command('mounts')
     .description('what to mount, as JSON or as mount(8) words')
     .argument('<key>')

@@ -57,6 +57,17 @@ export interface SnapshotRow {
   readonly diffId?: Digest;
 }
 
+/** The folder of an active snapshot is going to be another one, while it is mounted (src/snapshots/exchange.ts). */
+export interface ExchangeRow {
+  /** Of the active snapshot, whose row names the old folder until it is done. */
+  readonly key: string;
+  readonly from: string;
+  /** The new folder. */
+  readonly id: string;
+  /** What the old one is then committed as; absent: it goes. */
+  readonly commit?: { readonly name: string; readonly labels: Labels };
+}
+
 export interface Descriptor {
   readonly mediaType: string;
   readonly digest: Digest;

@@ -11,6 +11,7 @@
 //   ├── children/<ns>/<parent>/<name>      true: <name> has <parent> as its parent; written with the row above only
 //   ├── snapshot-ids/<id>                  true: a snapshot of some namespace has this folder; with its row only
 //   ├── snapshot-forms/<form>              number: how many snapshots of all namespaces have it
+//   ├── exchanges/<ns>/<key>               ExchangeRow: the snapshot is about to get another folder; exchanges.ts
 //   ├── images/<ns>/<name>                 ImageRow
 //   ├── blobs/<ns>/<digest>                BlobRow
 //   ├── layers/<ns>/<chain ID>             LayerRow: what the snapshot of that name does not say; nothing without it

@@ -71,6 +71,16 @@ export function nextSnapshotId(tx: WriteTx): string {
   return String(next);
 }
 
+/** From now on the folder is somebody's, although no row names it. */
+export function reserveSnapshotId(tx: WriteTx, id: string): void {
+  tx.put(idAt(id), true);
+}
+
+/** The folder is nobody's any more. */
+export function releaseSnapshotId(tx: WriteTx, id: string): void {
+  tx.remove(idAt(id));
+}
+
 /** Whether a snapshot of any namespace has this folder: one of any other name is nobody's. */
 export function isSnapshotId(tx: ReadTx, id: string): boolean {
   return tx.get(idAt(id)) !== undefined;

@@ -133,6 +133,7 @@ const OPS: ReadonlySet<string> = new Set<ControlRequest['op']>([
   'join',
   'flush',
   'freeze',
+  'exchange',
   'stop',
 ]);
 

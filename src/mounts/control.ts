@@ -5,7 +5,14 @@
 // The server answers from the thread that serves the filesystem, between two of its steps, so an answer never
 // shows a half-done operation.
 
-import type { Explanation, RequestTime, StackDescription, UnionEvent } from '../../fs/index.js';
+import type {
+  ExchangeReply,
+  ExchangeRequest,
+  Explanation,
+  RequestTime,
+  StackDescription,
+  UnionEvent,
+} from '../../fs/index.js';
 
 export type ControlRequest =
   | { readonly op: 'status' }
@@ -20,6 +27,8 @@ export type ControlRequest =
   | { readonly op: 'flush' }
   /** Settle and flush, then read only until it is unmounted: a commit of a mounted snapshot. */
   | { readonly op: 'freeze' }
+  /** What is changed through the mount is from now on in another folder, which is empty: a commit or a rollback. */
+  | ExchangeRequest
   | { readonly op: 'stop' };
 
 export interface MountStatus {
@@ -46,6 +55,7 @@ export interface ControlReplies {
   join: Record<string, never>;
   flush: Record<string, never>;
   freeze: Record<string, never>;
+  exchange: Omit<ExchangeReply, 'stale'>;
   stop: Record<string, never>;
 }
 

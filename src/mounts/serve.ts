@@ -4,7 +4,13 @@
 import { execFile } from 'node:child_process';
 import { closeSync, openSync, statSync } from 'node:fs';
 import { promisify } from 'node:util';
-import { deviceTransport, fuseNativeTransport, type RunningMount, type Transport } from '../../fs/index.js';
+import {
+  deviceTransport,
+  type ExchangeRequest,
+  fuseNativeTransport,
+  type RunningMount,
+  type Transport,
+} from '../../fs/index.js';
 import { StoreError } from '../errors.js';
 import { timeNow } from '../time.js';
 import type { ControlRequest } from './control.js';
@@ -52,12 +58,15 @@ async function noted(spec: HostSpec, table: MountTable, running: RunningMount): 
   };
   const row = rowOf(spec, table, running);
   table.put(row);
-  const control = await serveControl(row.socket, (request) => answer(request, spec, running, unmount));
+  const served: Served = { spec, row };
+  const control = await serveControl(row.socket, (request) =>
+    answer(request, served, table, running, unmount),
+  );
   const ended = running.ended.then(async (end) => {
     try {
       await control.close();
       if (end.how === 'failed') throw end.error;
-      if (spec.settle === true) await settle(spec.stack, table);
+      if (spec.settle === true) await settle(served.spec.stack, table);
     } finally {
       table.remove(row);
     }
@@ -65,14 +74,23 @@ async function noted(spec: HostSpec, table: MountTable, running: RunningMount): 
   return { row, ended, unmount };
 }
 
+/** What is served now, and noted down: what lies below a mount may be exchanged. */
+interface Served {
+  spec: HostSpec;
+  row: MountRow;
+}
+
 /** Everything but the end is the business of the thread that serves. */
 async function answer(
   request: ControlRequest,
-  spec: HostSpec,
+  served: Served,
+  table: MountTable,
   running: RunningMount,
   unmount: () => Promise<void>,
 ): Promise<object> {
+  const { spec } = served;
   if (request.op === 'usage') return usageOf(spec);
+  if (request.op === 'exchange') return exchange(request, served, table, running);
   if (request.op !== 'stop') {
     if (spec.options?.writeback === true && NEEDS_ALL_WRITES.has(request.op)) await writeBack(spec.target);
     return running.control(request);
@@ -82,9 +100,43 @@ async function answer(
   return {};
 }
 
+/**
+ * What takes long of a commit is done before, while the mount is in use: data is brought to the upper in short steps, and
+ * what is in memory goes to the disk. What came meanwhile, and the exchange itself, is all that keeps others waiting.
+ */
+async function exchange(
+  request: ExchangeRequest,
+  served: Served,
+  table: MountTable,
+  running: RunningMount,
+): Promise<object> {
+  const { target, stack } = served.spec;
+  const { upper, below } = request;
+  await writeBack(target);
+  if (below !== undefined) {
+    for (let more = true; more; )
+      ({ more } = (await running.control({ op: 'settle-ahead' })) as { more: boolean });
+    await writeBack(below.path);
+    // What was written into mapped files meanwhile.
+    await writeBack(target);
+  }
+  const reply = await running.control(request);
+  const { dev, ino } = statSync(upper.path);
+  const lowers = below === undefined ? stack.lowers : [below, ...stack.lowers];
+  const { snapshot } = served.row;
+  served.spec = { ...served.spec, stack: { ...stack, lowers, upper } };
+  served.row = {
+    ...served.row,
+    ...(snapshot && { snapshot: { ...snapshot, id: upper.id } }),
+    upper: { device: dev, inode: ino },
+  };
+  table.put(served.row);
+  return reply;
+}
+
 const NEEDS_ALL_WRITES: ReadonlySet<ControlRequest['op']> = new Set(['settle', 'join', 'freeze', 'flush']);
 
-/** The kernel hands over what it has collected. By another process: this one must not wait for its own mount. */
+/** What the kernel has collected for a filesystem is written. By another process: this one must not wait for its own mount. */
 async function writeBack(target: string): Promise<void> {
   await promisify(execFile)('sync', ['-f', target]);
 }

@@ -21,6 +21,7 @@ import { sys } from '../../fs/index.js';
 /** Temporary names: being made, being removed. A snapshot's own folder is a decimal number. */
 const NEW = 'new-';
 const OLD = 'rm-';
+const ASIDE = 'aside-';
 
 export class SnapshotFolders {
   readonly path: string;
@@ -37,6 +38,41 @@ export class SnapshotFolders {
 
   work(id: string): string {
     return join(this.path, id, 'work');
+  }
+
+  /** See fs/transport/exchange.ts. */
+  marker(id: string): string {
+    return join(this.path, id, 'exchanged');
+  }
+
+  /**
+   * Holds a folder, aside or not, until `release`; undefined where somebody else does. Where it is gone there is nothing to
+   * be held.
+   */
+  hold(id: string): { release(): void } | undefined {
+    const places = [join(this.path, id), join(this.path, ASIDE + id)];
+    for (const place of places) {
+      const fd = lockFolder(place);
+      if (fd !== undefined) return { release: () => closeSync(fd) };
+    }
+    return places.some((place) => existsSync(place)) ? undefined : { release: () => undefined };
+  }
+
+  /** Whoever reaches a folder by its path does so no longer, until `putBack`. A clean-up leaves it alone. */
+  putAside(id: string): void {
+    renameIfAny(join(this.path, id), join(this.path, ASIDE + id));
+  }
+
+  isMarkedAside(id: string): boolean {
+    return existsSync(join(this.path, ASIDE + id, 'exchanged'));
+  }
+
+  removeAside(id: string): void {
+    removeTree(join(this.path, ASIDE + id));
+  }
+
+  putBack(id: string): void {
+    renameIfAny(join(this.path, ASIDE + id), join(this.path, id));
   }
 
   /** A folder with `fs` (0755) and, for an active snapshot, `work` (0711), whatever the umask. */
@@ -150,6 +186,14 @@ export class NewFolder {
 
   release(): void {
     closeSync(this.#lock);
+  }
+}
+
+function renameIfAny(from: string, to: string): void {
+  try {
+    renameSync(from, to);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
   }
 }
 

@@ -37,6 +37,7 @@ export class MemSnapshotter implements Snapshotter {
     remove: (name) => void this.#table.delete(name),
     children: (name) => [...this.#table.values()].filter((row) => row.parent === name).map((row) => row.name),
     nextId: () => String(++this.#sequence),
+    becoming: () => undefined,
   };
 
   constructor(driver: Driver = 'overlay') {

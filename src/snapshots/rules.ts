@@ -17,6 +17,8 @@ export interface SnapshotRows {
   remove(name: string): void;
   children(name: string): readonly string[];
   nextId(): string;
+  /** The key of a snapshot that is being committed as `name` at this moment; undefined if none is. */
+  becoming(name: string): string | undefined;
 }
 
 /** What `newRow` is to make; form and marks hold where there is no parent to take them from. */
@@ -55,6 +57,7 @@ export function checkNew(rows: SnapshotRows, wanted: NewSnapshot): SnapshotRow |
   if (wanted.quota !== undefined && wanted.kind === 'view') {
     throw new StoreError('invalid-argument', what, 'a view takes no space, so it has no quota');
   }
+  assertNotBecoming(rows, wanted.key, what);
   if (wanted.parent === undefined) return undefined;
   const parent = rows.get(wanted.parent);
   if (parent === undefined) {
@@ -124,7 +127,17 @@ export function checkCommit(rows: SnapshotRows, name: string, key: string, label
       hint: `commit under another name, or mica snapshot rm ${name}`,
     });
   }
+  assertNotBecoming(rows, name, what);
   return row;
+}
+
+/** already-exists for a name that a snapshot is about to get. */
+function assertNotBecoming(rows: SnapshotRows, name: string, what: string): void {
+  const key = rows.becoming(name);
+  if (key === undefined) return;
+  throw new StoreError('already-exists', what, `snapshot ${key} is being committed as ${name}`, {
+    hint: 'use another name',
+  });
 }
 
 /** Turns the active row `key` into the committed `name`, in place of it. */

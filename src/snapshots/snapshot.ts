@@ -64,3 +64,30 @@ export interface Snapshotter {
   stack(name: string): Promise<StackDescription>;
   close(): Promise<void>;
 }
+
+/** How an exchange of what is below a mount was for whoever used it. */
+export interface Stop {
+  /** How long no request was answered. */
+  readonly stoppedMs: number;
+  /** Names of files that the kernel goes on to use past the server: what was committed has copies of them. */
+  readonly handedOver: number;
+}
+
+/** What a store can do with snapshots that are mounted, beyond what engines ask for. */
+export interface LiveSnapshotter extends Snapshotter {
+  /**
+   * As `commit`; but of a key that is mounted by this program's server, what was changed so far is committed, and the mount
+   * goes on: the key stays active, on top of `name`. `stop` is undefined of a key that was not mounted, and is consumed, or
+   * if the server died after the commit.
+   */
+  commitLive(
+    name: string,
+    key: string,
+    options?: PrepareOptions,
+  ): Promise<{ readonly info: SnapshotInfo; readonly stop: Stop | undefined }>;
+  /**
+   * Throws away what was changed in an active snapshot; what is open of that through a mount goes on without a name.
+   * failed-precondition for a view or a committed one, or while the kernel has it mounted.
+   */
+  rollBack(key: string): Promise<{ readonly stop: Stop | undefined }>;
+}

@@ -2,19 +2,8 @@
 // rows decide what exists; a folder that no row names is rubbish, and a row is put only together with its folder.
 // Copying, measuring and syncing happen outside transactions, and what they rest on is checked again inside.
 
-import { rmSync } from 'node:fs';
-import {
-  Attr,
-  fromText,
-  indexPath,
-  isUnusable,
-  type MarkPrefix,
-  openLowerDir,
-  type SpaceLimit,
-  type StackDescription,
-  sys,
-  writeLayerIndex,
-} from '../../fs/index.js';
+import { closeSync, openSync } from 'node:fs';
+import { type MarkPrefix, type SpaceLimit, type StackDescription, sys } from '../../fs/index.js';
 import { type FeatureSet, featureSet, followsRedirects } from '../../native-fallback/index.js';
 import { StoreError } from '../errors.js';
 import { filtered } from '../filter.js';
@@ -23,24 +12,18 @@ import type { Labels } from '../labels.js';
 import type { Metadata } from '../metadata/db.js';
 import { recordDriver } from '../metadata/driver.js';
 import type { SnapshotRow } from '../metadata/rows.js';
-import {
-  childrenOf,
-  deleteSnapshot,
-  getSnapshot,
-  isSnapshotId,
-  listSnapshots,
-  nextSnapshotId,
-  putSnapshot,
-} from '../metadata/snapshots.js';
-import type { ReadTx, WriteTx } from '../metadata/transaction.js';
+import { getSnapshot, isSnapshotId, listSnapshots } from '../metadata/snapshots.js';
 import { assertFit, driverNamed } from '../mounts/drivers.js';
 import { freezeServed, layerWithStandIns, settle, settleForKernel } from '../mounts/settle.js';
-import { MountTable } from '../mounts/table.js';
+import { type ListedMount, MountTable } from '../mounts/table.js';
 import { measureTree } from '../mounts/usage.js';
+import { timeNow } from '../time.js';
 import { sweepChains } from './chains.js';
-import { copyAttributes, copyTree } from './copy-tree.js';
-import { type NewFolder, removeTree, SnapshotFolders } from './folders.js';
-import { type Chain, factsOf, mountsOf, numberingOf, stackOf } from './mounts.js';
+import { Exchanges } from './exchange.js';
+import { asFailure, fillFolder, said, withFolder } from './folder-work.js';
+import { removeTree, SnapshotFolders } from './folders.js';
+import { type Chain, mountsOf, stackOf } from './mounts.js';
+import { rowsIn, rowsRead } from './row-access.js';
 import {
   addNew,
   assertCounts,
@@ -52,10 +35,18 @@ import {
   limitRow,
   parentsOf,
   removeRow,
-  type SnapshotRows,
   updateRow,
 } from './rules.js';
-import type { Driver, Mount, PrepareOptions, SnapshotInfo, Snapshotter, SnapshotUsage } from './snapshot.js';
+import { sealFolder } from './seal.js';
+import type {
+  Driver,
+  LiveSnapshotter,
+  Mount,
+  PrepareOptions,
+  SnapshotInfo,
+  SnapshotUsage,
+  Stop,
+} from './snapshot.js';
 
 /** Where containerd's clients look for the folder of changes. */
 export const UPPERDIR_LABEL = 'containerd.io/snapshot/overlay.upperdir';
@@ -78,17 +69,19 @@ export interface SnapshotterOptions {
   readonly asyncRemove?: boolean;
 }
 
-export class FolderSnapshotter implements Snapshotter {
+export class FolderSnapshotter implements LiveSnapshotter {
   readonly #metadata: Metadata;
   readonly #options: SnapshotterOptions;
   readonly #folders: SnapshotFolders;
   readonly #table: MountTable;
+  readonly #exchanges: Exchanges;
 
   constructor(metadata: Metadata, options: SnapshotterOptions) {
     this.#metadata = metadata;
     this.#options = options;
     this.#folders = new SnapshotFolders(options.folder);
     this.#table = new MountTable(options.state);
+    this.#exchanges = new Exchanges(metadata, this.#folders, options.namespace);
   }
 
   get #driver(): Driver {
@@ -97,22 +90,28 @@ export class FolderSnapshotter implements Snapshotter {
   }
 
   async stat(name: string): Promise<SnapshotInfo> {
+    await this.#exchanges.recover();
     return this.#info(this.#row(name, 'cannot stat snapshot'));
   }
 
   async update(name: string, labels: Labels, fieldPaths: readonly string[]): Promise<SnapshotInfo> {
+    await this.#exchanges.recover();
     return this.#info(
-      await this.#metadata.write((tx) => updateRow(this.#rows(tx), name, labels, fieldPaths)),
+      await this.#metadata.write((tx) =>
+        updateRow(rowsIn(tx, this.#options.namespace), name, labels, fieldPaths),
+      ),
     );
   }
 
   async usage(name: string): Promise<SnapshotUsage> {
+    await this.#exchanges.recover();
     const row = this.#row(name, 'cannot measure snapshot');
     if (row.size !== undefined && row.inodes !== undefined) return { size: row.size, inodes: row.inodes };
     return said(`cannot measure snapshot ${name}`, () => withFolder(this.#folders.fs(row.id), measureTree));
   }
 
   async mounts(key: string): Promise<readonly Mount[]> {
+    await this.#exchanges.settled(key, `cannot mount snapshot ${key}`);
     const chain = this.#chain(key, 'cannot mount snapshot');
     if (chain.row.kind === 'committed') {
       throw new StoreError('failed-precondition', `cannot mount snapshot ${key}`, 'it is committed', {
@@ -149,18 +148,16 @@ export class FolderSnapshotter implements Snapshotter {
   }
 
   async commit(name: string, key: string, options: PrepareOptions = {}): Promise<SnapshotInfo> {
+    await this.#exchanges.settled(key, `cannot commit snapshot ${key}`);
     const labels = options.labels ?? {};
-    const active = this.#metadata.read((tx) => checkCommit(this.#rowsRead(tx), name, key, labels));
-    await this.#quiesce(active);
-    const usage = said(`cannot commit snapshot ${key}`, () =>
-      withFolder(this.#folders.fs(active.id), (fd) => {
-        sys.syncFilesystem(fd);
-        const indexed = this.#index(active, name);
-        return indexed !== undefined && active.dialect === 'overlay' ? indexed : measureTree(fd);
-      }),
+    const active = this.#metadata.read((tx) =>
+      checkCommit(rowsRead(tx, this.#options.namespace), name, key, labels),
     );
+    await this.#quiesce(active);
+    const [below] = this.#chain(key, 'cannot commit snapshot').parents;
+    const usage = sealFolder(this.#folders, active, name, below);
     const row = await this.#metadata.write((tx) => {
-      const rows = this.#rows(tx);
+      const rows = rowsIn(tx, this.#options.namespace);
       const now = existing(rows, key, 'cannot commit snapshot');
       if (now.id !== active.id) throw changed(`cannot commit snapshot ${key}`);
       return commitRow(rows, name, key, labels, usage);
@@ -169,14 +166,44 @@ export class FolderSnapshotter implements Snapshotter {
     return this.#info(row);
   }
 
+  async commitLive(
+    name: string,
+    key: string,
+    options: PrepareOptions = {},
+  ): Promise<{ readonly info: SnapshotInfo; readonly stop: Stop | undefined }> {
+    await this.#exchanges.settled(key, `cannot commit snapshot ${key}`);
+    const row = this.#row(key, 'cannot commit snapshot');
+    const mount = this.#served(row);
+    if (mount === undefined) return { info: await this.commit(name, key, options), stop: undefined };
+    const stop = await this.#exchanges.commit(mount, key, { name, labels: options.labels ?? {} });
+    return { info: this.#info(this.#row(name, 'cannot commit snapshot')), stop };
+  }
+
+  async rollBack(key: string): Promise<{ readonly stop: Stop | undefined }> {
+    const what = `cannot roll back snapshot ${key}`;
+    await this.#exchanges.settled(key, what);
+    const row = this.#row(key, 'cannot roll back snapshot');
+    if (row.kind !== 'active') {
+      const why = row.kind === 'view' ? 'it is a view, which changes nothing' : 'it is committed';
+      throw new StoreError('failed-precondition', what, why);
+    }
+    const mount = this.#served(row);
+    if (mount !== undefined) return { stop: await this.#exchanges.rollBack(mount, key) };
+    this.#assertUnmounted(row, 'roll back');
+    await this.#beginAnew(row, what);
+    return { stop: undefined };
+  }
+
   async remove(name: string): Promise<void> {
-    this.#assertUnmounted(this.#row(name, 'cannot remove snapshot'));
-    const row = await this.#metadata.write((tx) => removeRow(this.#rows(tx), name));
+    await this.#exchanges.settled(name, `cannot remove snapshot ${name}`);
+    this.#assertUnmounted(this.#row(name, 'cannot remove snapshot'), 'remove');
+    const row = await this.#metadata.write((tx) => removeRow(rowsIn(tx, this.#options.namespace), name));
     const away = this.#folders.retire(row.id);
     if (away !== undefined && this.#options.asyncRemove !== true) removeTree(away);
   }
 
   async *walk(filters: readonly string[] = []): AsyncIterable<SnapshotInfo> {
+    await this.#exchanges.recover();
     const rows = this.#metadata.read((tx) => listSnapshots(tx, this.#options.namespace));
     yield* filtered(
       rows.map((row) => this.#info(row)),
@@ -187,10 +214,13 @@ export class FolderSnapshotter implements Snapshotter {
 
   async limit(key: string, quota: SpaceLimit | undefined): Promise<SnapshotInfo> {
     if (quota !== undefined) assertCounts(this.#driver, `cannot limit snapshot ${key}`);
-    return this.#info(await this.#metadata.write((tx) => limitRow(this.#rows(tx), key, quota)));
+    return this.#info(
+      await this.#metadata.write((tx) => limitRow(rowsIn(tx, this.#options.namespace), key, quota)),
+    );
   }
 
   async cleanup(): Promise<number> {
+    await this.#exchanges.recover();
     const named = (id: string) => this.#metadata.read((tx) => isSnapshotId(tx, id));
     const removed = this.#folders.sweep(named);
     if (this.#options.chains !== undefined) sweepChains(this.#options.chains, named);
@@ -198,12 +228,53 @@ export class FolderSnapshotter implements Snapshotter {
   }
 
   async stack(name: string): Promise<StackDescription> {
+    await this.#exchanges.settled(name, `cannot open snapshot ${name}`);
     const chain = this.#chain(name, 'cannot open snapshot');
     return stackOf(chain, this.#folders);
   }
 
   async close(): Promise<void> {
     // The metadata belong to whoever opened them, and nothing else is open.
+  }
+
+  /** The mount of a key whose server can exchange what is below it. */
+  #served(row: SnapshotRow): ListedMount | undefined {
+    const mount = this.#table.showing(this.#options.folder, row.id);
+    return mount?.state === 'live' && mount.driver === 'fuse' && mount.upper !== undefined
+      ? mount
+      : undefined;
+  }
+
+  /** An active snapshot gets a new folder, as it had one at first; whoever opens the old one meanwhile is refused. */
+  async #beginAnew(row: SnapshotRow, what: string): Promise<void> {
+    const work = openSync(this.#folders.work(row.id), 'r');
+    try {
+      if (process.platform === 'linux' && !sys.tryLock(work)) {
+        throw new StoreError('failed-precondition', what, 'it is in use', { hint: 'mica mounts' });
+      }
+      const folder = said(what, () => this.#folders.create(true));
+      try {
+        const below = this.#chain(row.name, 'cannot roll back snapshot').parents[0];
+        if (below !== undefined) fillFolder(this.#folders, folder, below, 'active');
+        await this.#metadata.write((tx) => {
+          const rows = rowsIn(tx, this.#options.namespace);
+          const now = existing(rows, row.name, 'cannot roll back snapshot');
+          if (now.id !== row.id || now.kind !== 'active') throw changed(what);
+          const id = rows.nextId();
+          rows.put({ ...now, id, updated: timeNow() });
+          folder.publish(id);
+        });
+      } catch (error) {
+        folder.discard();
+        throw asFailure(what, error);
+      } finally {
+        folder.release();
+      }
+    } finally {
+      closeSync(work);
+    }
+    const away = this.#folders.retire(row.id);
+    if (away !== undefined) removeTree(away);
   }
 
   /** From here on the folder of an active snapshot does not change any more by our doing, and everybody can read it. */
@@ -217,33 +288,10 @@ export class FolderSnapshotter implements Snapshotter {
     }
   }
 
-  /**
-   * Puts the index of what is to be committed under `name` beside its folder and returns what is in it; undefined if
-   * there cannot be one. Whoever needs it can make it again.
-   */
-  #index(row: SnapshotRow, name: string): SnapshotUsage | undefined {
-    const { id, dialect, marks, form } = row;
-    const numbering = numberingOf(row);
-    const path = this.#folders.fs(id);
-    // One of a commit that failed speaks of what the folder was then.
-    rmSync(indexPath(path), { force: true });
-    if (form !== 'diff' || process.platform !== 'linux' || !sys.hasFeature('index')) return undefined;
-    const [below] = this.#chain(row.name, 'cannot commit snapshot').parents;
-    const layer = openLowerDir(fromText(path), { id, dialect, marks: [marks], numbering });
-    try {
-      return writeLayerIndex({ path, dialect, marks, facts: factsOf({ ...row, name }, below) }, layer);
-    } catch (error) {
-      if (!isUnusable(error)) throw error;
-      return undefined;
-    } finally {
-      layer.close();
-    }
-  }
-
-  #assertUnmounted(row: SnapshotRow): void {
+  #assertUnmounted(row: SnapshotRow, verb: string): void {
     const mount =
       this.#table.showing(this.#options.folder, row.id) ?? this.#table.writing(this.#folders.fs(row.id));
-    if (mount?.state === 'live') throw inUse('remove', row, mount.target);
+    if (mount?.state === 'live') throw inUse(verb, row, mount.target);
   }
 
   async #add(
@@ -264,14 +312,14 @@ export class FolderSnapshotter implements Snapshotter {
     const { labels = {}, quota } = options;
     if (quota !== undefined) assertCounts(this.#driver, `cannot prepare snapshot ${key}`);
     const wanted = { key, kind, parent, labels, quota, own };
-    const below = this.#metadata.read((tx) => checkNew(this.#rowsRead(tx), wanted));
+    const below = this.#metadata.read((tx) => checkNew(rowsRead(tx, this.#options.namespace), wanted));
     if (below !== undefined) assertReadable(below, `cannot use snapshot ${below.name} as a parent`);
     const what = `cannot ${kind === 'view' ? 'view' : 'prepare'} snapshot ${key}`;
     const folder = said(what, () => this.#folders.create(kind === 'active'));
     try {
-      if (below !== undefined) this.#fill(folder, below, kind);
+      if (below !== undefined) fillFolder(this.#folders, folder, below, kind);
       await this.#metadata.write((tx) => {
-        const row = addNew(this.#rows(tx), wanted);
+        const row = addNew(rowsIn(tx, this.#options.namespace), wanted);
         if (parent !== undefined && getSnapshot(tx, this.#options.namespace, parent)?.id !== below?.id) {
           throw changed(what);
         }
@@ -287,24 +335,9 @@ export class FolderSnapshotter implements Snapshotter {
     return this.mounts(key);
   }
 
-  /** A whole tree is copied for who may change it; else the root folder alone begins as the parent's. */
-  #fill(folder: NewFolder, parent: SnapshotRow, kind: 'active' | 'view'): void {
-    withFolder(this.#folders.fs(parent.id), (from) => {
-      withFolder(`${folder.path}/fs`, (to) => {
-        if (parent.form === 'full' && kind === 'active') {
-          copyTree(from, to);
-          return;
-        }
-        const attr = new Attr();
-        sys.statFd(from, attr);
-        copyAttributes(from, attr, to, '.', (xattr) => !xattr.includes('.overlay.'));
-      });
-    });
-  }
-
   #chain(name: string, doing: string): Chain {
     const chain = this.#metadata.read((tx) => {
-      const rows = this.#rowsRead(tx);
+      const rows = rowsRead(tx, this.#options.namespace);
       const row = existing(rows, name, doing);
       return { row, parents: parentsOf(rows, row) };
     });
@@ -313,37 +346,13 @@ export class FolderSnapshotter implements Snapshotter {
   }
 
   #row(name: string, doing: string): SnapshotRow {
-    return this.#metadata.read((tx) => existing(this.#rowsRead(tx), name, doing));
+    return this.#metadata.read((tx) => existing(rowsRead(tx, this.#options.namespace), name, doing));
   }
 
   #info(row: SnapshotRow): SnapshotInfo {
     const info = infoOf(row);
     if (this.#options.upperdirLabel !== true) return info;
     return { ...info, labels: { ...info.labels, [UPPERDIR_LABEL]: this.#folders.fs(row.id) } };
-  }
-
-  #rowsRead(tx: ReadTx): SnapshotRows {
-    const ns = this.#options.namespace;
-    const refuse = (): never => {
-      throw new Error('a row was changed in a transaction that only reads');
-    };
-    return {
-      get: (name) => getSnapshot(tx, ns, name),
-      children: (name) => childrenOf(tx, ns, name),
-      put: refuse,
-      remove: refuse,
-      nextId: refuse,
-    };
-  }
-
-  #rows(tx: WriteTx): SnapshotRows {
-    const ns = this.#options.namespace;
-    return {
-      ...this.#rowsRead(tx),
-      put: (row) => putSnapshot(tx, ns, row),
-      remove: (name) => void deleteSnapshot(tx, ns, name),
-      nextId: () => nextSnapshotId(tx),
-    };
   }
 }
 
@@ -389,27 +398,4 @@ function changed(what: string): StoreError {
   return new StoreError('failed-precondition', what, 'another process changed it meanwhile', {
     hint: 'try again',
   });
-}
-
-/** What a system call said about `what`, as the store's own failure; anything else stays what it is. */
-function asFailure(what: string, error: unknown): unknown {
-  if (error instanceof StoreError || typeof (error as NodeJS.ErrnoException).code !== 'string') return error;
-  return new StoreError('failed', what, (error as Error).message, { cause: error });
-}
-
-function said<T>(what: string, work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    throw asFailure(what, error);
-  }
-}
-
-function withFolder<T>(path: string, use: (fd: number) => T): T {
-  const fd = sys.openAt(sys.AT_FDCWD, fromText(path), sys.O_RDONLY | sys.O_DIRECTORY);
-  try {
-    return use(fd);
-  } finally {
-    sys.closeFd(fd);
-  }
 }
