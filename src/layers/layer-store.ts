@@ -12,10 +12,11 @@ import { atWork, type WorkLease } from '../images/at-work.js';
 import { EXTRACT_PREFIX, ownLabel, removeLeftovers } from '../images/leftovers.js';
 import { openUnion, withSnapshot } from '../images/open-snapshot.js';
 import { GC_ROOT, rootLabels } from '../labels.js';
-import { type ForeignDescriptor, getLayer, putLayer, removeLayer } from '../metadata/layers.js';
-import { leaseRows } from '../metadata/leases.js';
-import { deleteSnapshot, getSnapshot, putSnapshot } from '../metadata/snapshots.js';
-import type { WriteTx } from '../metadata/transaction.js';
+import { SNAPSHOTTER_NAME } from '../metadata/gc.js';
+import { type ForeignDescriptor, getLayer, listRwLayers, putLayer, removeLayer } from '../metadata/layers.js';
+import { leaseHolding, leaseRows } from '../metadata/leases.js';
+import { childrenOf, deleteSnapshot, getSnapshot, putSnapshot } from '../metadata/snapshots.js';
+import type { ReadTx, WriteTx } from '../metadata/transaction.js';
 import { SnapshotFolders } from '../snapshots/folders.js';
 import { givesBack, journalPath, NewJournal, verifiedTar, writeJournal } from './journal.js';
 import type { LayerInfo, LayerParts, Reference } from './layers.js';
@@ -124,7 +125,8 @@ async function commitOrDrop(parts: LayerParts, key: string, chainId: Digest): Pr
   const { snapshots, folders } = parts;
   const { id } = await snapshots.stat(key);
   try {
-    await snapshots.commit(chainId, key, { labels: { [SNAPSHOT_REF]: chainId, ...rootLabels() } });
+    // The label that keeps it comes with the hold: until then it is the lease's.
+    await snapshots.commit(chainId, key, { labels: { [SNAPSHOT_REF]: chainId } });
   } catch (error) {
     if (!isKind(error, 'already-exists')) throw error;
     const there = await snapshots.stat(chainId);
@@ -255,13 +257,22 @@ async function removeOne({ metadata, namespace, folders }: LayerParts, chainId: 
   const id = await metadata.write((tx) => {
     const row = getSnapshot(tx, namespace, chainId);
     const isHeld = (getLayer(tx, namespace, chainId)?.holds ?? 0) > 0;
-    if (isHeld || (row?.labels[GC_ROOT] ?? '') !== '') return undefined;
+    if (isHeld || (row?.labels[GC_ROOT] ?? '') !== '' || isUsed(tx, namespace, chainId)) return undefined;
     removeLayer(tx, namespace, chainId);
     return row === undefined ? '' : deleteSnapshot(tx, namespace, chainId).id;
   });
   if (id === undefined) return false;
   if (id !== '') new SnapshotFolders(folders.snapshots).remove(id);
   return true;
+}
+
+function isUsed(tx: ReadTx, namespace: string, chainId: Digest): boolean {
+  const resource = { type: `snapshots/${SNAPSHOTTER_NAME}`, id: chainId };
+  return (
+    childrenOf(tx, namespace, chainId).length > 0 ||
+    leaseHolding(tx, namespace, resource) !== undefined ||
+    listRwLayers(tx, namespace).some(({ parent }) => parent === chainId)
+  );
 }
 
 /** The tar of a layer, as it was; corrupt at the end if it is not. not-found where its framing was not kept. */

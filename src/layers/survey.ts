@@ -18,7 +18,7 @@ import {
   listRwLayers,
   type RwLayerRow,
 } from '../metadata/layers.js';
-import { leaseResources, listLeases } from '../metadata/leases.js';
+import { isExpired, leaseResources, listLeases } from '../metadata/leases.js';
 import type { SnapshotRow } from '../metadata/rows.js';
 import { listSnapshots } from '../metadata/snapshots.js';
 import type { ReadTx } from '../metadata/transaction.js';
@@ -157,12 +157,13 @@ function referencesOf(
     if (known === undefined) found.set(name, [reference]);
     else known.push(reference);
   };
-  const inits = new Map(readWrite.map((row) => [row.initId, row.name]));
+  for (const { parent, name } of readWrite) add(parent, { kind: 'read-write', name });
+  const inits = new Set(readWrite.map(({ initId }) => initId));
   for (const row of snapshots.values()) {
     const isLayer = row.kind === 'committed' && isDigest(row.name);
-    const ofInit = inits.get(row.name);
-    if (ofInit !== undefined) add(row.parent, { kind: 'read-write', name: ofInit });
-    else add(row.parent, { kind: isLayer ? 'layer' : 'snapshot', name: row.name });
+    // What stands on a layer for a read-write one has been counted by its name.
+    const isInit = inits.has(row.name) || inits.has(row.name.replace(/-key$/, ''));
+    if (!isInit) add(row.parent, { kind: isLayer ? 'layer' : 'snapshot', name: row.name });
     const holds = rows.get(row.name)?.holds ?? 0;
     // The label of a layer that is held is the hold's.
     if (isLayer && holds === 0 && (row.labels[GC_ROOT] ?? '') !== '')
@@ -172,7 +173,8 @@ function referencesOf(
     for (let n = 0; n < holds; n++) add(id, { kind: 'hold', name: '' });
   }
   for (const [top, names] of told.tops) for (const name of names) add(top, { kind: 'image', name });
-  for (const { id } of listLeases(tx, ns)) {
+  for (const { id, labels } of listLeases(tx, ns)) {
+    if (isExpired(labels, Date.now())) continue;
     for (const resource of leaseResources(tx, ns, id)) {
       if (resource.type === `snapshots/${SNAPSHOTTER_NAME}`) add(resource.id, { kind: 'lease', name: id });
     }
