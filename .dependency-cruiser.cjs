@@ -9,7 +9,7 @@ const ROWS = [
   ['snapshots'],
   ['diff', 'archive'],
   ['images', 'layers', 'registry'],
-  ['store', 'collect'],
+  ['store', 'collect', 'restore'],
   ['run'],
   ['cli', 'web', 'mount-program', 'containerd'],
 ];

@@ -242,6 +242,18 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./gc.js')).declareGc,
   },
   {
+    name: 'dump',
+    group: PARTS,
+    summary: 'the metadata as JSON',
+    load: async () => (await import('./dump.js')).declareDump,
+  },
+  {
+    name: 'restore',
+    group: PARTS,
+    summary: 'the metadata of a dump into an empty store',
+    load: async () => (await import('./dump.js')).declareRestore,
+  },
+  {
     name: 'namespace',
     group: PARTS,
     summary: 'namespaces of names and labels',

@@ -15,7 +15,6 @@ import { assertNotNewer, MIGRATIONS, type Migration, migrate, ROW_VERSION, store
 import type { Key, ReadTx, Row, WriteTx } from './transaction.js';
 
 type Db = RootDatabase<unknown, Buffer>;
-type Tree = Record<string, unknown>;
 type Range = ReturnType<typeof rangeBelow>;
 
 export interface MetadataOptions {
@@ -98,21 +97,6 @@ export class Metadata {
       assertNotNewer(storedVersion(tx), this.#version);
       return fn(tx);
     });
-  }
-
-  /** All rows below v1 as plain objects, for people and for tools without LMDB. */
-  dump(): Tree {
-    const tree: Tree = Object.create(null);
-    for (const { key, value } of this.read(() => this.#tx.entries(['v1']))) {
-      let folder = tree;
-      for (const part of key.slice(1, -1)) {
-        const below = (folder[part] as Tree | undefined) ?? Object.create(null);
-        folder[part] = below;
-        folder = below;
-      }
-      folder[key.at(-1) ?? ''] = value;
-    }
-    return tree;
   }
 
   /** Safe to call twice. */

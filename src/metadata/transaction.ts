@@ -15,6 +15,8 @@ export interface ReadTx {
   get<T>(key: Key): T | undefined;
   /** The rows directly or further below `prefix`, ordered by the bytes of their keys. */
   list<T>(prefix: Key): readonly Row<T>[];
+  /** Those rows with their keys, whole. */
+  entries(prefix: Key): readonly { readonly key: readonly string[]; readonly value: unknown }[];
   /** The keys of those rows alone, whole. */
   keys(prefix: Key): readonly (readonly string[])[];
 }

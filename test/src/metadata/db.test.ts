@@ -105,16 +105,6 @@ test('two handles of one folder in one process see each other, and outlive each 
   expect(two.read((tx) => tx.list(['v1', 'images', 'n'])).map((row) => row.name)).toEqual(['a', 'b']);
 });
 
-test('dump shows every row as a tree', async () => {
-  const metadata = open();
-  await metadata.write((tx) => tx.put(['v1', 'images', 'default', 'a/b'], { x: 1 }));
-  expect(JSON.parse(JSON.stringify(metadata.dump()))).toEqual({
-    version: SCHEMA_VERSION,
-    sequence: 0,
-    images: { default: { 'a/b': { x: 1 } } },
-  });
-});
-
 describe('the version', () => {
   test('an older tree is brought up, keeping its rows', async () => {
     const old = open({ durable: false });

@@ -1,0 +1,42 @@
+// `mica dump` and `mica restore`: the metadata as JSON, and back into an empty store.
+
+import { StoreError } from '../errors.js';
+import type { Declare } from './commands.js';
+
+export const declareDump: Declare = (command, act) => {
+  command.option('-o, --output <file>', 'into a file that does not exist yet; default: stdout').action(
+    act(async (context, words: { readonly output?: string }) => {
+      const { dumpRows } = await import('../metadata/dump.js');
+      const store = await context.store();
+      const dump = store.metadata.read(dumpRows);
+      if (words.output === undefined) return context.output.document(dump);
+      const { writeFileSync } = await import('node:fs');
+      // Names and labels are whatever their makers put there.
+      writeFileSync(words.output, `${JSON.stringify(dump)}\n`, { flag: 'wx', mode: 0o600 });
+    }),
+  );
+};
+
+export const declareRestore: Declare = (command, act) => {
+  command.argument('<file>', 'what mica dump wrote; - for stdin').action(
+    act(async (context, file: string) => {
+      const { readFileSync, existsSync } = await import('node:fs');
+      const { restoreDump } = await import('../restore.js');
+      const what = `cannot restore ${file === '-' ? 'the standard input' : file}`;
+      if (file !== '-' && !existsSync(file)) throw new StoreError('not-found', what, 'there is no such file');
+      const text = readFileSync(file === '-' ? 0 : file, 'utf8');
+      const store = await context.store();
+      const restored = await restoreDump(store, text, what);
+      const { output } = context;
+      if (output.json) return output.document(restored);
+      for (const { kind, name, path } of restored.missing)
+        output.warn(`${kind} ${name}: ${path} is not there`);
+      if (restored.unnamed > 0) {
+        output.note(`${restored.unnamed} folders and files are in no row; mica gc removes them`);
+      }
+      output.line(
+        `${restored.rows} rows restored, ${restored.missing.length} of them without what they name`,
+      );
+    }),
+  );
+};
