@@ -69,6 +69,7 @@ export const declareCommit: Declare = (command, act) => {
         const { imageInfo } = await import('../images/stored.js');
         const { assertImageName } = await import('../images/reference.js');
         const { assertConfigChange } = await import('../images/config.js');
+        const { assertCompresses } = await import('../diff/compression.js');
         const change = {
           labels,
           ...given({ message: words.message, author: words.author, env: words.env }),
@@ -82,6 +83,7 @@ export const declareCommit: Declare = (command, act) => {
         // Before the key is committed, which nothing takes back.
         assertImageName(words.image);
         assertConfigChange(change);
+        if (words.compression !== undefined) await assertCompresses(words.compression);
         // A key that was committed by an earlier try goes on where that one ended.
         const info = await committable(store, key, name);
         let stop: Stop | undefined;

@@ -2,6 +2,7 @@
 // or file name, because archives hold gzip under names that say tar (docker save) and the reverse. Streams of
 // several gzip members or zstd frames are one stream; both are made by parallel compressors and by estargz.
 
+import { Readable } from 'node:stream';
 import { StoreError } from '../errors.js';
 import { gunzip, gzip } from './gzip.js';
 import { unzstd, zstd } from './zstd.js';
@@ -69,4 +70,9 @@ export function compress(source: Bytes, compression: Compression, level?: number
   if (compression === 'gzip') return gzip(source, level ?? 6);
   if (compression === 'zstd') return zstd(source, level ?? 3);
   return source;
+}
+
+/** Throws StoreError 'unsupported' where `compress` would later: for who must not fail half way. */
+export async function assertCompresses(compression: Compression): Promise<void> {
+  for await (const _ of compress(Readable.from([]), compression));
 }

@@ -134,6 +134,12 @@ describe('mica diff', () => {
       err: expect.stringContaining('hint: install the package zstd'),
     });
     expect(existsSync(mica.path('no.zst'))).toBe(false);
+    // And before the key is committed, which nothing takes back.
+    out('snapshot', 'prepare', 'stays');
+    const commit = ['commit', 'stays', 'gone', '--image', 'none:1', '--compression', 'zstd'];
+    expect(mica.run(commit, { env: { PATH: '/nowhere' } })).toMatchObject({ code: 6 });
+    expect(JSON.parse(out('--json', 'snapshot', 'info', 'stays'))).toMatchObject({ kind: 'active' });
+    expect(run(...commit)).toMatchObject({ code: missing(['program:zstd']) === undefined ? 0 : 6 });
   });
 
   it('writes no time after SOURCE_DATE_EPOCH, in a layer and in an image of its own digest', () => {
