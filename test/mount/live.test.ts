@@ -6,7 +6,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, wr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Entry, fromText, openStack, Union, walk } from '../../dist/fs/index.js';
 import { mountSnapshot, unmountSnapshot } from '../../dist/src/mounts/mount-snapshot.js';
 import { MountTable } from '../../dist/src/mounts/table.js';
@@ -123,10 +123,11 @@ describeWith(['root', 'fuse', 'program:python3'], 'a mount that is in use', () =
     });
   }
 
-  for (const passthrough of [true, false]) {
-    const how = passthrough ? 'past the server' : 'through the server';
-
-    it(`has in each snapshot of eight writers ${how} what they wrote before, and nothing after`, async () => {
+  describe.each([
+    ['written past the server', true],
+    ['written through the server', false],
+  ])('%s', (_, passthrough) => {
+    it('has in each snapshot what eight writers wrote before, and nothing after', async () => {
       await mount(passthrough);
       const shared = join(root, 'shared');
       writeFileSync(shared, Buffer.alloc(8 * 8));
@@ -176,7 +177,7 @@ step()
       writers.kill();
     });
 
-    it(`keeps what is open, its locks and its numbers over a commit, ${how}`, async () => {
+    it('keeps what is open, its locks and its numbers over a commit', async () => {
       await mount(passthrough);
       const user = await begin(`
 def tree():
@@ -280,7 +281,7 @@ step()
       expect(statSync(join(mnt, 'new')).nlink).toBe(2);
     });
 
-    it(`shows its parent again after a rollback, and keeps what is open, ${how}`, async () => {
+    it('shows its parent again after a rollback, and keeps what is open', async () => {
       await mount(passthrough);
       const user = await begin(`
 numbers = {p: os.stat(p).st_ino for p in ['low', 'dir', 'dir/a', 'dir/deep', 'gone']}
@@ -322,7 +323,7 @@ step()
       expect(readFileSync(join(mnt, 'low'), 'utf8')).toBe('low+');
       expect(readFileSync(join(mnt, 'large')).subarray(0, 4).toString()).toBe('LLLL');
     });
-  }
+  });
 
   it('is rolled back and committed under processes that lock its folders without a pause', async () => {
     await mount(true);

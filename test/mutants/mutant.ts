@@ -1,5 +1,5 @@
-// A mutant: a patch that breaks the code behind one of the sixty behaviours of POSIX that unions tend to lose, and
-// the test that must notice. The patch is an ordinary unified diff; what stands before it is its header:
+// A mutant: a patch that breaks the code behind one of the sixty behaviours of POSIX that unions tend to lose, or, from
+// 61 on, behind what a mount keeps while its changes are committed, and the test that must notice. The patch is an ordinary unified diff; what stands before it is its header:
 //
 //   Behaviour: 20
 //   Breaks: what goes wrong, in one sentence
