@@ -34,7 +34,8 @@ export async function removeLeftovers(snapshots: Snapshotter): Promise<void> {
   }
 }
 
-function isAlive(pid: number): boolean {
+/** True if a process has this number, whosever it is. */
+export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;

@@ -2,9 +2,9 @@
 // comes and goes with the snapshot and needs no row. It has its name only when it is complete and durable, and is made
 // only where the tar that it gives back has been held against the diff ID.
 
-import { createReadStream, createWriteStream, existsSync } from 'node:fs';
+import { createReadStream, createWriteStream, existsSync, readdirSync, rmSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGzip, type Gzip } from 'node:zlib';
 import type { Filesystem } from '../../fs/index.js';
@@ -21,6 +21,7 @@ import {
 } from '../diff/tar-split.js';
 import { type Digest, Digester } from '../digest.js';
 import { isKind, StoreError } from '../errors.js';
+import { isAlive } from '../images/leftovers.js';
 
 export function journalPath(snapshots: string, id: string): string {
   return join(snapshots, id, 'tar-split.json.gz');
@@ -39,6 +40,7 @@ export class NewJournal {
   constructor(path: string) {
     this.#path = path;
     this.#part = `${path}.${process.pid}.part`;
+    removeLeft(path);
     this.#written = pipeline(this.#gzip, createWriteStream(this.#part, { mode: 0o600 }));
     // `flush` and `close` throw it.
     this.#written.catch(() => undefined);
@@ -76,6 +78,15 @@ export class NewJournal {
     this.#gzip.destroy();
     await this.#written.catch(() => undefined);
     await rm(this.#part, { force: true });
+  }
+}
+
+/** Removes what processes that died were writing. */
+function removeLeft(path: string): void {
+  const folder = dirname(path);
+  for (const name of readdirSync(folder)) {
+    const pid = name.startsWith(`${basename(path)}.`) ? /\.(\d+)\.part$/.exec(name)?.[1] : undefined;
+    if (pid !== undefined && !isAlive(Number(pid))) rmSync(join(folder, name), { force: true });
   }
 }
 

@@ -89,6 +89,19 @@ describeWith(
       }
     });
 
+    it('gives the tar of its layers back to the byte when their blobs are gone', () => {
+      const { layers } = JSON.parse(mica('--json', 'inspect', 'debian:test'));
+      // All but the root filesystem: whoever compressed them, their tars come back.
+      for (const { chainId, diffId, digest } of layers.slice(1)) {
+        expect(mica('layer', 'drop', '--force', chainId)).toContain(digest);
+        mica('layer', 'get', chainId, '-o', join(base, 'layer.tar'));
+        const [sum] = execFileSync('sha256sum', [join(base, 'layer.tar')], { encoding: 'utf8' }).split(' ');
+        expect(`sha256:${sum}`).toBe(diffId);
+        mica('content', 'put', join(image, 'oci/blobs/sha256', digest.slice(7)));
+        rmSync(join(base, 'layer.tar'));
+      }
+    });
+
     it('runs a shell and reads the package database', () => {
       expect(inside('echo from $0')).toBe('from /bin/sh\n');
       expect(inside('dpkg -s bash | grep ^Status')).toBe('Status: install ok installed\n');

@@ -1,5 +1,6 @@
 // Docker's view of a store: layers by chain ID, what refers to them, and what their release takes along.
 
+import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -263,11 +264,16 @@ describe('blobs that are dropped', () => {
 
   it.each(['none', 'gzip'] as const)('come back under their digest (compression %s)', async (compression) => {
     await importThree('img', [BASE, SECOND, THIRD], compression);
+    const { cacheId } = await layerNamed(store, CHAIN2);
+    // What a process that was killed here before has left.
+    const part = join(store.folders.snapshots, cacheId, `tar-split.json.gz.${spawnSync('true').pid}.part`);
+    writeFileSync(part, 'half');
     const [blob] = await blobsOf(second);
     const bytes = await store.content.read(blob!);
     expect(await dropBlobs(store, await layerNamed(store, CHAIN2), false)).toEqual([
       { digest: blob, size: bytes.length, whole: true },
     ]);
+    expect(existsSync(part)).toBe(false);
     expect(await store.content.has(blob!)).toBe(false);
     expect(existsSync(join(store.folders.content, 'blobs/sha256', blob!.slice(7)))).toBe(false);
     const layer = await layerNamed(store, CHAIN2);
