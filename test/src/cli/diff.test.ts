@@ -175,6 +175,16 @@ describe('mica diff', () => {
     expect(mica.run(wrong, { env: { SOURCE_DATE_EPOCH: 'now' } })).toMatchObject({ code: 2 });
   });
 
+  it('of a snapshot that is a whole tree lists what changed since its parent', () => {
+    const words = (...rest: string[]) => out('--root', mica.path('whole'), '--driver', 'native', ...rest);
+    words('image', 'create', 'old:1', '--from', mica.path('old'));
+    const parent = JSON.parse(words('--json', 'inspect', 'old:1')).layers[0].chainId;
+    const made = JSON.parse(words('--json', 'snapshot', 'prepare', 'key', parent));
+    expect(made.form).toBe('full');
+    words('cp', mica.path('new', 'new'), 'key:/d/added');
+    expect(words('diff', 'key')).toBe('M d\nA d/added\n');
+  });
+
   it('refuses words that do not go together', () => {
     expect(run('diff', 'new:1', 'old:1', '--compression', 'gzip')).toMatchObject({ code: 2 });
     expect(run('diff', 'new:1', 'old:1', '--tar', '--stat')).toMatchObject({ code: 2 });
