@@ -91,13 +91,17 @@ export interface Content {
   walk(filters?: readonly string[]): AsyncIterable<BlobInfo>;
   /** Changes labels; field paths as `updateLabels`. */
   update(digest: Digest, labels: Labels, fieldPaths: readonly string[]): Promise<BlobInfo>;
-  /** Removes the namespace's name of a blob; its bytes go with garbage collection. not-found if there is none. */
-  delete(digest: Digest): Promise<void>;
+  /**
+   * Removes the namespace's name of a blob; its bytes go with garbage collection. not-found if there is none, and, with
+   * the id of the caller's lease, for one that another lease holds.
+   */
+  delete(digest: Digest, lease?: string): Promise<void>;
   /**
    * Takes back a blob that the caller has just added: its name, and its bytes unless another namespace names them.
-   * What failed leaves the disk as it was. No error if there is none.
+   * What failed leaves the disk as it was. No error if there is none. With the id of the caller's lease: one that another
+   * lease holds stays.
    */
-  discard(digest: Digest): Promise<void>;
+  discard(digest: Digest, lease?: string): Promise<void>;
   open(digest: Digest): Promise<BlobReader>;
   /** A blob of at most `limit` bytes (manifests, configs); corrupt if it is longer. */
   read(digest: Digest, limit?: number): Promise<Uint8Array>;
@@ -129,8 +133,8 @@ export interface BlobRows {
   add(row: BlobInfo, check?: () => void): Promise<boolean>;
   /** Replaces the row by what `change` makes of it, and returns that; undefined if there is none. */
   change(digest: Digest, change: (row: BlobInfo) => BlobInfo): Promise<BlobInfo | undefined>;
-  /** False if there was none. */
-  remove(digest: Digest): Promise<boolean>;
+  /** False if there was none. With the id of a lease: as `Content.discard`. */
+  remove(digest: Digest, lease?: string): Promise<boolean>;
   /** True if bytes that this namespace does not name may become its own without being sent: see the policies above. */
   mayShare(digest: Digest): boolean;
   /** Runs `act` unless a row of any namespace names the digest; none can be added meanwhile. */

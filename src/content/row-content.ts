@@ -64,12 +64,12 @@ export abstract class RowContent implements Content {
     return row;
   }
 
-  async delete(digest: Digest): Promise<void> {
-    if (!(await this.rows.remove(parseDigest(digest)))) throw unnamed(`cannot remove blob ${digest}`);
+  async delete(digest: Digest, lease?: string): Promise<void> {
+    if (!(await this.rows.remove(parseDigest(digest), lease))) throw unnamed(`cannot remove blob ${digest}`);
   }
 
-  async discard(digest: Digest): Promise<void> {
-    await this.rows.remove(digest);
+  async discard(digest: Digest, lease?: string): Promise<void> {
+    await this.rows.remove(digest, lease);
     await this.dropUnnamed(digest);
   }
 

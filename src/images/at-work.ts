@@ -36,6 +36,11 @@ export class WorkLease {
   readonly #id = `work-${process.pid}-${randomBytes(6).toString('hex')}`;
   #held = false;
 
+  /** For who takes back what he made: what other leases hold stays (`Content.discard`, `Snapshotter.remove`). */
+  get id(): string {
+    return this.#id;
+  }
+
   constructor(leases: WorkLeases) {
     this.#leases = leases;
   }

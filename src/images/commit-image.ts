@@ -64,8 +64,9 @@ async function committed(
     await labelUnpacked(store.content, stored.image);
     return { row: await nameImage(store, ref, stored.target), image: stored.image };
   } catch (error) {
-    for (const digest of stored?.added ?? []) await store.content.discard(digest);
-    for (const { added, descriptor } of layers) if (added) await store.content.discard(descriptor.digest);
+    for (const digest of stored?.added ?? []) await store.content.discard(digest, lease.id);
+    for (const { added, descriptor } of layers)
+      if (added) await store.content.discard(descriptor.digest, lease.id);
     throw about(what, error);
   }
 }

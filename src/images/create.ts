@@ -67,8 +67,8 @@ async function created(
     if (options.unpack !== false) await unpackImage(store, stored.image, what, options);
     return { row: await nameImage(store, ref, stored.target), image: stored.image };
   } catch (error) {
-    for (const digest of stored?.added ?? []) await store.content.discard(digest);
-    if (layer?.added) await store.content.discard(layer.descriptor.digest);
+    for (const digest of stored?.added ?? []) await store.content.discard(digest, lease.id);
+    if (layer?.added) await store.content.discard(layer.descriptor.digest, lease.id);
     throw about(what, error);
   }
 }
@@ -125,7 +125,7 @@ async function tarLayer(
     const { digest, size, added } = stored;
     return { descriptor: { mediaType: LAYER_TYPES[compression], digest, size }, diffId, added };
   } catch (error) {
-    if (stored.added) await content.discard(stored.digest);
+    if (stored.added) await content.discard(stored.digest, lease.id);
     throw error;
   }
 }

@@ -91,7 +91,7 @@ async function importFrom(
     return result;
   } catch (error) {
     await unpack.undo();
-    await ingest.undo(await neededBlobs(store));
+    await ingest.undo(await neededBlobs(store), lease);
     throw error;
   }
 }

@@ -7,6 +7,7 @@ import type { Digest } from '../digest.js';
 import { type ErrorKind, isKind, StoreError } from '../errors.js';
 import type { Labels } from '../labels.js';
 import type { Descriptor } from '../metadata/rows.js';
+import type { WorkLease } from './at-work.js';
 import { assertGoesOn } from './failure.js';
 import type { OnProgress } from './images.js';
 import type { SourceBlob } from './source.js';
@@ -74,11 +75,11 @@ export class Ingest {
     for (const done of [...this.#finishing.values()]) await done;
   }
 
-  /** Removes what was added, newest first, but for what others need by now. */
-  async undo(needed: ReadonlySet<Digest>): Promise<void> {
+  /** Removes what was added, newest first, but for what others need by now, or are going to: their leases say so. */
+  async undo(needed: ReadonlySet<Digest>, lease: WorkLease): Promise<void> {
     await Promise.allSettled(this.#finishing.values());
     for (const digest of this.#added.reverse()) {
-      if (!needed.has(digest)) await this.#content.discard(digest);
+      if (!needed.has(digest)) await this.#content.discard(digest, lease.id);
     }
     this.#added.length = 0;
   }

@@ -50,7 +50,7 @@ export async function storeImage(
     await labelContents(store.content, image);
     return { image, target: manifest.descriptor, added };
   } catch (error) {
-    for (const digest of added) await store.content.discard(digest);
+    for (const digest of added) await store.content.discard(digest, lease.id);
     throw error;
   }
 }

@@ -117,11 +117,11 @@ export class UnpackRun {
     }
   }
 
-  /** Removes what was made, children first; a snapshot that something was built on in the meantime stays. */
+  /** Removes what was made, children first; one that something was built on in the meantime, or that others count on, stays. */
   async undo(): Promise<void> {
     for (const name of this.#made.reverse()) {
       try {
-        await this.#store.snapshots.remove(name);
+        await this.#store.snapshots.remove(name, this.#lease.id);
       } catch (error) {
         if (!isKind(error, 'failed-precondition') && !isKind(error, 'not-found')) throw error;
       }

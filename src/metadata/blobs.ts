@@ -4,6 +4,7 @@ import type { BlobRows } from '../content/content.js';
 import type { BlobNames } from '../content/sweep.js';
 import type { Digest } from '../digest.js';
 import type { Metadata } from './db.js';
+import { leaseHolding } from './leases.js';
 import { ensureNamespace, listNamespaces } from './namespaces.js';
 import type { BlobRow } from './rows.js';
 import { mayShare } from './sharing.js';
@@ -51,7 +52,12 @@ export function blobRows(metadata: Metadata, ns: string): BlobRows {
         return row;
       }),
     mayShare: (digest) => metadata.read((tx) => mayShare(tx, digest)),
-    remove: (digest) => metadata.write((tx) => deleteBlob(tx, ns, digest)),
+    remove: (digest, lease) =>
+      metadata.write((tx) => {
+        const blob = { type: 'content', id: digest };
+        if (lease !== undefined && leaseHolding(tx, ns, blob, lease) !== undefined) return false;
+        return deleteBlob(tx, ns, digest);
+      }),
     // A transaction that writes nothing, for its lock: there is one writer at a time, in whichever process.
     unlessNamed: (digest, act) =>
       metadata.write((tx) => {

@@ -10,6 +10,7 @@
 import { GC_ROOT, type Labels } from '../labels.js';
 import { listBlobs } from './blobs.js';
 import { listContainers } from './containers.js';
+import { listExchanges } from './exchanges.js';
 import { listImages } from './images.js';
 import { removeLayer } from './layers.js';
 import { GC_FLAT, isExpired, leaseResources, listLeases } from './leases.js';
@@ -155,8 +156,11 @@ class Marking implements Marked {
     yield { kind, namespace, name, path };
   }
 
-  /** Images, containers and leases. */
+  /** Images, containers, leases, and keys whose folder is being exchanged. */
   #rootRows(namespace: string): void {
+    for (const { key } of listExchanges(this.#tx, namespace)) {
+      this.#reach(idOf('snapshot', namespace, key), idOf('use', '', 'being committed or rolled back'));
+    }
     for (const { name, target, labels } of listImages(this.#tx, namespace)) {
       const root = idOf('image', namespace, name);
       this.#reach(idOf('blob', namespace, target.digest), root);

@@ -88,15 +88,17 @@ export function removeLeaseResource(tx: WriteTx, ns: string, id: string, resourc
   tx.remove(heldAt(ns, id, resource));
 }
 
-/** The id of a lease that has not expired and holds this very resource; undefined if there is none. */
+/** The id of a lease other than `own` that has not expired and holds this very resource; undefined if there is none. */
 export function leaseHolding(
   tx: ReadTx,
   ns: string,
   resource: LeaseResource,
-  nowMs = Date.now(),
+  own?: string,
 ): string | undefined {
+  const nowMs = Date.now();
   const holder = listLeases(tx, ns).find(
-    ({ id, labels }) => !isExpired(labels, nowMs) && tx.get(heldAt(ns, id, resource)) !== undefined,
+    ({ id, labels }) =>
+      id !== own && !isExpired(labels, nowMs) && tx.get(heldAt(ns, id, resource)) !== undefined,
   );
   return holder?.id;
 }

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { BlobReader, Content, ContentWriter } from '../content/content.js';
 import type { Digest } from '../digest.js';
 import { isKind, StoreError } from '../errors.js';
+import type { WorkLease } from '../images/at-work.js';
 import { assertGoesOn } from '../images/failure.js';
 import type { OnProgress } from '../images/images.js';
 import type { Labels } from '../labels.js';
@@ -108,14 +109,14 @@ export class Downloads {
   }
 
   /**
-   * Takes the names of the blobs back, but for what others need by now. Their bytes stay until they are collected,
+   * Takes the names of the blobs back, but for what others need by now, or are going to: their leases say so. Their bytes stay until they are collected,
    * for the next try.
    */
-  async undo(needed: ReadonlySet<Digest>): Promise<void> {
+  async undo(needed: ReadonlySet<Digest>, lease: WorkLease): Promise<void> {
     for (const digest of this.#added.splice(0)) {
       if (needed.has(digest)) continue;
       try {
-        await this.#content.delete(digest);
+        await this.#content.delete(digest, lease.id);
       } catch (error) {
         if (!isKind(error, 'not-found')) throw error;
       }

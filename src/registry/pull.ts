@@ -130,8 +130,8 @@ async function pullFrom(
   } catch (error) {
     await unpack.undo();
     const needed = await neededBlobs(store);
-    await parts.undo(needed);
-    await downloads.undo(needed);
+    await parts.undo(needed, lease);
+    await downloads.undo(needed, lease);
     throw error;
   } finally {
     await downloads.close();

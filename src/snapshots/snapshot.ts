@@ -49,8 +49,11 @@ export interface Snapshotter {
    * usable), failed-precondition for a view or a committed one. Labels are the given ones, none are inherited.
    */
   commit(name: string, key: string, options?: PrepareOptions): Promise<SnapshotInfo>;
-  /** failed-precondition while it has children (the text says `remove`). */
-  remove(name: string): Promise<void>;
+  /**
+   * failed-precondition while it has children (the text says `remove`), and, with the id of the caller's lease, while
+   * another lease holds it.
+   */
+  remove(name: string, lease?: string): Promise<void>;
   /** The snapshots of the namespace that any of `filters` means (all without one), ordered by name: snapshotField. */
   walk(filters?: readonly string[]): AsyncIterable<SnapshotInfo>;
   /**

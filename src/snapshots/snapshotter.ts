@@ -11,8 +11,11 @@ import { snapshotField } from '../filter-fields.js';
 import type { Labels } from '../labels.js';
 import type { Metadata } from '../metadata/db.js';
 import { recordDriver } from '../metadata/driver.js';
+import { SNAPSHOTTER_NAME } from '../metadata/gc.js';
+import { leaseHolding } from '../metadata/leases.js';
 import type { SnapshotRow } from '../metadata/rows.js';
 import { getSnapshot, isSnapshotId, listSnapshots } from '../metadata/snapshots.js';
+import type { ReadTx } from '../metadata/transaction.js';
 import { assertFit, driverNamed } from '../mounts/drivers.js';
 import { freezeServed, layerWithStandIns, settle, settleForKernel } from '../mounts/settle.js';
 import { type ListedMount, MountTable } from '../mounts/table.js';
@@ -194,10 +197,14 @@ export class FolderSnapshotter implements LiveSnapshotter {
     return { stop: undefined };
   }
 
-  async remove(name: string): Promise<void> {
+  async remove(name: string, lease?: string): Promise<void> {
     await this.#exchanges.settled(name, `cannot remove snapshot ${name}`);
     this.#assertUnmounted(this.#row(name, 'cannot remove snapshot'), 'remove');
-    const row = await this.#metadata.write((tx) => removeRow(rowsIn(tx, this.#options.namespace), name));
+    const { namespace } = this.#options;
+    const row = await this.#metadata.write((tx) => {
+      if (lease !== undefined) assertHeldByNoOther(tx, namespace, name, lease);
+      return removeRow(rowsIn(tx, namespace), name);
+    });
     const away = this.#folders.retire(row.id);
     if (away !== undefined && this.#options.asyncRemove !== true) removeTree(away);
   }
@@ -380,6 +387,20 @@ function assertReadable(row: SnapshotRow, what: string): void {
   throw new StoreError('unsupported', what, 'its marks are trusted xattrs, which only root can read', {
     hint: 'run as root, or export the image and import it into a store of your own',
   });
+}
+
+function assertHeldByNoOther(tx: ReadTx, namespace: string, name: string, lease: string): void {
+  const held = { type: `snapshots/${SNAPSHOTTER_NAME}`, id: name };
+  const other = leaseHolding(tx, namespace, held, lease);
+  if (other === undefined) return;
+  throw new StoreError(
+    'failed-precondition',
+    `cannot remove snapshot ${name}`,
+    `the lease ${other} holds it`,
+    {
+      hint: `mica lease rm ${other}`,
+    },
+  );
 }
 
 function mayMount(): boolean {

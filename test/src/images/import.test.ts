@@ -2,6 +2,7 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { digestOf } from '../../../src/digest.js';
+import { WorkLease } from '../../../src/images/at-work.js';
 import { importImage } from '../../../src/images/import.js';
 import { Ingest } from '../../../src/images/ingest.js';
 import { neededBlobs } from '../../../src/images/stored.js';
@@ -304,7 +305,7 @@ describe('an import beside others', () => {
     const other = buildImage([layers[0]!]);
     await failing.put(other.config, blobOf(other, other.config.digest));
     await importImage(store, layout(layoutFiles([{ name: 'foo', image }])), blobsOnly);
-    await failing.undo(await neededBlobs(store));
+    await failing.undo(await neededBlobs(store), new WorkLease(store.leases));
     for (const digest of image.blobs.keys()) expect(await store.content.has(digest)).toBe(true);
     expect(await store.content.has(other.config.digest)).toBe(false);
   });
