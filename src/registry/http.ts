@@ -3,13 +3,22 @@
 // are kept for the next request; one on which nothing moves for a while is given up.
 
 import {
+  type ClientRequest,
   Agent as HttpAgent,
   request as httpRequest,
   type IncomingHttpHeaders,
   type IncomingMessage,
+  type RequestOptions,
 } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
-import { createSecureContext, type SecureContextOptions } from 'node:tls';
+import {
+  type ConnectionOptions,
+  createSecureContext,
+  type SecureContext,
+  type SecureContextOptions,
+} from 'node:tls';
+import type { Environment } from './credentials.js';
+import { proxyFor, proxyLogin, TunnelAgent } from './proxy.js';
 
 export interface HttpRequest {
   readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -40,6 +49,8 @@ export interface HttpOptions {
   /** Made when the first TLS connection is. */
   readonly trust: () => SecureContextOptions;
   readonly idleTimeoutMs?: number;
+  /** Of which proxies are read. */
+  readonly environment?: Environment | undefined;
 }
 
 /** Long enough for a registry that looks into its storage before it answers. */
@@ -50,7 +61,9 @@ const DRAINED_MAX = 64 * 1024;
 export class HttpClient {
   readonly #options: HttpOptions;
   readonly #plain = new HttpAgent({ keepAlive: true });
-  #secure: HttpsAgent | undefined;
+  /** By the address of the proxy, '' for none. */
+  readonly #secure = new Map<string, HttpsAgent>();
+  #context: SecureContext | undefined;
 
   constructor(options: HttpOptions) {
     this.#options = options;
@@ -66,10 +79,7 @@ export class HttpClient {
       timeout: this.#options.idleTimeoutMs ?? IDLE_MS,
       ...(signal === undefined ? {} : { signal }),
     };
-    const request =
-      url.protocol === 'https:'
-        ? httpsRequest(url, { ...options, agent: this.#secureAgent() })
-        : httpRequest(url, { ...options, agent: this.#plain });
+    const request = this.#begin(url, options);
     request.on('timeout', () => request.destroy(timedOut()));
     const answer = new Promise<IncomingMessage>((resolve, reject) => {
       request.once('response', resolve);
@@ -107,17 +117,40 @@ export class HttpClient {
   /** Ends the connections that wait for a next request. */
   close(): void {
     this.#plain.destroy();
-    this.#secure?.destroy();
+    for (const agent of this.#secure.values()) agent.destroy();
   }
 
-  #secureAgent(): HttpsAgent {
-    if (this.#secure === undefined) {
-      const { verify, trust } = this.#options;
-      // One for all connections: reading the authorities takes tens of milliseconds.
-      const context = verify ? { secureContext: createSecureContext(trust()) } : {};
-      this.#secure = new HttpsAgent({ keepAlive: true, rejectUnauthorized: verify, ...context });
+  #begin(url: URL, options: RequestOptions): ClientRequest {
+    const proxy = proxyFor(url, this.#options.environment);
+    if (url.protocol === 'https:') return httpsRequest(url, { ...options, agent: this.#secureAgent(proxy) });
+    if (proxy === undefined) return httpRequest(url, { ...options, agent: this.#plain });
+    // A proxy is given the whole address, and the host that it is for.
+    const headers = { ...options.headers, Host: url.host, ...proxyLogin(proxy) };
+    const open = proxy.protocol === 'https:' ? httpsRequest : httpRequest;
+    return open(proxy, { ...options, headers, path: url.href, agent: false });
+  }
+
+  #secureAgent(proxy: URL | undefined): HttpsAgent {
+    const key = proxy?.href ?? '';
+    let agent = this.#secure.get(key);
+    if (agent === undefined) {
+      agent =
+        proxy === undefined
+          ? new HttpsAgent({ keepAlive: true, ...this.#tls() })
+          : new TunnelAgent(proxy, this.#tls());
+      this.#secure.set(key, agent);
     }
-    return this.#secure;
+    return agent;
+  }
+
+  /** One for all connections: reading the authorities takes tens of milliseconds. */
+  #tls(): ConnectionOptions {
+    const { verify, trust } = this.#options;
+    if (verify) this.#context ??= createSecureContext(trust());
+    return {
+      rejectUnauthorized: verify,
+      ...(this.#context === undefined ? {} : { secureContext: this.#context }),
+    };
   }
 }
 

@@ -70,6 +70,7 @@ export class Registry {
     const http = new HttpClient({
       verify: !insecure && !lenient,
       trust: () => trustFor(host, ca, environment),
+      environment,
       ...(options.idleTimeoutMs === undefined ? {} : { idleTimeoutMs: options.idleTimeoutMs }),
     });
     const secure = new URL(`https://${apiHost(host)}/v2/`);

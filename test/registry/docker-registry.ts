@@ -62,7 +62,12 @@ export function selfSigned(folder: string, name: string): Certificate {
   mkdirSync(folder, { recursive: true });
   const [cert, key] = [join(folder, `${name}.crt`), join(folder, `${name}.key`)];
   const words = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
-  const names = ['-subj', `/CN=${name}`, '-addext', 'subjectAltName=IP:127.0.0.1,DNS:localhost'];
+  const names = [
+    '-subj',
+    `/CN=${name}`,
+    '-addext',
+    'subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:registry.test',
+  ];
   execFileSync('openssl', [...words, '-days', '2', ...names, '-keyout', key, '-out', cert], {
     stdio: 'ignore',
   });

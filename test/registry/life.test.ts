@@ -2,9 +2,13 @@
 
 import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer, type IncomingMessage } from 'node:http';
+import { type AddressInfo, connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { pullImage } from '../../src/registry/pull.js';
+import { memStore } from '../fixtures/store.js';
 import { describeWith } from '../requires.js';
 import { Mica, type Ran } from '../src/cli/mica.js';
 import { listTree, treeDifferences } from '../tree.js';
@@ -174,6 +178,45 @@ describeWith(
         mkdirSync(folder, { recursive: true });
         writeFileSync(join(folder, 'ca.crt'), execFileSync('cat', [certificate.cert]));
         ok(mica.run(['pull', `${secure}/a:1`, '--ca', other.cert]));
+      });
+
+      it('is reached through a proxy', async () => {
+        const maker = fresh();
+        ok(maker.run(['image', 'create', 'made', '--from', tree, '--no-unpack']));
+        ok(maker.run(['push', 'made', `${secure}/proxied:1`]));
+        const through: string[] = [];
+        const proxy = createServer();
+        proxy.on('connect', (request: IncomingMessage, client: Socket) => {
+          through.push(request.url ?? '');
+          const [address, port] = secure.split(':');
+          const onward = connect(Number(port), address, () => {
+            client.write('HTTP/1.1 200 OK\r\n\r\n');
+            onward.pipe(client).pipe(onward);
+          });
+          onward.on('error', () => client.destroy());
+          client.on('error', () => onward.destroy());
+        });
+        await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+        try {
+          const environment = { HTTPS_PROXY: `127.0.0.1:${(proxy.address() as AddressInfo).port}` };
+          const store = memStore();
+          const name = 'registry.test/proxied:1';
+          await pullImage(store, name, { unpack: false, ca: certificate.cert, environment });
+          expect(store.images.get(name)?.target.digest).toBe(
+            JSON.parse(ok(maker.run(['inspect', 'made', '--json']))).digest,
+          );
+          expect(new Set(through)).toEqual(new Set(['registry.test:443']));
+          // The certificate is that of the registry, not of the proxy.
+          const other = pullImage(store, 'other.test/proxied:1', {
+            unpack: false,
+            ca: certificate.cert,
+            environment,
+          });
+          await expect(other).rejects.toMatchObject({ why: expect.stringContaining('not trusted') });
+        } finally {
+          proxy.closeAllConnections();
+          proxy.close();
+        }
       });
 
       it('is refused with another authority, and taken as it is where that is asked for', () => {
