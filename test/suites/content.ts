@@ -88,6 +88,27 @@ export function contentSuite(name: string, make: () => Promise<ContentUnderTest>
       await expect(content.status('r')).rejects.toMatchObject({ kind: 'not-found' });
     });
 
+    test('the bytes of an ingest are read while they come, and after its writer has ended', async () => {
+      await write('r', 'hello');
+      const writer = await content.writer({ ref: 'r' });
+      const reader = await writer.reader();
+      const read = async (offset: number): Promise<string> => {
+        const into = new Uint8Array(20);
+        return Buffer.from(into.subarray(0, await reader.readAt(into, offset))).toString();
+      };
+      try {
+        expect(await read(0)).toBe('hello');
+        await writer.write(bytes(', layers'));
+        expect(await read(5)).toBe(', layers');
+        await writer.commit();
+        expect(await read(0)).toBe('hello, layers');
+        expect(await read(13)).toBe('');
+      } finally {
+        await reader.close();
+      }
+      await expect(writer.reader()).rejects.toMatchObject({ kind: 'failed-precondition' });
+    });
+
     test('an ingest on its way to another digest begins again', async () => {
       const first = await content.writer({ ref: 'r', expected: digestOf('other') });
       await first.write(bytes('oth'));
@@ -373,6 +394,10 @@ export function contentSuite(name: string, make: () => Promise<ContentUnderTest>
         const writer = await content.writer({ ref: 'r', expected: DIGEST });
         expect([writer.offset, writer.digest()]).toEqual([HELLO.length, DIGEST]);
         expect(writer.status()).toMatchObject({ offset: 13, total: 13 });
+        const reader = await writer.reader();
+        const start = new Uint8Array(5);
+        expect([await reader.readAt(start, 0), Buffer.from(start).toString()]).toEqual([5, 'hello']);
+        await reader.close();
         expect(await writer.commit({ labels: { mine: 'x' } })).toMatchObject({ labels: { mine: 'x' } });
         expect(await content.read(DIGEST)).toEqual(HELLO);
         expect((await under.other.info(DIGEST)).labels).toEqual({ theirs: 'x' });
