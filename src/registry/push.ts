@@ -4,7 +4,8 @@
 import type { Content } from '../content/content.js';
 import type { Digest } from '../digest.js';
 import { StoreError } from '../errors.js';
-import type { ImageStore, OnProgress } from '../images/images.js';
+import { atWork } from '../images/at-work.js';
+import type { ImageStore, OnProgress, UnpackStore } from '../images/images.js';
 import { isForeignLayerType } from '../images/media-types.js';
 import type { Part } from '../images/select.js';
 import { assertWhole, lookupIn, openImage } from '../images/stored.js';
@@ -43,7 +44,7 @@ const PARALLEL = 4;
  * canceled by the signal.
  */
 export async function pushImage(
-  store: Pick<ImageStore, 'content'>,
+  store: Pick<UnpackStore, 'content' | 'leases'>,
   row: ImageRow,
   reference: string,
   options: PushOptions = {},
@@ -60,12 +61,15 @@ export async function pushImage(
   const registry = await Registry.open(remote.host, what, { ...options, signal });
   try {
     const to = new Repository(registry, remote.repository, what, 'pull,push');
-    await uploadAll(store.content, to, blobs, remote, options, () => stopping.abort());
-    for (const part of parts)
-      await putManifest(to, part, part.descriptor.digest === target.digest ? remote : undefined);
-    for (const { digest } of [...blobs, ...parts.map((part) => part.descriptor)]) {
-      await noteSource(store.content, digest, remote.host, remote.repository);
-    }
+    const all = [...blobs, ...parts.map((part) => part.descriptor)].map(({ digest }) => digest);
+    await atWork(store.leases, async (lease) => {
+      await lease.hold({ blobs: all });
+      await uploadAll(store.content, to, blobs, remote, options, () => stopping.abort());
+      for (const part of parts) {
+        await putManifest(to, part, part.descriptor.digest === target.digest ? remote : undefined);
+      }
+      for (const digest of all) await noteSource(store.content, digest, remote.host, remote.repository);
+    });
     options.onProgress?.({ phase: 'image', id: remote.name, done: 1, total: 1 });
     return { reference: remote.name, target };
   } finally {
