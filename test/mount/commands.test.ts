@@ -65,10 +65,49 @@ describeWith(['root', 'fuse', 'overlay'], 'commands on what is mounted', () => {
     ok('mount', 'key', merged);
     writeFileSync(`${merged}/new`, '');
     expect(ok('diff', 'merged')).toBe('A new\n');
-    expect(mica.run(['commit', 'merged', 'done'])).toMatchObject({
+    ok('commit', 'merged', 'done');
+    expect(ok('diff', 'merged')).toBe('');
+  });
+
+  it('a commit goes on with the mount, and tells for how long it stood still', () => {
+    ok('mount', 'key', merged);
+    writeFileSync(`${merged}/new`, 'before');
+    const { code, out, err } = mica.run(['commit', 'key', 'one']);
+    expect([code, out]).toEqual([0, 'one\n']);
+    expect(err).toMatch(/^key stays mounted, on top of one; it stood still for \d+\.\d ms\n$/);
+    writeFileSync(`${merged}/new`, 'after');
+    expect(ok('cat', 'snapshot:one:new')).toBe('before');
+    expect(ok('diff', 'key')).toBe('M new\n');
+    const shown = JSON.parse(ok('--json', 'commit', merged, 'two', '--image', 'made:1'));
+    expect(shown).toMatchObject({ snapshot: 'two', live: { key: 'key', handedOver: 0 } });
+    expect(shown.live.stoppedMs).toBeGreaterThan(0);
+    expect(ok('cat', 'made:1:new')).toBe('after');
+    expect(mica.run(['commit', 'key', 'two'])).toMatchObject({ code: 4 });
+    expect(readFileSync(`${merged}/new`, 'utf8')).toBe('after');
+  });
+
+  it('a commit as containerd means it wants the mount to end', () => {
+    ok('mount', 'key', merged);
+    expect(mica.run(['snapshot', 'commit', 'done', 'key'])).toMatchObject({
       code: 5,
       err: `mica: cannot commit snapshot key: it is mounted at ${merged}\nhint: mica umount ${merged}\n`,
     });
+  });
+
+  it('a rollback lists what it would throw away, and throws it away', () => {
+    ok('mount', 'key', merged);
+    writeFileSync(`${merged}/new`, '');
+    expect(ok('snapshot', 'rollback', 'key', '--dry-run')).toBe('A new\n');
+    expect(readFileSync(`${merged}/new`, 'utf8')).toBe('');
+    const { code, out, err } = mica.run(['snapshot', 'rollback', 'key']);
+    expect([code, out]).toEqual([0, 'key\n']);
+    expect(err).toMatch(/^key stays mounted; it stood still for \d+\.\d ms\n$/);
+    expect(() => readFileSync(`${merged}/new`)).toThrow('ENOENT');
+    expect(ok('diff', 'key')).toBe('');
+    ok('umount', merged);
+    expect(mica.run(['snapshot', 'rollback', 'key'])).toMatchObject({ code: 0, err: '' });
+    ok('mount', 'key', merged, '--driver', 'overlay');
+    expect(mica.run(['snapshot', 'rollback', 'key'])).toMatchObject({ code: 5 });
   });
 
   it('explain names the layers, and asks the mount of a key as it asks the mount point', () => {

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Entry, fromText, openStack, Union, walk } from '../../dist/fs/index.js';
+import type { FuseOptions } from '../../dist/src/mounts/host-spec.js';
 import { mountSnapshot, unmountSnapshot } from '../../dist/src/mounts/mount-snapshot.js';
 import { MountTable } from '../../dist/src/mounts/table.js';
 import { Store } from '../../dist/src/store.js';
@@ -91,8 +92,8 @@ describeWith(['root', 'fuse', 'program:python3'], 'a mount that is in use', () =
     rmSync(root, { recursive: true, force: true });
   });
 
-  async function mount(passthrough: boolean): Promise<void> {
-    await mountSnapshot(store, 'key', mnt, { fuse: { passthrough } });
+  async function mount(fuse: FuseOptions): Promise<void> {
+    await mountSnapshot(store, 'key', mnt, { fuse });
   }
 
   async function begin(program: string): Promise<Steps> {
@@ -123,12 +124,13 @@ describeWith(['root', 'fuse', 'program:python3'], 'a mount that is in use', () =
     });
   }
 
-  describe.each([
-    ['written past the server', true],
-    ['written through the server', false],
-  ])('%s', (_, passthrough) => {
+  describe.each<[string, FuseOptions]>([
+    ['written past the server', {}],
+    ['written through the server', { passthrough: false }],
+    ['whose writes the kernel collects', { writeback: true }],
+  ])('%s', (_, fuse) => {
     it('has in each snapshot what eight writers wrote before, and nothing after', async () => {
-      await mount(passthrough);
+      await mount(fuse);
       const shared = join(root, 'shared');
       writeFileSync(shared, Buffer.alloc(8 * 8));
       const writers = await begin(`
@@ -178,7 +180,7 @@ step()
     });
 
     it('keeps what is open, its locks and its numbers over a commit', async () => {
-      await mount(passthrough);
+      await mount(fuse);
       const user = await begin(`
 def tree():
   found = {}
@@ -261,7 +263,7 @@ step()
       await user.go();
       await unmountSnapshot(mnt, store.state);
       // What came after is in the key, on top of it.
-      await mount(passthrough);
+      await mount(fuse);
       expect(readdirSync(mnt).sort()).toEqual([
         'again',
         'gone',
@@ -282,7 +284,7 @@ step()
     });
 
     it('shows its parent again after a rollback, and keeps what is open', async () => {
-      await mount(passthrough);
+      await mount(fuse);
       const user = await begin(`
 numbers = {p: os.stat(p).st_ino for p in ['low', 'dir', 'dir/a', 'dir/deep', 'gone']}
 changed = os.open('low', os.O_RDWR); os.write(changed, b'CHANGED')
@@ -318,7 +320,7 @@ step()
       await user.go();
       await user.go();
       await unmountSnapshot(mnt, store.state);
-      await mount(passthrough);
+      await mount(fuse);
       expect(readdirSync(mnt).sort()).toEqual(['gone', 'large', 'low', 'made', 'moved']);
       expect(readFileSync(join(mnt, 'low'), 'utf8')).toBe('low+');
       expect(readFileSync(join(mnt, 'large')).subarray(0, 4).toString()).toBe('LLLL');
@@ -326,7 +328,7 @@ step()
   });
 
   it('is rolled back and committed under processes that lock its folders without a pause', async () => {
-    await mount(true);
+    await mount({});
     const busy = await begin(`
 for p in range(4):
   if os.fork() == 0:
@@ -353,7 +355,7 @@ step()
   });
 
   it('is rolled back to its last commit, and without a mount to its parent', async () => {
-    await mount(true);
+    await mount({});
     writeFileSync(join(mnt, 'kept'), 'kept');
     await store.snapshots.commitLive('one', 'key');
     writeFileSync(join(mnt, 'kept'), 'changed');
@@ -362,7 +364,7 @@ step()
     writeFileSync(join(mnt, 'later'), '');
     await unmountSnapshot(mnt, store.state);
     expect(await store.snapshots.rollBack('key')).toEqual({ stop: undefined });
-    await mount(true);
+    await mount({});
     expect(readdirSync(mnt).sort()).toEqual(['dir', 'gone', 'kept', 'large', 'low']);
     await unmountSnapshot(mnt, store.state);
     await store.snapshots.cleanup();

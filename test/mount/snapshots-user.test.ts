@@ -81,6 +81,31 @@ describeWith(
       });
     });
 
+    it('are committed and rolled back while they are mounted', () => {
+      const told = run(`
+      await store.snapshots.prepare('one', undefined);
+      await mountSnapshot(store, 'one', mnt);
+      sh('echo before > file; mkdir folder; echo x > folder/inner; mv folder moved; exec 3>>file; echo more >&3');
+      told.stop = (await store.snapshots.commitLive('base', 'one')).stop.stoppedMs > 0;
+      sh('echo after >> file; rm -r moved; mkdir moved');
+      told.shown = sh('cat file; find moved');
+      await store.snapshots.rollBack('one');
+      told.back = sh('cat file; find moved; echo again >> file; mv moved folder');
+      await unmountSnapshot(mnt, store.state);
+      told.parent = (await store.snapshots.stat('one')).parent;
+      await mountSnapshot(store, 'one', mnt);
+      told.key = sh('cat file; find folder');
+      await unmountSnapshot(mnt, store.state);
+    `);
+      expect(told).toEqual({
+        stop: true,
+        shown: 'before\nmore\nafter\nmoved\n',
+        back: 'before\nmore\nmoved\nmoved/inner\n',
+        parent: 'base',
+        key: 'before\nmore\nagain\nfolder\nfolder/inner\n',
+      });
+    });
+
     it('are not mounted by the kernel, with the way out in the hint', () => {
       const told = run(`
       await store.snapshots.prepare('one', undefined);

@@ -3,6 +3,7 @@ import { EIO, EROFS } from '../../../fs/errno.js';
 import { type Attr, O_RDWR } from '../../../fs/filesystem.js';
 import { Later, type Task } from '../../../fs/later.js';
 import type { LayerFile, WritableFile } from '../../../fs/layer/layer.js';
+import { MemLayer } from '../../../fs/layer/mem-layer.js';
 import { copyPieces } from '../../../fs/union/copy-data.js';
 import { type LongWork, Pace } from '../../../fs/union/long-work.js';
 import { errnoOf } from '../../suites/paths.js';
@@ -257,6 +258,27 @@ describe('a copy-up of much data', () => {
     task.end();
     expect(at.upper.statfs().bfree).toBe(before);
     expect(contentOf(at) === LARGE).toBe(true);
+  });
+});
+
+describe('a copy-up that is under way', () => {
+  test.each(['committed', 'thrown away'] as const)('begins anew when the upper is %s meanwhile', (how) => {
+    const at = aside();
+    const task = taskOf(() => openForWriting(at));
+    const fresh = new MemLayer({ id: 'fresh', device: 'disk', numbers: { last: 1000 } });
+    if (how === 'committed') at.union.switchUpper(fresh, [], () => undefined);
+    else at.union.rollBack(fresh, () => undefined);
+    at.work.finish();
+    const again = taskOf(() => openForWriting(at));
+    task.end();
+    at.work.finish();
+    const handle = openForWriting(at);
+    again.end();
+    at.paths.fs.write(handle, 0, Uint8Array.of(76), false);
+    at.paths.fs.release(handle);
+    expect(contentOf(at) === `L${LARGE.slice(1)}`).toBe(true);
+    expect(inUpper(fresh, 'd/f')?.attr.size).toBe(LARGE.length);
+    expect(inUpper(at.upper, 'd/f')).toBeUndefined();
   });
 });
 
