@@ -10,7 +10,7 @@ const ROWS = [
   ['diff', 'archive'],
   ['images', 'layers', 'registry'],
   ['store', 'collect', 'restore'],
-  ['run'],
+  ['check', 'run'],
   ['cli', 'web', 'mount-program', 'containerd'],
 ];
 const row = (names) => `^src/(${names.join('|')})(\\.ts$|/)`;

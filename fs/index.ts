@@ -4,6 +4,7 @@ export * from './errno.js';
 export * from './filesystem.js';
 export type { RequestTime } from './fuse/request-times.js';
 export { chainMembers } from './layer/chain-index.js';
+export { checkLayerIndex, type IndexFinding } from './layer/check-index.js';
 export {
   type IndexedLayer,
   indexPath,

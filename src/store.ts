@@ -9,10 +9,12 @@
 // Several processes may have one root open at a time. A store holds no state of its own: whatever is remembered
 // lies in the folders, so it may be opened and closed as often as a command runs.
 
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Content } from './content/content.js';
 import { LocalContent } from './content/local-content.js';
+import { StoreError } from './errors.js';
 import type { ImageRows } from './images/images.js';
 import { blobRows } from './metadata/blobs.js';
 import { type ContainerRows, containerRows } from './metadata/containers.js';
@@ -107,6 +109,7 @@ export class Store {
     if (options.namespace !== undefined) assertNamespaceName(options.namespace);
     const folders = ensureStoreFolders(root);
     ensureStateFolder(options.state);
+    assertNotLost(folders);
     const metadata = Metadata.open(folders.metadata, { durable: options.durable ?? true });
     return new Store(folders, metadata, options);
   }
@@ -115,6 +118,15 @@ export class Store {
     await this.#snapshots?.close();
     await this.metadata.close();
   }
+}
+
+/** corrupt if there are snapshots and no metadata: an empty database would make rubbish of them all. */
+function assertNotLost({ root, metadata, snapshots }: StoreFolders): void {
+  if (existsSync(join(metadata, 'data.mdb')) || !readdirSync(snapshots).some((name) => /^[0-9]+$/.test(name)))
+    return;
+  throw new StoreError('corrupt', `cannot open the store in ${root}`, 'its metadata are missing', {
+    hint: 'put a copy of them back, or mica fsck --repair makes them again from the folders',
+  });
 }
 
 /** bin/mica-overlayfs of this program, which lies beside dist/ when built and beside src/ in the tree. */

@@ -62,7 +62,7 @@ function treeOf(of: IndexedLayer, layer: ReadLayer): Tree {
 }
 
 function pack(of: IndexedLayer, layer: ReadLayer, tree: Tree): Uint8Array {
-  return packIndex(writeImage(tree), of.marks, trailerOf(of, layer));
+  return packIndex(writeImage(tree), of.marks, layerTrailer(of, layer));
 }
 
 /** A file with several names counts once. */
@@ -81,7 +81,7 @@ function usageOf(tree: Tree): TreeUsage {
 export function layerIndexDigest(of: IndexedLayer, layer: ReadLayer): string | undefined {
   try {
     const { digest, marks, trailer } = readIndexHead(indexPath(of.path));
-    return marks === of.marks && trailer === trailerOf(of, layer) ? digest : undefined;
+    return marks === of.marks && trailer === layerTrailer(of, layer) ? digest : undefined;
   } catch (error) {
     if (isUnusable(error)) return undefined;
     throw error;
@@ -92,7 +92,7 @@ export function layerIndexDigest(of: IndexedLayer, layer: ReadLayer): string | u
 export function layerIndex(of: IndexedLayer, layer: ReadLayer): IndexFile {
   try {
     const index = readIndex(indexPath(of.path));
-    if (index.marks === of.marks && index.trailer === trailerOf(of, layer)) return index;
+    if (index.marks === of.marks && index.trailer === layerTrailer(of, layer)) return index;
     index.release();
   } catch (error) {
     if (!isUnusable(error)) throw error;
@@ -117,7 +117,7 @@ export function isUnusable(error: unknown): boolean {
 }
 
 /** One line of JSON: equal trailers speak of the same folder in the same state. */
-function trailerOf({ dialect, marks, facts }: IndexedLayer, layer: ReadLayer): string {
+export function layerTrailer({ dialect, marks, facts }: IndexedLayer, layer: ReadLayer): string {
   const root = new LayerEntry(new Attr());
   if (!layer.lookup('', '.', root)) throw new FsError(EIO, 'root of a layer');
   const { ino, ctimeSec, ctimeNsec } = root.attr;

@@ -50,6 +50,18 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./info.js')).declareInfo,
   },
   {
+    name: 'fsck',
+    group: HERE,
+    summary: 'check metadata, content, layers and indexes against each other',
+    load: async () => (await import('./fsck.js')).declareFsck,
+  },
+  {
+    name: 'df',
+    group: HERE,
+    summary: 'how much room images, snapshots and namespaces take',
+    load: async () => (await import('./fsck.js')).declareDf,
+  },
+  {
     name: 'completion',
     group: HERE,
     summary: 'a completion script for bash, zsh or fish',

@@ -240,13 +240,13 @@ function isRooted(labels: Labels): boolean {
   return (labels[GC_ROOT] ?? '') !== '';
 }
 
-function isContentRef(key: string): boolean {
+export function isContentRef(key: string): boolean {
   if (!key.startsWith(REF_CONTENT)) return false;
   const next = key[REF_CONTENT.length];
   return next === undefined || next === '.' || next === '/';
 }
 
-function isSnapshotRef(key: string): boolean {
+export function isSnapshotRef(key: string): boolean {
   if (!key.startsWith(REF_SNAPSHOT)) return false;
   return key.slice(REF_SNAPSHOT.length).split('/', 1)[0] === SNAPSHOTTER_NAME;
 }

@@ -49,6 +49,6 @@ export function asStoreError(error: unknown, what: string): StoreError {
 export function damaged(what: string, reason: string, cause?: unknown): StoreError {
   return new StoreError('corrupt', what, `the metadata is damaged (${reason})`, {
     cause,
-    hint: 'restore a copy of the metadata folder, or move it away and start with an empty one',
+    hint: 'put a copy of the metadata folder back, or mica fsck --repair makes it again from the other folders',
   });
 }

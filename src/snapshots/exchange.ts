@@ -31,6 +31,7 @@ import { withParts } from '../mounts/parts.js';
 import { withServer } from '../mounts/settle.js';
 import type { ListedMount } from '../mounts/table.js';
 import { timeNow } from '../time.js';
+import { noteRow } from './facts.js';
 import { asFailure, fillFolder, said } from './folder-work.js';
 import { type NewFolder, removeTree, type SnapshotFolders } from './folders.js';
 import { numberingOf, type Place, stackOf } from './mounts.js';
@@ -208,11 +209,14 @@ export class Exchanges {
   async #finish(row: ExchangeRow): Promise<void> {
     const { key, from, id, commit } = row;
     if (commit === undefined) {
-      await this.#metadata.write((tx) => {
+      const active = await this.#metadata.write((tx) => {
         const rows = rowsIn(tx, this.#namespace);
         removeExchange(tx, this.#namespace, row);
-        rows.put({ ...existing(rows, key, 'cannot roll back snapshot'), id, updated: timeNow() });
+        const now = { ...existing(rows, key, 'cannot roll back snapshot'), id, updated: timeNow() };
+        rows.put(now);
+        return now;
       });
+      noteRow(this.#folders, this.#namespace, active);
       const away = this.#folders.retire(from);
       if (away !== undefined) removeTree(away);
     } else {
@@ -224,13 +228,16 @@ export class Exchanges {
       });
       this.#unshare(active, what);
       const usage = sealFolder(this.#folders, active, commit.name, below);
-      await this.#metadata.write((tx) => {
+      const now = { ...active, id, parent: commit.name, updated: timeNow() };
+      const committed = await this.#metadata.write((tx) => {
         const rows = rowsIn(tx, this.#namespace);
         removeExchange(tx, this.#namespace, row);
-        commitRow(rows, commit.name, key, commit.labels, usage);
-        rows.put({ ...active, id, parent: commit.name, updated: timeNow() });
+        const made = commitRow(rows, commit.name, key, commit.labels, usage);
+        rows.put(now);
+        return made;
       });
       removeTree(this.#folders.work(from));
+      for (const one of [committed, now]) noteRow(this.#folders, this.#namespace, one);
     }
     rmSync(this.#folders.marker(id), { force: true });
   }

@@ -31,6 +31,11 @@ export class SnapshotFolders {
     this.path = path;
   }
 
+  /** The folder of a snapshot. */
+  at(id: string): string {
+    return join(this.path, id);
+  }
+
   /** The layer of a snapshot. */
   fs(id: string): string {
     return join(this.path, id, 'fs');

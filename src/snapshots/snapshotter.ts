@@ -23,6 +23,7 @@ import { measureTree } from '../mounts/usage.js';
 import { timeNow } from '../time.js';
 import { sweepChains } from './chains.js';
 import { Exchanges } from './exchange.js';
+import { noteRow, writeNote } from './facts.js';
 import { asFailure, fillFolder, said, withFolder } from './folder-work.js';
 import { removeTree, SnapshotFolders } from './folders.js';
 import { type Chain, mountsOf, stackOf } from './mounts.js';
@@ -99,11 +100,11 @@ export class FolderSnapshotter implements LiveSnapshotter {
 
   async update(name: string, labels: Labels, fieldPaths: readonly string[]): Promise<SnapshotInfo> {
     await this.#exchanges.recover();
-    return this.#info(
-      await this.#metadata.write((tx) =>
-        updateRow(rowsIn(tx, this.#options.namespace), name, labels, fieldPaths),
-      ),
+    const row = await this.#metadata.write((tx) =>
+      updateRow(rowsIn(tx, this.#options.namespace), name, labels, fieldPaths),
     );
+    noteRow(this.#folders, this.#options.namespace, row);
+    return this.#info(row);
   }
 
   async usage(name: string): Promise<SnapshotUsage> {
@@ -166,6 +167,7 @@ export class FolderSnapshotter implements LiveSnapshotter {
       return commitRow(rows, name, key, labels, usage);
     });
     removeTree(this.#folders.work(row.id));
+    noteRow(this.#folders, this.#options.namespace, row);
     return this.#info(row);
   }
 
@@ -221,9 +223,9 @@ export class FolderSnapshotter implements LiveSnapshotter {
 
   async limit(key: string, quota: SpaceLimit | undefined): Promise<SnapshotInfo> {
     if (quota !== undefined) assertCounts(this.#driver, `cannot limit snapshot ${key}`);
-    return this.#info(
-      await this.#metadata.write((tx) => limitRow(rowsIn(tx, this.#options.namespace), key, quota)),
-    );
+    const row = await this.#metadata.write((tx) => limitRow(rowsIn(tx, this.#options.namespace), key, quota));
+    noteRow(this.#folders, this.#options.namespace, row);
+    return this.#info(row);
   }
 
   async cleanup(): Promise<number> {
@@ -332,6 +334,7 @@ export class FolderSnapshotter implements LiveSnapshotter {
         }
         recordDriver(tx, { driver, form });
         folder.publish(row.id);
+        writeNote(folder.path, { namespace: this.#options.namespace, row });
       });
     } catch (error) {
       folder.discard();
