@@ -45,6 +45,8 @@ export interface StoreOptions {
   readonly driver?: Driver | 'auto';
   /** False for stores that die with a test: nothing is synced by the metadata. */
   readonly durable?: boolean;
+  /** An empty database may take the place of one that is lost, because its rows come from elsewhere. */
+  readonly mayBeginAnew?: boolean;
 }
 
 export class Store {
@@ -109,7 +111,7 @@ export class Store {
     if (options.namespace !== undefined) assertNamespaceName(options.namespace);
     const folders = ensureStoreFolders(root);
     ensureStateFolder(options.state);
-    assertNotLost(folders);
+    if (options.mayBeginAnew !== true) assertNotLost(folders);
     const metadata = Metadata.open(folders.metadata, { durable: options.durable ?? true });
     return new Store(folders, metadata, options);
   }
@@ -125,7 +127,7 @@ function assertNotLost({ root, metadata, snapshots }: StoreFolders): void {
   if (existsSync(join(metadata, 'data.mdb')) || !readdirSync(snapshots).some((name) => /^[0-9]+$/.test(name)))
     return;
   throw new StoreError('corrupt', `cannot open the store in ${root}`, 'its metadata are missing', {
-    hint: 'put a copy of them back, or mica fsck --repair makes them again from the folders',
+    hint: 'mica restore FILE, if there is a dump of them; else mica fsck --repair makes them again from the folders',
   });
 }
 

@@ -35,9 +35,12 @@ export class Context {
     return this.#hasSignals;
   }
 
-  /** The store of --root, made if it does not exist. */
-  store(): Promise<Store> {
-    this.#store ??= this.#open();
+  /**
+   * The store of --root, made if it does not exist. Where its database is lost that is an error, unless the rows are to
+   * be brought back (`mayBeginAnew`).
+   */
+  store(how: { readonly mayBeginAnew?: boolean } = {}): Promise<Store> {
+    this.#store ??= this.#open(how);
     return this.#store;
   }
 
@@ -55,7 +58,7 @@ export class Context {
     await store?.close();
   }
 
-  async #open(): Promise<Store> {
+  async #open(how: { readonly mayBeginAnew?: boolean }): Promise<Store> {
     const { root, state, namespace, driver, address } = this.settings;
     if (address !== undefined) {
       throw new StoreError(
@@ -68,7 +71,7 @@ export class Context {
       );
     }
     const { Store } = await import('../store.js');
-    const store = await Store.open(root, { state, namespace, driver });
+    const store = await Store.open(root, { state, namespace, driver, ...how });
     const { MountTable } = await import('../mounts/table.js');
     for (const line of new MountTable(state).sweep()) this.output.warn(line);
     return store;

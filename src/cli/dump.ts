@@ -25,7 +25,7 @@ export const declareRestore: Declare = (command, act) => {
       const what = `cannot restore ${file === '-' ? 'the standard input' : file}`;
       if (file !== '-' && !existsSync(file)) throw new StoreError('not-found', what, 'there is no such file');
       const text = readFileSync(file === '-' ? 0 : file, 'utf8');
-      const store = await context.store();
+      const store = await context.store({ mayBeginAnew: true });
       const restored = await restoreDump(store, text, what);
       const { output } = context;
       if (output.json) return output.document(restored);

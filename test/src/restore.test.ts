@@ -33,6 +33,7 @@ async function open(name: string): Promise<Store> {
     state: join(dir, 'state'),
     durable: false,
     driver: 'fuse',
+    mayBeginAnew: true,
   });
   stores.push(store);
   return store;

@@ -45,6 +45,19 @@ test('an opened store keeps what was put, for whoever opens it next', async () =
   await again.close();
 });
 
+test('a store that has lost its database is not opened as an empty one, unless its rows are to come back', async () => {
+  const store = await Store.open(root, { state, durable: false, driver: 'fuse' });
+  await store.snapshots.prepare('key', undefined);
+  await store.close();
+  rmSync(join(root, 'metadata'), { recursive: true });
+  await expect(open()).rejects.toMatchObject({
+    kind: 'corrupt',
+    hint: expect.stringContaining('mica fsck --repair'),
+  });
+  const anew = await Store.open(root, { state, durable: false, mayBeginAnew: true });
+  await anew.close();
+});
+
 test('two stores of one root share bytes and no names', async () => {
   const [one, two] = [await open('one'), await open('two')];
   const target = { mediaType: 'm', digest: digestOf(HELLO), size: 5 };
