@@ -149,6 +149,7 @@ export function plot(rows, about) {
   const height = top + 24;
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" font-family="sans-serif" font-size="13">`,
+    '<title>Time of each workload against the kernel’s overlayfs</title>',
     `<rect width="${WIDTH}" height="${height}" fill="#fff"/>`,
     ...parts,
     '</svg>\n',
