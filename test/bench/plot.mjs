@@ -7,9 +7,10 @@ const COLORS = {
   micafs: '#2f6f4f',
   store: '#1f77b4',
   view: '#7a4fb5',
+  driver: '#c9a227',
 };
 const WIDTH = 900;
-const LEFT = 270;
+const LEFT = 320;
 const RIGHT = 30;
 const ROW = 22;
 const PANEL = 240;
