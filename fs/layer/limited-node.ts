@@ -268,11 +268,17 @@ export class LimitedFile extends LimitedReader<WritableFile> implements Writable
 
   truncate(size: number): void {
     this.#change(() => this.inner.truncate(size));
+    this.account.setAllocated(this.ino, roundUp(size), Number.POSITIVE_INFINITY, false);
   }
 
   allocate(mode: number, offset: number, length: number): void {
-    if ((mode & FALLOC_PUNCH_HOLE) === 0) this.#assertAllFits(offset, length);
+    const takes = (mode & FALLOC_PUNCH_HOLE) === 0;
+    if (takes) this.#assertAllFits(offset, length);
     this.#change(() => this.inner.allocate(mode, offset, length));
+    // A hole has what lies wholly in it, an allocation what it touches.
+    const from = takes ? roundDown(offset) : roundUp(offset);
+    const end = takes ? roundUp(offset + length) : roundDown(offset + length);
+    if (from < end) this.account.setAllocated(this.ino, from, end, takes);
   }
 
   copyFrom(source: LayerFile, fromOffset: number, toOffset: number, length: number): number {
@@ -314,17 +320,20 @@ export class LimitedFile extends LimitedReader<WritableFile> implements Writable
     let left = this.account.bytesLeft;
     const end = offset + length;
     if (roundUp(end) - roundDown(offset) <= left) return length;
-    this.inner.stat(attr);
-    // A file of which nothing is missing needs nothing: what was allocated in advance may look like a hole.
-    if (roundUp(Math.max(attr.size, end)) - attr.blocks * SECTOR <= left) return length;
+    const allocated = this.account.allocated(this.ino);
     for (let at = roundDown(offset); at < end; ) {
       const data = this.inner.seek(at, SEEK_DATA);
       const holeEnd = Math.min(data === undefined ? end : roundDown(data), end);
-      const missing = Math.max(0, roundUp(holeEnd) - at);
-      if (missing > left) return Math.max(0, at + roundDown(left) - offset);
-      left -= missing;
-      if (data === undefined || holeEnd >= end) break;
-      at = roundUp(this.inner.seek(data, SEEK_HOLE) ?? end);
+      while (at < holeEnd) {
+        const allocatedEnd = allocated?.endOf(at);
+        const stop = Math.min(holeEnd, allocated?.startAfter(at) ?? holeEnd);
+        const missing = allocatedEnd === undefined ? roundUp(stop) - at : 0;
+        if (missing > left) return Math.max(0, at + roundDown(left) - offset);
+        left -= missing;
+        at = allocatedEnd ?? roundUp(stop);
+      }
+      if (data === undefined || at >= end) break;
+      at = roundUp(this.inner.seek(Math.max(data, at), SEEK_HOLE) ?? end);
     }
     return length;
   }

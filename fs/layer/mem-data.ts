@@ -52,7 +52,8 @@ export class SparseBytes {
   }
 
   truncate(size: number): void {
-    if (size < this.#size) this.punch(size, Math.max(this.#size - size, BLOCK));
+    // Also what was allocated behind the end.
+    if (size < this.#size) this.punch(size, Number.POSITIVE_INFINITY);
     this.#size = size;
   }
 

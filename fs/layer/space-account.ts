@@ -4,6 +4,7 @@
 // has by then. An object without a name counts until nobody holds it any more.
 
 import { EDQUOT, FsError } from '../errno.js';
+import { BlockRanges } from './block-ranges.js';
 import type { SpaceLimit, SpaceUse } from './layer.js';
 
 const SECTOR = 512;
@@ -16,6 +17,8 @@ export class SpaceAccount {
   readonly #blocks = new Map<number, number>();
   /** How often an object is held: as a node, or open. */
   readonly #holders = new Map<number, number>();
+  /** What was allocated in advance, by number: space that is taken, and looks like holes until something is written. */
+  readonly #allocated = new Map<number, BlockRanges>();
   /** Held objects without a name. */
   readonly #nameless = new Set<number>();
   #expected = 0;
@@ -91,6 +94,20 @@ export class SpaceAccount {
     this.#blocks.set(ino, blocks);
   }
 
+  /** What of an object was allocated in advance since the account began; undefined for nothing. */
+  allocated(ino: number): BlockRanges | undefined {
+    return this.#allocated.get(ino);
+  }
+
+  /** A range of an object, aligned to blocks, has space from now on, or has none any more. */
+  setAllocated(ino: number, from: number, end: number, has: boolean): void {
+    const ranges = this.#allocated.get(ino) ?? new BlockRanges();
+    if (has) ranges.add(from, end);
+    else ranges.remove(from, end);
+    if (ranges.isEmpty) this.#allocated.delete(ino);
+    else this.#allocated.set(ino, ranges);
+  }
+
   /** The last name of an object is gone. */
   lostName(ino: number, blocks: number): void {
     this.before(ino, blocks);
@@ -116,5 +133,6 @@ export class SpaceAccount {
     this.#bytes -= (this.#blocks.get(ino) ?? 0) * SECTOR;
     this.#inodes--;
     this.#blocks.delete(ino);
+    this.#allocated.delete(ino);
   }
 }

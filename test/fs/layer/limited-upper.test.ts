@@ -91,6 +91,16 @@ test('an allocation comes whole or not at all, and what was allocated is for lat
   expect(errnoOf(() => file.write(3 * BLOCK, new Uint8Array(1)))).toBe(EDQUOT);
 });
 
+test('what was allocated behind the end is no room for anything else', () => {
+  const { layer } = limited(5 * BLOCK);
+  const file = layer.makeFile('', 'f', FILE);
+  file.write(0, new Uint8Array(1));
+  file.allocate(FALLOC_KEEP_SIZE, 10 * BLOCK, 2 * BLOCK);
+  expect(file.write(BLOCK, new Uint8Array(4 * BLOCK))).toBe(2 * BLOCK);
+  expect(errnoOf(() => file.write(3 * BLOCK, new Uint8Array(1)))).toBe(EDQUOT);
+  expect(file.write(10 * BLOCK + 5, new Uint8Array(BLOCK))).toBe(BLOCK);
+});
+
 test('a copy comes whole or not at all', () => {
   const { layer } = limited(3 * BLOCK);
   const from = new MemLayer().makeFile('', 'from', FILE);

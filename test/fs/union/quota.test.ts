@@ -1,5 +1,9 @@
 // A union over an upper of limited space: after any operations the account says what a fresh measurement says.
 
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { EDQUOT, EINVAL, ENOENT } from '../../../fs/errno.js';
@@ -13,8 +17,12 @@ import {
   ROOT_NODE,
   SYSTEM_CALLER,
 } from '../../../fs/filesystem.js';
+import { openLowerDir } from '../../../fs/layer/dir-layer.js';
+import { openUpperDir } from '../../../fs/layer/dir-upper.js';
 import { LimitedUpper, measureSpace } from '../../../fs/layer/limited-upper.js';
 import { MemLayer } from '../../../fs/layer/mem-layer.js';
+import { fromText } from '../../../fs/name.js';
+import { mayUseTrustedXattrs } from '../../../fs/sys/index.js';
 import { Union } from '../../../fs/union/union.js';
 import { runs } from '../../runs.js';
 import { describeFilesystem, fillWithStartingTree } from '../../suites/filesystem.js';
@@ -77,6 +85,34 @@ test('the account agrees with a measurement after any changes of names', () => {
       expectCounted(at);
     }),
     { numRuns: runs(150) },
+  );
+});
+
+test.runIf(mayUseTrustedXattrs())('the account of a real folder does, too', () => {
+  fc.assert(
+    fc.property(layers, ([steps = []]) => {
+      const base = mkdtempSync(join(tmpdir(), 'mica-quota-'));
+      const real = (name: string) => fromText(join(base, name));
+      try {
+        for (const name of ['lower', 'lower-work', 'upper', 'work']) mkdirSync(join(base, name));
+        fillLayer(openUpperDir(real('lower'), real('lower-work')), LOWEST).close();
+        const inner = openUpperDir(real('upper'), real('work'), { lockWaitMs: 0 });
+        const upper = new LimitedUpper(inner, { bytes: 2 ** 30 });
+        const union = new Union({ lowers: [openLowerDir(real('lower'))], upper });
+        const model = lowestModel();
+        const paths = new Paths(union);
+        for (const step of steps) {
+          apply(paths, model, step);
+          expect(upper.space.use).toEqual(measureSpace(inner));
+        }
+        union.settle();
+        expect(upper.space.use).toEqual(measureSpace(inner));
+        union.destroy();
+      } finally {
+        execFileSync('rm', ['-rf', base]);
+      }
+    }),
+    { numRuns: runs(15) },
   );
 });
 
