@@ -17,6 +17,8 @@ import type { Repository } from './repository.js';
 
 export interface DownloadOptions {
   readonly signal: AbortSignal;
+  /** Aborts the signal: one of the blobs will not come. */
+  readonly stop: () => void;
   readonly onProgress?: OnProgress | undefined;
   /** Blobs at a time. */
   readonly parallel: number;
@@ -76,11 +78,10 @@ export class Downloads {
           await this.#fetch(download);
         } catch (error) {
           failure ??= { error };
-          download.failure = { error };
-          changed(download);
+          // Nobody waits for a blob that will not come.
+          for (const left of [download, ...queue.splice(0)]) this.#giveUp(left, failure.error);
+          this.#options.stop();
         }
-        // Nobody waits for a blob that will not come.
-        if (failure !== undefined) for (const left of queue.splice(0)) this.#giveUp(left, failure.error);
       }
     };
     await Promise.all(Array.from({ length: this.#options.parallel }, work));

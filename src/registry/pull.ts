@@ -12,9 +12,10 @@ import { Ingest } from '../images/ingest.js';
 import { addLabels, contentLabels, labelUnpacked } from '../images/labels.js';
 import { isIndexType, isManifestType } from '../images/media-types.js';
 import { JSON_LIMIT } from '../images/oci.js';
-import { type BlobLookup, type SelectedImage, selectImage } from '../images/select.js';
-import { assertWhole, blobsOf, neededBlobs } from '../images/stored.js';
+import { type BlobLookup, type Part, type SelectedImage, selectImage } from '../images/select.js';
+import { assertWhole, neededBlobs } from '../images/stored.js';
 import { UnpackRun } from '../images/unpack.js';
+import type { Labels } from '../labels.js';
 import type { Descriptor, ImageRow, Platform } from '../metadata/rows.js';
 import { Downloads } from './downloads.js';
 import { parseRemote, type RemoteReference, tagOrDigest } from './reference.js';
@@ -60,10 +61,8 @@ export async function pullImage(
   const registry = await Registry.open(remote.host, what, { ...options, signal });
   try {
     const from = new Repository(registry, remote.repository, what);
-    const pulling = { ...options, signal };
-    return await atWork(store.leases, (lease) =>
-      pullFrom(store, from, remote, lease, pulling, () => stopping.abort()),
-    );
+    const pulling = { ...options, signal, stop: () => stopping.abort() };
+    return await atWork(store.leases, (lease) => pullFrom(store, from, remote, lease, pulling));
   } catch (error) {
     throw isKind(error, 'canceled') ? resumable(error) : error;
   } finally {
@@ -71,7 +70,11 @@ export async function pullImage(
   }
 }
 
-type Pulling = PullOptions & { readonly signal: AbortSignal };
+type Pulling = PullOptions & {
+  readonly signal: AbortSignal;
+  /** Aborts the signal. */
+  readonly stop: () => void;
+};
 
 async function pullFrom(
   store: UnpackStore,
@@ -79,7 +82,6 @@ async function pullFrom(
   remote: RemoteReference,
   lease: WorkLease,
   options: Pulling,
-  stop: () => void,
 ): Promise<PulledImage> {
   const { what } = from;
   const { content } = store;
@@ -87,19 +89,18 @@ async function pullFrom(
   const target = await lookup.target(tagOrDigest(remote));
   const image = await selectImage(lookup, [target], what, options.platform);
   const whole = options.allPlatforms === true ? await wholeIndex(lookup, target, what) : undefined;
-  const blobs = [...image.layers.map((layer) => layer.descriptor), ...(whole?.blobs ?? [])];
+  const made: Making = {
+    image,
+    blobs: [...image.layers.map((layer) => layer.descriptor), ...(whole?.blobs ?? [])],
+    parts: [image.config, ...(whole?.parts ?? [image.manifest, ...image.indexes])],
+    labels: whole?.labels ?? contentLabels(image),
+  };
   const unpack = new UnpackRun(store, lease, options);
-  const wholeParts = (whole?.parts ?? []).map((part) => part.descriptor);
-  const others = [...blobs, ...wholeParts].map(({ digest }) => digest);
-  await lease.hold({ blobs: [...blobsOf(image), ...others] });
+  await lease.hold({ blobs: digestsOf(made) });
   if (options.unpack !== false) await unpack.hold(image);
-  const sources = sourceLabels(remote.host, remote.repository);
-  const downloads = new Downloads(content, from, blobs, {
-    signal: options.signal,
-    onProgress: options.onProgress,
-    parallel: options.parallel ?? PARALLEL,
-    labels: sources,
-  });
+  const { signal, stop, onProgress, parallel = PARALLEL } = options;
+  const labels = sourceLabels(remote.host, remote.repository);
+  const downloads = new Downloads(content, from, made.blobs, { signal, stop, onProgress, parallel, labels });
   const parts = new Ingest(content, what, options);
   try {
     const unpacking = (): Promise<void> =>
@@ -110,22 +111,14 @@ async function pullFrom(
             skip: () => Promise.resolve(),
           });
     await allOf([() => downloads.run(), unpacking], stop);
-    const labels = whole?.labels ?? contentLabels(image);
-    for (const { descriptor, bytes } of [
-      image.config,
-      ...(whole?.parts ?? [image.manifest, ...image.indexes]),
-    ]) {
-      await parts.put(descriptor, bytes, { ...sources, ...labels.get(descriptor.digest) });
+    for (const { descriptor, bytes } of made.parts) {
+      await parts.put(descriptor, bytes, { ...labels, ...made.labels.get(descriptor.digest) });
     }
     await assertWhole(store, image, what);
-    for (const [digest, known] of labels) await addLabels(content, digest, known);
+    await labelAll(content, made, remote);
     if (options.unpack !== false) await labelUnpacked(content, image);
-    const all = [image.config.descriptor, ...blobs].map((blob) => blob.digest);
-    for (const digest of new Set([...all, ...labels.keys()])) {
-      await noteSource(content, digest, remote.host, remote.repository);
-    }
     const row = await nameImage(store, remote.name, target);
-    options.onProgress?.({ phase: 'image', id: row.name, done: 1, total: 1 });
+    onProgress?.({ phase: 'image', id: row.name, done: 1, total: 1 });
     return { row, image };
   } catch (error) {
     await unpack.undo();
@@ -136,6 +129,29 @@ async function pullFrom(
   } finally {
     await downloads.close();
   }
+}
+
+/** An image on its way, or all of an index with one image of it. */
+interface Making {
+  readonly image: SelectedImage;
+  readonly blobs: readonly Descriptor[];
+  /** Config, manifests and indexes, which are in memory. */
+  readonly parts: readonly Part[];
+  readonly labels: ReadonlyMap<Digest, Labels>;
+}
+
+function digestsOf({ blobs, parts }: Making): readonly Digest[] {
+  return [...new Set([...blobs, ...parts.map((part) => part.descriptor)].map(({ digest }) => digest))];
+}
+
+/** What was there before has its labels from elsewhere. */
+async function labelAll(
+  content: Content,
+  made: Making,
+  { host, repository }: RemoteReference,
+): Promise<void> {
+  for (const [digest, labels] of made.labels) await addLabels(content, digest, labels);
+  for (const digest of digestsOf(made)) await noteSource(content, digest, host, repository);
 }
 
 /** Runs all to their ends; the first that fails stops the others, and its error is thrown. */

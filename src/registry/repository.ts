@@ -2,7 +2,7 @@
 // What a digest names is believed only when the bytes have that digest.
 
 import { type Digest, digestOf, isDigest } from '../digest.js';
-import { isKind, StoreError } from '../errors.js';
+import { StoreError } from '../errors.js';
 import {
   DOCKER_INDEX,
   DOCKER_MANIFEST,
@@ -15,6 +15,7 @@ import { gather } from '../images/member-bytes.js';
 import { JSON_LIMIT } from '../images/oci.js';
 import type { Descriptor } from '../metadata/rows.js';
 import type { Access } from './authority.js';
+import { RefusedError } from './failure.js';
 import type { HttpResponse } from './http.js';
 import type { Registry } from './registry.js';
 import { persistently } from './retry.js';
@@ -50,8 +51,8 @@ export class Repository {
     try {
       response = await this.#manifest('HEAD', reference);
     } catch (error) {
-      // The answer to HEAD has no body that could say why.
-      if (!(error instanceof StoreError) || isKind(error, 'canceled')) throw error;
+      // The answer to HEAD has no body that could say why, and some registries know no HEAD.
+      if (!(error instanceof RefusedError)) throw error;
       return this.manifest(reference);
     }
     response.drop();

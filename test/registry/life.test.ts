@@ -1,8 +1,9 @@
 // Images between stores, registries and other programs, by the command line and against the real registry.
 
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -216,6 +217,26 @@ describeWith(
         } finally {
           proxy.closeAllConnections();
           proxy.close();
+        }
+      });
+
+      it('may not lead to where nothing is encrypted', async () => {
+        const pair = { cert: readFileSync(certificate.cert), key: readFileSync(certificate.key) };
+        const server = createSecureServer(pair, (request, response) => {
+          const isBlob = request.url?.includes('/manifests/') === true;
+          response.writeHead(isBlob ? 307 : 200, isBlob ? { Location: 'http://storage.test/x' } : {}).end();
+        });
+        await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+        try {
+          const name = `127.0.0.1:${(server.address() as AddressInfo).port}/a:1`;
+          const pulling = pullImage(memStore(), name, { ca: certificate.cert, environment: {} });
+          await expect(pulling).rejects.toMatchObject({
+            why: expect.stringContaining('http://storage.test, which is not encrypted'),
+            hint: '--insecure allows it',
+          });
+        } finally {
+          server.closeAllConnections();
+          server.close();
         }
       });
 

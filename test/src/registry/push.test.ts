@@ -203,6 +203,7 @@ describe('an upload', () => {
     registry.fault(/^PATCH/, refusing(404, 'BLOB_UPLOAD_UNKNOWN'));
     registry.fault(/^GET .*uploads/, refusing(404, 'BLOB_UPLOAD_UNKNOWN'));
     await push();
+    expect(registry.lines(/^POST/)).toHaveLength(image.blobs.size);
     await expectWhole();
   });
 
