@@ -25,10 +25,10 @@ export const declareUmount: Declare = (command, act) => {
       act(async (context, dirs: readonly string[], words: Words) => {
         const { MountTable } = await import('../mounts/table.js');
         const { mountJson } = await import('./mounts.js');
-        const { unmountSnapshot } = await import('../mounts/mount-snapshot.js');
+        const { isMountedHere, unmountSnapshot } = await import('../mounts/mount-snapshot.js');
         const { state } = context.settings;
         const mounts = new MountTable(state).list();
-        const chosen = choose(mounts, dirs, words);
+        const chosen = choose(mounts, dirs, words, isMountedHere);
         const { statsOf, statsText } = await import('./request-stats.js');
         const ended: object[] = [];
         for (const target of chosen) {
@@ -45,10 +45,16 @@ export const declareUmount: Declare = (command, act) => {
     );
 };
 
-function choose(mounts: readonly ListedMount[], dirs: readonly string[], words: Words): readonly string[] {
+function choose(
+  mounts: readonly ListedMount[],
+  dirs: readonly string[],
+  words: Words,
+  isHere: (mount: ListedMount) => boolean,
+): readonly string[] {
   if (words.all === true || words.stale === true) {
     if (dirs.length > 0) throw wrong('--all and --stale take no folder');
-    const wanted = mounts.filter(({ state }) => words.all === true || state === 'dead');
+    // Those of containers and other namespaces end with these.
+    const wanted = mounts.filter((mount) => (words.all === true && isHere(mount)) || mount.state === 'dead');
     // What lies in another mount goes first.
     return wanted.map(({ target }) => target).reverse();
   }

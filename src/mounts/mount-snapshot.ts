@@ -16,10 +16,10 @@ import { checkMountPoint } from './mount-point.js';
 import { mountUsers, usersText } from './mount-users.js';
 import { mountAt, readMounts } from './mountinfo.js';
 import { withParts } from './parts.js';
-import { bootId, markOf, mountNamespace } from './process-life.js';
+import { bootId, markOf, mountNamespace, processIn } from './process-life.js';
 import { settleForKernel } from './settle.js';
 import { type BegunHost, startHost } from './start.js';
-import { type MountedSnapshot, type MountRow, MountTable } from './table.js';
+import { type ListedMount, type MountedSnapshot, type MountRow, MountTable } from './table.js';
 
 export interface MountOptions {
   readonly driver: Driver;
@@ -274,6 +274,7 @@ export async function unmountSnapshot(
       hint: 'mica mounts',
     });
   }
+  assertHere(row);
   const device = mountAt(row.target, readMounts() ?? [])?.device;
   try {
     unmountPlace(row.target, lazy || row.state === 'dead');
@@ -283,6 +284,22 @@ export async function unmountSnapshot(
   if (row.driver !== 'fuse' || row.state === 'dead') table.remove(row);
   else if (!lazy) await table.serverGone(row, device, waitMs);
   return row;
+}
+
+/** Whether the mount is one of this process's mount namespace: of a container it is not. */
+export function isMountedHere({ mountNamespace: made }: MountRow): boolean {
+  return made === '' || made === mountNamespace();
+}
+
+/** failed-precondition for a mount that is there, and that this process cannot see. */
+function assertHere(row: ListedMount): void {
+  if (row.state === 'dead' || isMountedHere(row)) return;
+  const pid = row.driver === 'fuse' ? row.process.pid : (processIn(row.mountNamespace) ?? row.process.pid);
+  const why = `it is in another mount namespace, that of pid ${pid}`;
+  const key = row.snapshot?.key ?? '';
+  throw new StoreError('failed-precondition', `cannot unmount ${row.target}`, why, {
+    hint: `mica rm --force ${key}, if it is a container; else nsenter -t ${pid} -m umount ${row.target}`,
+  });
 }
 
 /** EBUSY with who it is; any other error as it is. */

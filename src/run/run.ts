@@ -57,7 +57,7 @@ export interface ContainerExit {
 /**
  * Runs a container to its end and returns its command's exit code. NotStarted (with a code) for a command that cannot
  * run; already-exists for the id, and what making a snapshot, mounting and namespaces can fail with. What did not run
- * leaves nothing.
+ * leaves nothing; what ran and lost its mount leaves what it had changed.
  */
 export async function runContainer(store: Store, request: RunRequest): Promise<number> {
   const { id, remove, commit } = request;
@@ -68,12 +68,17 @@ export async function runContainer(store: Store, request: RunRequest): Promise<n
   const place = { root: store.folders.root, namespace: store.namespace, id };
   const running = new RunningContainers(store.state);
   let code: number;
+  let hasRun = false;
   try {
-    code = await runIn(store, request, namespaces, running, place);
+    code = await runIn(store, request, namespaces, running, place, () => {
+      hasRun = true;
+    });
   } catch (error) {
     running.removeFolder(place);
-    await removeSnapshot(store, id);
-    await store.containers.remove(id);
+    if (!hasRun || remove) {
+      await removeSnapshot(store, id);
+      await store.containers.remove(id);
+    }
     throw error;
   }
   running.removeFolder(place);
@@ -129,6 +134,7 @@ async function runIn(
   namespaces: OwnNamespaces,
   running: RunningContainers,
   place: ContainerPlace,
+  onStarted: () => void,
 ): Promise<number> {
   const { id, signal, binds } = request;
   const folder = running.ensureFolder(place);
@@ -168,6 +174,7 @@ async function runIn(
     );
     try {
       const code = await attended(init, keeper, request, () => {
+        onStarted();
         running.put(place, { runner: markOf(process.pid), init: markOf(init.pid) });
       });
       made = init.made;

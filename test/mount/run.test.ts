@@ -383,6 +383,24 @@ describeWith(['root', ...NEEDED], 'a container of root', () => {
     expect([place.left, place.snapshots]).toEqual([[], []]);
   });
 
+  it('keeps what was changed when its mount is lost, and its mount is nobody else’s to end', async () => {
+    const script = 'echo made > /made; echo ready; sleep 60';
+    const child = await place.started('run', '--name', 'one', 'tiny', 'sh', '-c', script);
+    expect(place.try('umount', 'one')).toMatchObject({
+      code: 5,
+      err: expect.stringContaining('mica rm --force one'),
+    });
+    expect(place.mica('umount', '--all')).toBe('');
+    const ended = once(child, 'exit');
+    const [{ pid }] = JSON.parse(place.mica('mounts', '--json')) as [{ pid: number }];
+    process.kill(pid, 'SIGKILL');
+    expect(await ended).toEqual([1, null]);
+    expect(place.mica('cat', 'one:/made')).toBe('made\n');
+    expect(JSON.parse(place.mica('ps', '-a', '--json'))).toMatchObject([{ id: 'one', state: 'dead' }]);
+    place.mica('rm', 'one');
+    expect([place.left, place.snapshots]).toEqual([[], []]);
+  });
+
   it('of another driver runs alike', () => {
     for (const driver of ['overlay', 'native']) {
       const at = ['--root', join(place.base, driver), '--driver', driver];
