@@ -15,8 +15,10 @@ import { GC_ROOT, rootLabels } from '../labels.js';
 import { SNAPSHOTTER_NAME } from '../metadata/gc.js';
 import { type ForeignDescriptor, getLayer, listRwLayers, putLayer, removeLayer } from '../metadata/layers.js';
 import { leaseHolding, leaseRows } from '../metadata/leases.js';
+import type { SnapshotRow } from '../metadata/rows.js';
 import { childrenOf, deleteSnapshot, getSnapshot, putSnapshot } from '../metadata/snapshots.js';
 import type { ReadTx, WriteTx } from '../metadata/transaction.js';
+import { noteRow } from '../snapshots/facts.js';
 import { SnapshotFolders } from '../snapshots/folders.js';
 import { givesBack, journalPath, NewJournal, verifiedTar, writeJournal } from './journal.js';
 import type { LayerInfo, LayerParts, Reference } from './layers.js';
@@ -151,33 +153,37 @@ async function exists({ snapshots }: LayerParts, name: string): Promise<boolean>
 }
 
 async function hold(
-  { metadata, namespace }: LayerParts,
+  parts: LayerParts,
   chainId: Digest,
   diffId: Digest,
   descriptor: ForeignDescriptor | undefined,
 ): Promise<void> {
-  await metadata.write((tx) => {
+  const { metadata, namespace } = parts;
+  const snapshot = await metadata.write((tx) => {
     const row = getLayer(tx, namespace, chainId) ?? { chainId, diffId, holds: 0 };
     putLayer(tx, namespace, {
       ...row,
       holds: row.holds + 1,
       ...(descriptor === undefined ? {} : { descriptor }),
     });
-    setRoot(tx, namespace, chainId, true);
+    return setRoot(tx, namespace, chainId, true);
   });
-}
-
-/** The label that keeps the snapshot of a held layer from garbage collection. */
-function setRoot(tx: WriteTx, namespace: string, chainId: Digest, on: boolean): void {
-  const row = getSnapshot(tx, namespace, chainId);
-  if (row === undefined) {
+  if (snapshot === undefined) {
     throw new StoreError('failed-precondition', `cannot hold layer ${chainId}`, 'it was removed meanwhile', {
       hint: 'try again',
     });
   }
-  const { [GC_ROOT]: root, ...others } = row.labels;
-  const labels = on ? { ...others, [GC_ROOT]: root ?? rootLabels()[GC_ROOT]! } : others;
-  putSnapshot(tx, namespace, { ...row, labels });
+  noteRow(new SnapshotFolders(parts.folders.snapshots), namespace, snapshot);
+}
+
+/** The label that keeps the snapshot of a held layer from garbage collection. undefined if there is no snapshot. */
+function setRoot(tx: WriteTx, namespace: string, chainId: Digest, on: boolean): SnapshotRow | undefined {
+  const old = getSnapshot(tx, namespace, chainId);
+  if (old === undefined) return undefined;
+  const { [GC_ROOT]: root, ...others } = old.labels;
+  const row = { ...old, labels: on ? { ...others, [GC_ROOT]: root ?? rootLabels()[GC_ROOT]! } : others };
+  putSnapshot(tx, namespace, row);
+  return row;
 }
 
 /** The layer that a chain ID, or the beginning of one (4 digits or more), names. not-found, invalid-argument for several. */
@@ -215,24 +221,27 @@ export async function releaseLayer(parts: LayerParts, chainId: Digest): Promise<
   const { references } = await layerNamed(parts, chainId);
   const held = metadata.read((tx) => getLayer(tx, namespace, chainId)?.holds ?? 0);
   if (held === 0 && references.length > 0) throw stillReferred(chainId, references);
-  const isGone = await metadata.write((tx) => {
+  const left = await metadata.write((tx) => {
     const row = getLayer(tx, namespace, chainId);
-    if (row === undefined || row.holds === 0) return false;
+    if (row === undefined || row.holds === 0) return 'nothing';
     putLayer(tx, namespace, { ...row, holds: row.holds - 1 });
-    if (row.holds > 1) return false;
-    if (getSnapshot(tx, namespace, chainId) !== undefined) setRoot(tx, namespace, chainId, false);
-    else removeLayer(tx, namespace, chainId);
-    return getSnapshot(tx, namespace, chainId) === undefined;
+    if (row.holds > 1) return 'nothing';
+    const snapshot = setRoot(tx, namespace, chainId, false);
+    if (snapshot === undefined) removeLayer(tx, namespace, chainId);
+    return snapshot;
   });
-  return isGone ? [chainId] : removeUnreferred(parts, chainId);
+  if (left === undefined) return [chainId];
+  if (left !== 'nothing') noteRow(new SnapshotFolders(parts.folders.snapshots), namespace, left);
+  return removeUnreferred(parts, chainId);
 }
 
 function stillReferred(chainId: Digest, references: readonly Reference[]): StoreError {
   const [first] = references;
   const others = references.length > 1 ? ` and ${references.length - 1} more` : '';
   const why = `nobody holds it by name; it is kept by ${first!.kind} ${first!.name}${others}`;
+  const isLabelled = references.every(({ kind }) => kind === 'label');
   return new StoreError('failed-precondition', `cannot release layer ${chainId}`, why, {
-    hint: `mica layer inspect ${chainId}`,
+    hint: isLabelled ? `mica snapshot label ${chainId} ${GC_ROOT}=` : `mica layer inspect ${chainId}`,
   });
 }
 

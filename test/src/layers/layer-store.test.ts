@@ -21,6 +21,7 @@ import {
 import { commitRw, createRwLayer, listRw, releaseRw } from '../../../src/layers/read-write.js';
 import { survey } from '../../../src/layers/survey.js';
 import { mark } from '../../../src/metadata/gc.js';
+import { readNote } from '../../../src/snapshots/facts.js';
 import { Store } from '../../../src/store.js';
 import { buildImage, file, layerTar, layoutFiles, tempFolder, writeFolder } from '../../fixtures/oci.js';
 import { Paths } from '../../suites/paths.js';
@@ -79,6 +80,9 @@ describe('registering', () => {
     const two = await register(SECOND, base);
     expect(two).toMatchObject({ chainId: CHAIN2, diffId: second, parent: base });
     expect(two.cacheId).toBe((await store.snapshots.stat(CHAIN2)).id);
+    expect(readNote(join(store.folders.snapshots, two.cacheId))?.row.labels).toEqual(
+      (await store.snapshots.stat(CHAIN2)).labels,
+    );
     expect(two.size).toBe((await store.snapshots.usage(CHAIN2)).size);
     expect(await references(base)).toEqual([
       { kind: 'layer', name: CHAIN2 },
@@ -163,6 +167,7 @@ describe('releasing', () => {
     await store.snapshots.remove('key');
     await store.snapshots.update(base, { [GC_ROOT]: 'by hand' }, [`labels.${GC_ROOT}`]);
     expect(await removeUnreferred(store, base)).toEqual([]);
+    await expect(releaseLayer(store, base)).rejects.toMatchObject({ hint: expect.stringContaining(GC_ROOT) });
     await store.snapshots.update(base, {}, [`labels.${GC_ROOT}`]);
     expect(await removeUnreferred(store, base)).toEqual([base]);
   });
