@@ -13,7 +13,7 @@ import { hasCode } from './system-error.js';
 /** How long an ingest that no lease holds is kept after its last byte (containerd, `metadata/content.go`). */
 export const INGEST_TTL_MS = 24 * 60 * 60 * 1000;
 /** Files that go in one transaction, which keeps other processes waiting. */
-const BATCH = 256;
+const BATCH = 1024;
 
 /** The rows of all namespaces, as far as files need them. */
 export interface BlobNames {

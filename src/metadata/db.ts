@@ -230,7 +230,8 @@ class PendingTransaction extends DbTransaction implements WriteTx {
   }
 
   protected override storedRange(range: Range): readonly { readonly key: Buffer; readonly value: unknown }[] {
-    return this.changes.merge(super.storedRange(range), range);
+    const rows = super.storedRange(range);
+    return this.changes.size === 0 ? rows : this.changes.merge(rows, range);
   }
 
   protected override storedKeys(range: Range): readonly Buffer[] {

@@ -3,10 +3,12 @@
 // makes a folder holds a flock on it until its row is durable, so that a cleanup in another process, which sees
 // no row yet, leaves it alone.
 
+import { randomBytes } from 'node:crypto';
 import {
   chmodSync,
   closeSync,
   existsSync,
+  fstatSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -138,15 +140,26 @@ export class SnapshotFolders {
   #sweepOne(path: string, name: string, named: (id: string) => boolean): boolean {
     const lock = lockFolder(path);
     if (lock === undefined) return false;
+    let away: string | undefined;
     try {
       if (named(name)) return false;
-      const away = this.retire(name);
-      if (away === undefined) return false;
-      removeTree(away);
-      return true;
+      away = this.#moveAway(path, name, lock);
     } finally {
+      // Before it is removed: the filesystem has more to do for a folder that somebody has open.
       closeSync(lock);
     }
+    if (away === undefined) return false;
+    removeTree(away);
+    return true;
+  }
+
+  /** Takes the folder that `lock` holds out of sight, and no other that was given its name in this moment. */
+  #moveAway(path: string, name: string, lock: number): string | undefined {
+    const away = join(this.path, `${OLD}${name}-${randomBytes(6).toString('hex')}`);
+    if (!renameIfAny(path, away)) return undefined;
+    if (lstatSync(away).ino === fstatSync(lock).ino) return away;
+    renameSync(away, path);
+    return undefined;
   }
 }
 
@@ -194,11 +207,14 @@ export class NewFolder {
   }
 }
 
-function renameIfAny(from: string, to: string): void {
+/** False if there was nothing. */
+function renameIfAny(from: string, to: string): boolean {
   try {
     renameSync(from, to);
+    return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    return false;
   }
 }
 

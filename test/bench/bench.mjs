@@ -19,7 +19,7 @@ Words choose workloads by a part of their name; without words all run but the tw
   depth                  a cold walk against the number of layers that the same files lie in, 1 to 200
   scale                  a cold walk, and memory of the server, against the number of files, up to a million
 Among the others are \`latency\` (stat during a copy-up and an fsync of 2 GiB), \`walk\`, \`untar\`, \`GiB\`, \`mount\`,
-\`import\` (of the image that the tests make, which takes minutes the first time).
+\`store\` (10,000 snapshots and 100,000 blobs), \`import\` (of the image that the tests make, which takes minutes the first time).
 
 Contenders: micafs (plain folders), store and view (\`mica mount\` on a store, writable and --read-only),
 mica-overlayfs, driver (\`--driver overlay --read-only\`), kernel, fuse-overlayfs, for \`import\` containerd and umoci, and

@@ -20,6 +20,7 @@ import { READING } from './reading.mjs';
 import { ROUND_TRIP } from './round-trip.mjs';
 import { SERIES } from './series.mjs';
 import { START } from './start.mjs';
+import { STORING } from './storing.mjs';
 
 export const WORKLOADS = [
   ...ROUND_TRIP,
@@ -28,6 +29,7 @@ export const WORKLOADS = [
   ...BIG_FILES,
   ...LATENCY,
   ...IMPORTING,
+  ...STORING,
   ...START,
   ...SERIES,
 ];
