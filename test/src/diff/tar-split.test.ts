@@ -184,7 +184,7 @@ function makeTree(): void {
   closeSync(fd);
 }
 
-const OPTIONS = [
+const OPTIONS: readonly (readonly [kind: string, ...options: string[]])[] = [
   ['oldgnu', '--format=oldgnu', '--sparse'],
   ['gnu', '--format=gnu', '--sparse'],
   ['gnu in blocks of 64 KiB', '--format=gnu', '-b128'],
@@ -193,7 +193,7 @@ const OPTIONS = [
   ['pax, sparse 0.1', '--format=pax', '--sparse', '--sparse-version=0.1'],
   ['pax, sparse 1.0', '--format=pax', '--sparse', '--sparse-version=1.0'],
   ['pax with its own headers', '--format=pax', '--pax-option=exthdr.name=%d/x/%f,comment=odd,mtime:=0.123'],
-] as const;
+];
 
 describeWith(['gnu tar'], 'an archive of GNU tar', () => {
   test.each(OPTIONS)('of the kind %s comes back', async (_, ...options) => {
