@@ -42,11 +42,16 @@ export async function runChecks(settings: Settings): Promise<readonly Check[]> {
         ? [noStore('why' in store ? store.why : `cannot write ${store.folder}`)]
         : []),
       ...(scratch === undefined ? [] : marks(scratch)),
-      ...(linux ? [owners(), ...(await features())] : []),
+      ...(linux ? [owners(), await containers(), ...(await features())] : []),
     ];
   } finally {
     if (scratch !== undefined) rmSync(scratch, { recursive: true, force: true });
   }
+}
+
+async function containers(): Promise<Check> {
+  const { containersHere } = await import('../run/check.js');
+  return { check: 'containers', ...containersHere() };
 }
 
 function noStore(why: string): Check {

@@ -10,6 +10,7 @@ import type { Bind } from '../run/messages.js';
 import type { Store } from '../store.js';
 import type { Declare } from './commands.js';
 import type { Context } from './context.js';
+import { failureText } from './failure.js';
 import { freeKey } from './free-key.js';
 import { several } from './labels.js';
 import { addGlobalOptions } from './settings.js';
@@ -60,14 +61,14 @@ export const declareRun: Declare = (command, act) => {
         const meant = await committed(store, image, what);
         const id = words.name ?? (await freeKey(image, (name) => store.snapshots.stat(name)));
         const terminal = terminalOf(0);
-        const process = containerProcess(
+        const toRun = containerProcess(
           await executionOf(store, meant, what),
           // The first `--` is the program's, as everywhere.
           { command: typed[0] === '--' ? typed.slice(1) : typed, env: words.env ?? [], ...words },
           {
             hostName: id,
             terminal: terminal === undefined ? undefined : env('TERM'),
-            env: globalThis.process.env,
+            env: process.env,
           },
         );
         try {
@@ -75,7 +76,7 @@ export const declareRun: Declare = (command, act) => {
             id,
             parent: meant.snapshot.name,
             image: meant.image?.name ?? '',
-            process,
+            process: toRun,
             binds: (words.bind ?? []).map(bindOf),
             readOnly: words.readOnly === true,
             remove: words.rm === true,
@@ -87,8 +88,10 @@ export const declareRun: Declare = (command, act) => {
           });
         } catch (error) {
           if (!(error instanceof NotStarted)) throw error;
-          context.output.warn(`mica: ${error.message}`);
-          context.exitCode = error.code;
+          const { code, message } = error;
+          const failure = { code, kind: 'failed', message, hint: undefined } as const;
+          process.stderr.write(failureText(failure, context.output.json));
+          context.exitCode = code;
         }
       }),
     );

@@ -108,6 +108,32 @@ describeWith(
       expect(Number(inside('dpkg-query -W | wc -l'))).toBeGreaterThan(80);
     });
 
+    it('runs programs as containers, as root and as users of the image', () => {
+      const run = (...words: string[]) => mica('run', '--rm', ...words);
+      expect(run('debian:test', '--', 'sh', '-c', 'dpkg-query -W bash | cut -f1; id -un')).toBe(
+        'bash\nroot\n',
+      );
+      // dpkg gives files to their owners, and su asks for the rights that a command of root has.
+      const script = `
+        dpkg --install /packages/acl_*.deb >/dev/null && setfacl --version | cut -d' ' -f1
+        su -s /bin/sh nobody -c 'id -un; touch /etc/x 2>/dev/null || echo closed'
+        (sleep 0.1 &) ; ls /proc | grep -c '^[0-9]'`;
+      const path = 'PATH=/usr/sbin:/usr/bin:/sbin:/bin';
+      const said = run(
+        '--env',
+        path,
+        '--bind',
+        `${image}/debs:/packages:ro`,
+        'debian:test',
+        '--',
+        'sh',
+        '-c',
+        script,
+      );
+      expect(said.split('\n').slice(0, 3)).toEqual(['setfacl', 'nobody', 'closed']);
+      expect(run('--user', 'nobody', '--workdir', '/tmp', 'debian:test', '--', 'pwd')).toBe('/tmp\n');
+    });
+
     it('compiles with make -j2', () => {
       const at = join(mountPoint, 'root/build');
       mkdirSync(at);
