@@ -142,7 +142,10 @@ export class ServedUnion {
       }
     }
     const stoppedMs = performance.now() - begin;
-    this.#events.emit({ kind: 'commit', path: '', layer: upper.id, durationNs: Math.round(stoppedMs * 1e6) });
+    if (below !== undefined) {
+      const durationNs = Math.round(stoppedMs * 1e6);
+      this.#events.emit({ kind: 'commit', path: '', layer: below.id, durationNs });
+    }
     return { stoppedMs, handedOver, ...(stale && { stale }) };
   }
 

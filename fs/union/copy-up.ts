@@ -257,7 +257,7 @@ function publish(stack: Stack, inode: Inode, staged: Staged, source: LayerNode, 
     if (joinsIndex(inode, attr)) {
       const others = attr.nlink - 1 - (stack.lostNames.get(inode.ino) ?? 0);
       // Until all names are made, only the index joins them, which other readers of the upper do not know.
-      upper.setGuard(true);
+      stack.guard();
       const key = upper.indexKey(source);
       const held = staged.publishIndexed(key, others, dir, inode.name, false);
       inode.upper = true;

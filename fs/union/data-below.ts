@@ -51,7 +51,7 @@ export function leaveBelow(
   staged.setSize(size);
   // What has no name is found by nobody else.
   if (!inode.removed) {
-    upper.setGuard(true);
+    stack.guard();
     staged.setMetacopy(true);
   }
   const { dataBelow, lower, parent, name } = inode;

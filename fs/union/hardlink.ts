@@ -24,6 +24,7 @@ export function link(stack: Stack, inode: Inode, parent: Inode, name: ByteString
   ensureUpper(stack, parent);
   ensureUpper(stack, inode);
   pinData(stack, inode);
+  if (inode.dataBelow !== undefined && !inode.removed) stack.guard();
   keepNumber(stack, inode);
   markImpure(stack, inode, parent);
   if (inode.indexKey !== undefined) upper.pinIndexNames(inode.indexKey);

@@ -29,7 +29,7 @@ export function isWorthIt(stack: Stack, size: number, blocks: number, wanted: nu
 export function beginPart(stack: Stack, inode: Inode, node: WritableNode, size: number): OwnBlocks {
   const upper = stack.writable();
   if (inode.removed) return OwnBlocks.begin({ key: '', lowerEnd: size }, undefined, upper.epoch);
-  upper.setGuard(true);
+  stack.guard();
   const { key, file } = upper.makeRanges();
   try {
     const mark = { key, lowerEnd: size };

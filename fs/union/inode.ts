@@ -49,8 +49,8 @@ export interface Inheritance {
 
 export class Inode {
   readonly node: NodeId;
-  /** st_ino: the number of the origin, see `Stack`. */
-  readonly ino: number;
+  /** st_ino: the number of the origin, see `Stack`. A rollback gives it back to the origin. */
+  ino: number;
   /** The type bits of st_mode. */
   readonly type: number;
   /** Where the lower object lies in the tree index, if the lowers are one and have it whole; else 0. */

@@ -41,7 +41,7 @@ export function prepareMove(stack: Stack, folder: Inode, newParent: Inode, newNa
     if (lowerHas(stack, newParent, newName)) makeOpaque(stack, folder, newPath);
     return;
   }
-  if (!stack.writable().redirectsArePlain) stack.writable().setGuard(true);
+  if (!stack.writable().redirectsArePlain) stack.guard();
   withUpper(stack, folder, (node) => setRedirect(node, redirectFor(folder, newParent)));
   stack.emit('redirect', newPath);
 }

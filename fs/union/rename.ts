@@ -158,6 +158,8 @@ function assertReplaceable(stack: Stack, source: Inode, target: Inode): void {
 }
 
 function prepareSide(stack: Stack, { inode }: Side, newParent: Inode, newName: ByteString): void {
+  // Somebody may be looking for what is not settled, and have been where it goes.
+  if (stack.writable().guarded && (inode.isFolder || inode.dataBelow !== undefined)) stack.guard();
   if (inode.isFolder) prepareMove(stack, inode, newParent, newName);
   else pinData(stack, inode);
 }

@@ -89,6 +89,8 @@ function orphan(stack: Stack, inode: Inode): void {
   if (own?.isLoaded === true) own.key = '';
   inode.indexKey = undefined;
   stack.table.orphan(inode);
+  // What it was copied from is a file of its own again, which must be told from it.
+  if (!inode.isFolder) inode.ino = stack.upperNumber(inode.upperIno);
 }
 
 /** A folder of which the upper has nothing any more. */

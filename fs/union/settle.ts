@@ -24,7 +24,8 @@ const DT_REG = direntType(S_IFREG);
 export function settle(stack: Stack, root: Inode): boolean {
   const upper = stack.writable();
   if (!upper.guarded) return false;
-  fetchAllIn(stack, (act) => eachUpperFile(stack, root, act));
+  // Else there is nothing to be found.
+  if (stack.settledAt !== stack.unsettled) fetchAllIn(stack, (act) => eachUpperFile(stack, root, act));
   if (!upper.redirectsArePlain) {
     copyUpMoved(stack, root, false);
     dropWhiteouts(stack, root);
@@ -61,18 +62,59 @@ const BATCH_BYTES = 8 << 20;
  * came meanwhile, and a walk.
  */
 export function* settleAhead(stack: Stack, root: Inode): Generator<void, void> {
+  if (!stack.writable().guarded) return;
+  const before = stack.unsettled;
+  yield* eachFolder(stack, root, (folder, deeper) => settleFolder(stack, folder, deeper));
+  if (stack.unsettled === before) stack.settledAt = before;
+  if (!stack.writable().hasIndexed) return;
+  const joined = new Map<string, Inode>();
+  try {
+    yield* eachFolder(stack, root, (folder, deeper) => makeNamesIn(stack, folder, joined, deeper));
+    dropFromIndex(stack, joined);
+  } finally {
+    for (const inode of joined.values()) stack.table.unpin(inode);
+  }
+}
+
+/** `act` works in a folder, and gives the ones to be visited after it to `deeper`, pinned. */
+function* eachFolder(
+  stack: Stack,
+  root: Inode,
+  act: (folder: Inode, deeper: Inode[]) => Generator<void, void>,
+): Generator<void, void> {
   const folders = [root];
   root.pins++;
   try {
     for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
       try {
-        yield* settleFolder(stack, folder, folders);
+        yield* act(folder, folders);
       } finally {
         stack.table.unpin(folder);
       }
     }
   } finally {
     for (const folder of folders) stack.table.unpin(folder);
+  }
+}
+
+/** Names that are looked at at a time. */
+const BATCH_NAMES = 256;
+
+function* makeNamesIn(
+  stack: Stack,
+  folder: Inode,
+  joined: Map<string, Inode>,
+  deeper: Inode[],
+): Generator<void, void> {
+  const left = folder.removed ? [] : [...takeListing(stack, folder).names];
+  while (left.length > 0 && !folder.removed) {
+    visit(stack, folder, left.splice(-BATCH_NAMES), (inode, name, isLowerName) => {
+      if (inode.isFolder) {
+        inode.pins++;
+        deeper.push(inode);
+      } else joinOne(stack, folder, inode, name, isLowerName, joined);
+    });
+    yield;
   }
 }
 
@@ -83,11 +125,11 @@ function* settleFolder(stack: Stack, folder: Inode, deeper: Inode[]): Generator<
     let bytes = 0;
     fetchAllIn(stack, (act) => {
       const names = left.splice(-BATCH_FILES);
-      visit(stack, folder, names, (inode) => {
+      visit(stack, folder, names, (inode, name) => {
         if (inode.isFolder) {
           inode.pins++;
           deeper.push(inode);
-        } else if (bytes > BATCH_BYTES) left.push(inode.name);
+        } else if (bytes > BATCH_BYTES) left.push(name);
         else {
           if (inode.dataBelow !== undefined) bytes += statLayer(stack, inode).attr.size;
           act(inode);
@@ -205,12 +247,23 @@ function hasRedirect(stack: Stack, folder: Inode): boolean {
 function makeNames(stack: Stack, folder: Inode, joined: Map<string, Inode>): void {
   eachChild(stack, folder, (inode, name, isLowerName) => {
     if (inode.isFolder) makeNames(stack, inode, joined);
-    if (inode.indexKey === undefined) return;
-    if (isLowerName) ensureUpperName(stack, inode, folder, name);
-    if (joined.has(inode.indexKey)) return;
-    inode.pins++;
-    joined.set(inode.indexKey, inode);
+    else joinOne(stack, folder, inode, name, isLowerName, joined);
   });
+}
+
+function joinOne(
+  stack: Stack,
+  folder: Inode,
+  inode: Inode,
+  name: ByteString,
+  isLowerName: boolean,
+  joined: Map<string, Inode>,
+): void {
+  if (inode.indexKey === undefined) return;
+  if (isLowerName) ensureUpperName(stack, inode, folder, name);
+  if (joined.has(inode.indexKey)) return;
+  inode.pins++;
+  joined.set(inode.indexKey, inode);
 }
 
 /** With all its names made a file needs the index no more. */

@@ -55,6 +55,9 @@ export class Stack {
   former = 0;
   /** What was the upper last may not be durable: whoever syncs a file next syncs everything, once. */
   unsyncedBelow = false;
+  /** `unsettled`, as it was when all was settled but the guard (settle.ts). */
+  settledAt: number | undefined;
+  #unsettled = 0;
   #absentFrom: Inode | undefined;
   #absentName: ByteString = '';
   #absentWhere: Where | undefined;
@@ -124,6 +127,17 @@ export class Stack {
     this.#lowerBase = [this.#upperBase, ...this.#lowerBase];
     this.former++;
     this.table.indexedDepth++;
+  }
+
+  /** To be called before the upper gets what other readers of it would show wrongly, or such a thing another place. */
+  guard(): void {
+    this.#unsettled++;
+    this.writable().setGuard(true);
+  }
+
+  /** How often that was; what was settled when it was as often is settled. */
+  get unsettled(): number {
+    return this.#unsettled;
   }
 
   /** `found` says that a folder does not have a name: good until the next change, whoever makes it. */

@@ -150,7 +150,7 @@ export class Union implements Filesystem {
   }
 
   /**
-   * Does what takes longest of settling for some `budgetMs`; false when there is nothing left of what there was when it
+   * Does what takes longest of settling for some `budgetMs`, a step at least; false when there is nothing left of what there was when it
    * was first called. The union may be used in between.
    */
   settleAhead(budgetMs: number): boolean {
@@ -160,11 +160,11 @@ export class Union implements Filesystem {
     const deadline = performance.now() + budgetMs;
     try {
       return this.#atOnce(() => {
-        while (performance.now() < deadline) {
+        do {
           if (ahead.next().done !== true) continue;
           this.#ahead = undefined;
           return false;
-        }
+        } while (performance.now() < deadline);
         return true;
       });
     } catch (error) {

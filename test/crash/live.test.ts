@@ -22,6 +22,7 @@ const CALLS =
   'rename,renameat,renameat2,mkdir,mkdirat,unlink,unlinkat,rmdir,linkat,fsetxattr,ftruncate,fsync,fdatasync,syncfs,' +
   'fchmod,fchmodat,fchown,utimensat,pwrite64,pwritev,connect,ioctl';
 const LONG = runs(1) > 1;
+const LIMIT_MS = LONG ? 3_000_000 : 300_000;
 const TODAY = Math.floor(Date.now() / 86_400_000);
 /** Numbers of calls of one thread. The short form tries a few of them, others each day. */
 const tried = (last: number, few: readonly number[]) =>
@@ -122,7 +123,7 @@ describeWith(
       }
     }
 
-    it('that is killed has done it or not', async () => {
+    it('that is killed has done it or not', { timeout: LIMIT_MS }, async () => {
       const ended = new Set<string>();
       for (const when of OF_COMMAND) {
         await begin();
@@ -146,7 +147,7 @@ describeWith(
       expect([...ended]).toContain('killed, not');
     });
 
-    it('whose server is killed is done or not', async () => {
+    it('whose server is killed is done or not', { timeout: LIMIT_MS }, async () => {
       for (const when of OF_SERVER) {
         await begin();
         const [mount] = JSON.parse(scratch.mica('--json', 'mounts')) as { readonly pid: number }[];

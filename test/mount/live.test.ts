@@ -308,7 +308,7 @@ assert open('large', 'rb').read(4) == b'LLLL'
 now = {p: os.stat(p).st_ino for p in numbers}
 assert now == numbers, (now, numbers)
 assert os.listdir(inside) == ['x'] and os.stat('dir/deep').st_nlink == 2
-assert os.pread(changed, 9, 0) == b'CHANGED'
+assert os.pread(changed, 9, 0) == b'CHANGED' and os.fstat(changed).st_ino != os.stat('low').st_ino
 os.pwrite(new, b'NEWER', 0); assert os.pread(new, 9, 0) == b'NEWER' and os.fstat(new).st_nlink == 0
 assert mapped[0:5] == b'partL'; mapped[4:5] = b'S'; mapped.flush()
 open('low', 'a').write('+'); assert open('low').read() == 'low+'

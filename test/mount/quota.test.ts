@@ -158,6 +158,19 @@ describeWith(['root', 'fuse', 'overlay'], 'a snapshot with a quota', () => {
     expect(JSON.parse(ok('--json', 'snapshot', 'info', 'done')).quota).toBeUndefined();
   });
 
+  it('is for what was changed since the last commit', () => {
+    ok('mount', 'base:1', merged, '--key', 'work', '--quota', '4M');
+    expect(write(3 * MIB).status).toBe(0);
+    expect(write(6 * MIB).stderr).toContain('Disk quota exceeded');
+    ok('commit', 'work', 'one');
+    expect(statfsSync(merged).bfree).toBeGreaterThan(900);
+    expect(write(3 * MIB).status).toBe(0);
+    expect(write(6 * MIB).stderr).toContain('Disk quota exceeded');
+    ok('snapshot', 'rollback', 'work');
+    expect(statfsSync(merged).bfree).toBeGreaterThan(900);
+    expect(JSON.parse(ok('--json', 'snapshot', 'info', 'work')).quota).toEqual({ bytes: 4 * MIB });
+  });
+
   it('is for the driver fuse alone', () => {
     expect(mica.run(['--driver', 'native', 'snapshot', 'prepare', 'key', '--quota', '1G'])).toMatchObject({
       code: 6,

@@ -81,8 +81,6 @@ function check(history: readonly Batch[], marks: MarkPrefix, cached: boolean, in
       union.switchUpper(fresh, [], () => expect(upper.guarded).toBe(false));
       folders.unshift(upper);
     } else {
-      // A kernel that was told forgets what it had looked up.
-      paths.forgetKept();
       union.rollBack(fresh, () => undefined);
       model = replay(past);
     }

@@ -19,7 +19,7 @@ import {
   fillWithStartingTree,
 } from '../../suites/filesystem.js';
 import { bytes, errnoOf, Paths, text } from '../../suites/paths.js';
-import { fillLayer } from './stacks.js';
+import { type Description, fillLayer, inUpper, rig } from './stacks.js';
 
 const BELOW = { low: 'below', dir: {}, 'dir/a': 'a', 'dir/b': 'b', 'dir/c': 'c', gone: {}, 'gone/x': 'x' };
 
@@ -202,6 +202,55 @@ test('a file that must keep its object does, and what was committed gets a copy 
   union.release(handle);
 });
 
+test('what takes long of settling is done before, in steps between which everything changes', () => {
+  const names = Array.from({ length: 600 }, (_, n) => `d/f${n}`);
+  const below = Object.fromEntries([['d', {}], ...names.map((name) => [name, name]), ['other', '=d/f0']]);
+  const { union, paths, upper } = rig([below as Description]);
+  for (const name of names) paths.chmod(name, 0o600);
+  let steps = 0;
+  while (union.settleAhead(0)) {
+    if (steps++ === 2) {
+      paths.rename('d', 'e');
+      paths.unlink('e/f1');
+      paths.write('e/new', 'new');
+    }
+  }
+  expect(steps).toBeGreaterThan(4);
+  // Nothing is left of what was there before.
+  const left = names.filter((name) => inUpper(upper, name.replace('d/', 'e/'))?.metacopy === true);
+  expect(left).toEqual([]);
+  expect(upper.hasIndexed).toBe(false);
+  expect(union.settle()).toBe(true);
+  expect(upper.guarded).toBe(false);
+  expect(paths.read('e/f7')).toBe('d/f7');
+  expect([paths.read('other'), paths.stat('other').nlink]).toEqual(['d/f0', 2]);
+});
+
+test.each(['moves', 'comes'])('what %s while it is done before is settled with the rest', (how) => {
+  const names = Array.from({ length: 300 }, (_, n) => `d/f${n}`);
+  const below = {
+    d: {},
+    early: {},
+    'early/x': 'x',
+    ...Object.fromEntries(names.map((name) => [name, name])),
+  };
+  const { union, paths, upper } = rig([below as Description]);
+  for (const name of names.slice(1)) paths.chmod(name, 0o600);
+  paths.chmod('early/x', 0o600);
+  // The root and this folder; nobody looks there again.
+  for (const _ of ['', 'early']) expect(union.settleAhead(0)).toBe(true);
+  if (how === 'moves') for (const name of names.slice(1)) paths.rename(name, name.replace('d/', 'early/'));
+  while (union.settleAhead(1));
+  if (how === 'comes') paths.chmod('d/f0', 0o640);
+  union.settle();
+  const left = names.slice(1).filter((name) => {
+    const at = how === 'moves' ? name.replace('d/', 'early/') : name;
+    return inUpper(upper, at)?.metacopy !== false;
+  });
+  expect(left).toEqual([]);
+  expect(inUpper(upper, 'd/f0')?.metacopy).not.toBe(true);
+});
+
 test('a frozen union has its upper exchanged for no other', () => {
   const { union, commit } = live();
   union.freeze();
@@ -230,6 +279,7 @@ test('nothing has changed where the caller could not decide', () => {
 test('a rollback brings everything back, and what is open of the changes goes on without a name', () => {
   const { union, paths, rollBack } = live();
   const numbers = ['low', 'dir', 'dir/a', 'gone/x'].map((path) => paths.stat(path).ino);
+  const changedNode = paths.node('low');
   const changed = paths.open('low', O_RDWR);
   union.write(changed, 0, bytes('CHANGED'), false);
   paths.write('new', 'new');
@@ -246,6 +296,11 @@ test('a rollback brings everything back, and what is open of the changes goes on
   expect(['low', 'dir', 'dir/a', 'gone/x'].map((path) => paths.stat(path).ino)).toEqual(numbers);
   expect(paths.read('low')).toBe('below');
   expect(readHandle(union, changed)).toBe('CHANGED');
+  const attr = new Attr();
+  union.getattr(changedNode, attr);
+  expect(attr.nlink).toBe(0);
+  expect(numbers).not.toContain(attr.ino);
+  union.forget(changedNode, 1);
   union.write(added, 3, bytes('er'), false);
   expect(readHandle(union, added)).toBe('newer');
   expect(errnoOf(() => paths.read('new'))).toBe(ENOENT);
