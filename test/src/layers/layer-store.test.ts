@@ -218,6 +218,28 @@ describe('the layers of an image', () => {
     expect(await layerNamed(store, CHAIN3.slice(7, 19))).toMatchObject({ chainId: CHAIN3 });
     await expect(layerNamed(store, 'sha2')).rejects.toMatchObject({ kind: 'not-found' });
   });
+
+  it('get the framing of their tar when that is registered', async () => {
+    await importThree('img');
+    expect((await layerNamed(store, CHAIN2)).hasTar).toBe(false);
+    expect((await register(SECOND, base)).hasTar).toBe(true);
+    expect(
+      (await collected(tarBack(store, await layerNamed(store, CHAIN2)))).equals(Buffer.from(SECOND)),
+    ).toBe(true);
+  });
+
+  it('keep the descriptors of those that are foreign', async () => {
+    const layerType = 'application/vnd.docker.image.rootfs.foreign.diff.tar';
+    const descriptor = {
+      mediaType: layerType,
+      digest: base,
+      size: BASE.length,
+      urls: ['https://example.org/base'],
+    };
+    const image = buildImage([BASE], { compression: 'none', layerType, manifest: { layers: [descriptor] } });
+    await importImage(store, writeFolder(layoutFiles([{ name: 'img', image }]), join(folder, 'foreign')));
+    expect((await layerNamed(store, base)).descriptor).toEqual(descriptor);
+  });
 });
 
 describe('the tar of a layer', () => {
