@@ -45,6 +45,26 @@ const WORK = `
   }
 `;
 
+/** Each holds what the others hold, and lets go of it. */
+const SAME = `
+  import { join } from 'node:path';
+  import { registerLayer, releaseLayer } from './src/layers/layer-store.js';
+  import { Store } from './src/store.js';
+  import { file, layerTar } from './test/fixtures/oci.js';
+  const [, , root] = process.argv;
+  const store = await Store.open(join(root, 'root'), { state: join(root, 'state'), durable: false });
+  async function* bytes(tar) { yield tar; }
+  const base = layerTar([file('x', 'x'.repeat(5000))]);
+  const top = layerTar([file('y', 'y'.repeat(5000))]);
+  for (let n = 0; n < 10; n++) {
+    const below = (await registerLayer(store, () => bytes(base))).chainId;
+    const { chainId } = await registerLayer(store, () => bytes(top), { parent: below });
+    await releaseLayer(store, below);
+    await releaseLayer(store, chainId);
+  }
+  await store.close();
+`;
+
 let root: string;
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'mica-crash-layers-'));
@@ -66,6 +86,14 @@ it('layers that were acknowledged survive a kill at any moment, and nothing else
     expect(await child.exit).toBeNull();
     await expectWhole(there);
   }
+});
+
+it('layers that several processes hold at a time go with the last of them', async () => {
+  const children = Array.from({ length: runs(3) }, () => startModule(SAME, [root]));
+  for (const child of children) child.process.stdout?.resume();
+  expect(await Promise.all(children.map(({ exit }) => exit))).toEqual(children.map(() => 0));
+  await expectWhole(new Set());
+  expect(readdirSync(join(root, 'root/snapshots'))).toEqual([]);
 });
 
 async function expectWhole(there: ReadonlySet<string>): Promise<void> {
