@@ -4,6 +4,7 @@
 import { closeSync, existsSync, openSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { chainMembers, isUnusable, readIndexHead, sys } from '../../fs/index.js';
+import { lockFolder } from '../content/folder-lock.js';
 import { blobRows, getBlob } from '../metadata/blobs.js';
 import { listNamespaces } from '../metadata/namespaces.js';
 import { isSnapshotId } from '../metadata/snapshots.js';
@@ -29,7 +30,7 @@ export async function checkLeftovers(store: Store, report: Report): Promise<void
 }
 
 export function leftoversIn(store: Store): readonly Leftover[] {
-  return [...snapshotFolders(store), ...blobFiles(store), ...chainFiles(store)];
+  return [...snapshotFolders(store), ...blobFiles(store), ...ingestFolders(store), ...chainFiles(store)];
 }
 
 function snapshotFolders({ folders, metadata }: Store): readonly Leftover[] {
@@ -60,6 +61,19 @@ function blobFiles({ folders, metadata }: Store): readonly Leftover[] {
     const remove = () =>
       blobRows(metadata, 'default').unlessNamed(digest, () => rmSync(path, { force: true }));
     return [{ path, why: 'no namespace has this blob', remove }];
+  });
+}
+
+/** One without a ref was cut short while it was begun, and nobody can go on with it. */
+function ingestFolders({ folders }: Store): readonly Leftover[] {
+  const parent = join(folders.content, 'ingest');
+  return namesIn(parent).flatMap((name): Leftover[] => {
+    const path = join(parent, name);
+    if (existsSync(join(path, 'ref'))) return [];
+    const lock = lockFolder(path);
+    if (typeof lock === 'string') return [];
+    lock.release();
+    return [{ path, why: 'an ingest that was never begun', remove: async () => removeTree(path) }];
   });
 }
 

@@ -3,6 +3,7 @@
 import { getBlob } from '../metadata/blobs.js';
 import { listContainers } from '../metadata/containers.js';
 import { SNAPSHOTTER_NAME } from '../metadata/gc.js';
+import { listLayers, listRwLayers } from '../metadata/layers.js';
 import { leaseResources, listLeases } from '../metadata/leases.js';
 import { ensureNamespace, getNamespace, listNamespaces } from '../metadata/namespaces.js';
 import { flawsOfSnapshotIndexes, reindexSnapshots } from '../metadata/snapshot-indexes.js';
@@ -48,6 +49,16 @@ function danglingNames(tx: ReadTx): readonly Omit<Problem, 'repaired'>[] {
       if (getSnapshot(tx, namespace, snapshotKey) !== undefined) continue;
       const why = `its snapshot ${snapshotKey} is missing`;
       problems.push({ part: 'container', namespace, name: id, why, level: 'note' });
+    }
+    for (const { chainId } of listLayers(tx, namespace).values()) {
+      if (getSnapshot(tx, namespace, chainId) !== undefined) continue;
+      const why = 'its layer is gone, and its row means nothing any more';
+      problems.push({ part: 'layer', namespace, name: chainId, why, level: 'note' });
+    }
+    for (const { name, mountId } of listRwLayers(tx, namespace)) {
+      if (getSnapshot(tx, namespace, mountId) !== undefined) continue;
+      const why = `its snapshot ${mountId} is missing`;
+      problems.push({ part: 'layer', namespace, name, why, level: 'error' });
     }
     for (const { id } of listLeases(tx, namespace)) {
       for (const resource of leaseResources(tx, namespace, id)) {

@@ -233,7 +233,9 @@ function storeSpace(store: Store, sizes: Sizes): StoreSpace {
   const { root, content, snapshots, chains, metadata } = store.folders;
   const total = sizeOf(root);
   const ingest = join(content, 'ingest');
-  const leftovers = leftoversIn(store).filter(({ path }) => !path.startsWith(`${chains}/`));
+  const leftovers = leftoversIn(store).filter(
+    ({ path }) => !path.startsWith(`${chains}/`) && !path.startsWith(`${ingest}/`),
+  );
   const parts = {
     snapshots: sizes.snapshots,
     blobs: sizes.blobs,

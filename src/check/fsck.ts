@@ -62,6 +62,8 @@ async function damageOf(folders: StoreFolders): Promise<string | undefined> {
   try {
     const metadata = Metadata.open(folders.metadata);
     try {
+      // Every value is read: one that cannot be is damage, too.
+      metadata.read((tx) => tx.list(['v1']).length);
       const knows = metadata.read((tx) =>
         ['snapshots', 'blobs'].some((kind) => tx.keys(['v1', kind]).length > 0),
       );

@@ -11,6 +11,7 @@ export interface Problem {
     | 'image'
     | 'blob'
     | 'container'
+    | 'layer'
     | 'lease'
     | 'leftover';
   readonly namespace?: string;

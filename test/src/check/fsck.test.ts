@@ -16,6 +16,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { FsckResult } from '../../../src/check/fsck.js';
 import { digestOf } from '../../../src/digest.js';
+import { putLayer } from '../../../src/metadata/layers.js';
 import { rowsOf } from '../../../src/metadata/snapshot-indexes.js';
 import { IMAGES, useCheckedStore } from './checked-store.js';
 
@@ -160,6 +161,28 @@ describe.skipIf(process.platform !== 'linux')('fsck', () => {
     );
   });
 
+  it('tells of containers, leases and layers that name what is not there', async () => {
+    await use.store.with(async (store) => {
+      const runtime = { name: 'r' };
+      const spec = { typeUrl: 's', value: new Uint8Array() };
+      const names = { image: '', labels: {}, snapshotter: 'mica', snapshotKey: 'none', extensions: {} };
+      await store.containers.create({ id: 'c', runtime, spec, ...names });
+      await store.leases.create('l');
+      await store.leases.add('l', { type: 'content', id: digestOf('none') });
+      await store.leases.add('l', { type: 'snapshots/mica', id: 'by-hand' });
+      await store.metadata.write((tx) =>
+        putLayer(tx, 'default', { chainId: digestOf('x'), diffId: digestOf('y'), holds: 1 }),
+      );
+    });
+    const { ok, problems } = await use.store.fsck({ repair: true });
+    expect(ok).toBe(true);
+    expect(problems.map(({ part, name, level }) => [part, name, level])).toEqual([
+      ['container', 'c', 'note'],
+      ['layer', digestOf('x'), 'note'],
+      ['lease', 'l', 'note'],
+    ]);
+  });
+
   it('makes the indexes of rows and the row of a namespace again', async () => {
     await use.store.with((store) =>
       store.metadata.write((tx) => {
@@ -207,7 +230,12 @@ describe.skipIf(process.platform !== 'linux')('fsck', () => {
 
   it('names what nothing names, and removes it', async () => {
     const { root } = use.store;
-    for (const path of ['snapshots/900/fs', 'snapshots/new-abc', 'snapshots/rm-1-abc/fs'])
+    for (const path of [
+      'snapshots/900/fs',
+      'snapshots/new-abc',
+      'snapshots/rm-1-abc/fs',
+      'content/ingest/abc',
+    ])
       mkdirSync(join(root, path), { recursive: true });
     writeFileSync(join(root, 'content/blobs/sha256', 'a'.repeat(64)), 'x');
     mkdirSync(join(root, 'chains'), { recursive: true });
@@ -215,7 +243,7 @@ describe.skipIf(process.platform !== 'linux')('fsck', () => {
     const found = await use.store.fsck();
     expect(found.ok).toBe(true);
     expect(found.problems.map(({ part, level }) => [part, level])).toEqual(
-      Array(5).fill(['leftover', 'note']),
+      Array(6).fill(['leftover', 'note']),
     );
     expect((await use.store.fsck({ repair: true })).ok).toBe(true);
     expect(brief(await use.store.fsck())).toEqual(SOUND);
