@@ -5,15 +5,16 @@ import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
 import { hashFile } from '../content/blob-file.js';
 import { LocalContent } from '../content/local-content.js';
-import { type Digest, digestHex } from '../digest.js';
+import { type Digest, digestHex, isDigest } from '../digest.js';
 import { StoreError } from '../errors.js';
 import { openImage } from '../images/stored.js';
 import { blobRows, getBlob, listBlobs } from '../metadata/blobs.js';
 import { getImage, listImages } from '../metadata/images.js';
 import { getLayer } from '../metadata/layers.js';
 import { listNamespaces } from '../metadata/namespaces.js';
-import type { ImageRow } from '../metadata/rows.js';
+import type { ImageRow, SnapshotRow } from '../metadata/rows.js';
 import { getSnapshot } from '../metadata/snapshots.js';
+import type { ReadTx } from '../metadata/transaction.js';
 import type { Store } from '../store.js';
 import type { CheckOptions, Report } from './report.js';
 
@@ -105,10 +106,9 @@ async function flawsOfImage(store: Store, namespace: string, row: ImageRow): Pro
       }
       if (snapshot === undefined) continue;
       const below = layers[at - 1]?.chainId;
-      if (snapshot.parent !== below) {
-        flaws.push(
-          `snapshot ${chainId} stands on ${snapshot.parent ?? 'nothing'}, not on ${below ?? 'nothing'}`,
-        );
+      const standsOn = layerBelow(tx, namespace, snapshot);
+      if (standsOn !== below) {
+        flaws.push(`snapshot ${chainId} stands on ${standsOn ?? 'nothing'}, not on ${below ?? 'nothing'}`);
       }
       if (snapshot.diffId !== undefined && snapshot.diffId !== diffId) {
         flaws.push(`snapshot ${chainId} has the diff ID ${snapshot.diffId}, not ${diffId}`);
@@ -116,4 +116,11 @@ async function flawsOfImage(store: Store, namespace: string, row: ImageRow): Pro
     }
     return flaws;
   });
+}
+
+/** The nearest snapshot below that is named by a chain ID: a commit to an image leaves what a person named between. */
+function layerBelow(tx: ReadTx, namespace: string, row: SnapshotRow): string | undefined {
+  let name = row.parent;
+  while (name !== undefined && !isDigest(name)) name = getSnapshot(tx, namespace, name)?.parent;
+  return name;
 }

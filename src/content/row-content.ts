@@ -1,7 +1,7 @@
 // What every content store does alike, given the rows of a namespace and a way to the bytes.
 
 import { type Digest, Digester, digestOf, parseDigest } from '../digest.js';
-import { StoreError } from '../errors.js';
+import { isKind, StoreError } from '../errors.js';
 import { filtered } from '../filter.js';
 import { blobField, ingestField } from '../filter-fields.js';
 import { KeyedLock } from '../keyed-lock.js';
@@ -20,6 +20,8 @@ import type {
 
 /** What `read` takes when not told: twice the manifest that every registry must accept. */
 const READ_LIMIT = 8 * 1024 * 1024;
+/** How often a blob is put that others put, or take away, at the same time. */
+const PUT_ATTEMPTS = 5;
 /** The most characters of a ref. */
 const REF_MAX = 1024;
 
@@ -105,20 +107,35 @@ export abstract class RowContent implements Content {
   async put(ref: string, bytes: Uint8Array, labels: Labels = {}): Promise<BlobInfo> {
     return this.#puts.run(ref, async () => {
       const digest = digestOf(bytes);
-      const old = this.rows.get(digest);
-      if (old !== undefined) return this.#addLabels(old, labels);
-      const writer = await this.writer({ ref, expected: digest, total: bytes.length });
-      try {
-        // What an earlier writer left under this ref may be anything; a blob shared by another namespace is whole.
-        if (writer.digest() !== digest) {
-          if (writer.offset > 0) await writer.truncate(0);
-          await writer.write(bytes);
+      for (let attempt = 1; ; attempt++) {
+        const old = this.rows.get(digest);
+        try {
+          if (old !== undefined) return await this.#addLabels(old, labels);
+          // Whoever else writes the same just now keeps the ref, which is of use to him alone.
+          const own = attempt === 1 ? ref : `${ref}-${process.pid}-${Math.random().toString(36).slice(2)}`;
+          return await this.#putWhole(own, digest, bytes, labels);
+        } catch (error) {
+          // Somebody puts it too, was faster, or has just taken it away.
+          const races =
+            old === undefined ? (['unavailable', 'already-exists'] as const) : (['not-found'] as const);
+          if (attempt === PUT_ATTEMPTS || !races.some((kind) => isKind(error, kind))) throw error;
         }
-        return await writer.commit({ labels });
-      } finally {
-        await writer.close();
       }
     });
+  }
+
+  async #putWhole(ref: string, digest: Digest, bytes: Uint8Array, labels: Labels): Promise<BlobInfo> {
+    const writer = await this.writer({ ref, expected: digest, total: bytes.length });
+    try {
+      // What an earlier writer left under this ref may be anything; a blob shared by another namespace is whole.
+      if (writer.digest() !== digest) {
+        if (writer.offset > 0) await writer.truncate(0);
+        await writer.write(bytes);
+      }
+      return await writer.commit({ labels });
+    } finally {
+      await writer.close();
+    }
   }
 
   /** All of the namespace, in any order. */

@@ -88,13 +88,12 @@ export class Ingest {
   async #openWriter(digest: Digest, size: number): Promise<ContentWriter | undefined> {
     const options = { expected: digest, total: size };
     try {
-      return await this.#content.writer({ ref: refOf(digest), ...options });
+      return await unlessThere(this.#content.writer({ ref: refOf(digest), ...options }));
     } catch (error) {
-      if (isKind(error, 'already-exists')) return undefined;
       if (!isKind(error, 'unavailable')) throw error;
-      // Another process is writing the same blob. Both finish, and the second finds it there.
+      // Another process is writing the same blob. Both finish, and the second finds it there: now, or at its end.
       const own = `${refOf(digest)}-${process.pid}-${Math.random().toString(36).slice(2)}`;
-      return this.#content.writer({ ref: own, ...options });
+      return unlessThere(this.#content.writer({ ref: own, ...options }));
     }
   }
 
@@ -195,6 +194,15 @@ export async function* stored(content: Content, digest: Digest): AsyncGenerator<
     yield* blob.stream();
   } finally {
     await blob.close();
+  }
+}
+
+async function unlessThere<T>(opening: Promise<T>): Promise<T | undefined> {
+  try {
+    return await opening;
+  } catch (error) {
+    if (isKind(error, 'already-exists')) return undefined;
+    throw error;
   }
 }
 
