@@ -106,9 +106,10 @@ async function flawsOfImage(store: Store, namespace: string, row: ImageRow): Pro
       }
       if (snapshot === undefined) continue;
       const below = layers[at - 1]?.chainId;
-      const standsOn = layerBelow(tx, namespace, snapshot);
-      if (standsOn !== below) {
-        flaws.push(`snapshot ${chainId} stands on ${standsOn ?? 'nothing'}, not on ${below ?? 'nothing'}`);
+      if (layerBelow(tx, namespace, snapshot) !== below) {
+        flaws.push(
+          `snapshot ${chainId} stands on ${snapshot.parent ?? 'nothing'}, not on ${below ?? 'nothing'}`,
+        );
       }
       if (snapshot.diffId !== undefined && snapshot.diffId !== diffId) {
         flaws.push(`snapshot ${chainId} has the diff ID ${snapshot.diffId}, not ${diffId}`);
