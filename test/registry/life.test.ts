@@ -1,7 +1,16 @@
 // Images between stores, registries and other programs, by the command line and against the real registry.
 
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer, type IncomingMessage } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import { type AddressInfo, connect, type Socket } from 'node:net';
@@ -112,6 +121,38 @@ describeWith(
       expect(again).not.toContain('"phase":"push"');
       expect(JSON.parse(again.trim().split('\n').at(-1) ?? '')).toMatchObject({
         digest: lines.at(-1).digest,
+      });
+    });
+
+    describeWith(['root', 'fuse', 'program:busybox'], 'and a machine that can run commands', () => {
+      it('have an image that a command has changed', () => {
+        const rooted = join(base, 'rooted');
+        mkdirSync(join(rooted, 'bin'), { recursive: true });
+        const busybox = execFileSync('sh', ['-c', 'command -v busybox'], { encoding: 'utf8' }).trim();
+        copyFileSync(busybox, join(rooted, 'bin/busybox'));
+        for (const name of ['sh', 'rm', 'mkdir', 'mv']) symlinkSync('busybox', join(rooted, 'bin', name));
+        mkdirSync(join(rooted, 'etc'));
+        writeFileSync(join(rooted, 'etc/gone'), 'x');
+        writeFileSync(join(rooted, 'etc/moved'), 'y');
+        const maker = fresh();
+        ok(maker.run(['image', 'create', 'made', '--from', rooted]));
+        ok(maker.run(['push', 'made', `${host}/run/base:1`]));
+
+        const runner = fresh();
+        ok(runner.run(['pull', `${host}/run/base:1`]));
+        const script =
+          'cd etc; rm gone; mkdir -m 750 new; mv moved new; echo ran >new/file; chown 7:8 new/file';
+        ok(runner.run(['run', '--name', 'work', `${host}/run/base:1`, '--', 'sh', '-ec', script]));
+        ok(runner.run(['commit', 'work', 'ran', '--image', 'ran:1']));
+        ok(runner.run(['push', 'ran:1', `${host}/run/app:1`]));
+
+        const other = fresh();
+        ok(other.run(['pull', `${host}/run/app:1`]));
+        expect(imageOf(other, `${host}/run/app:1`)).toEqual(imageOf(runner, 'ran:1'));
+        const tree = unpacked(other, `${host}/run/app:1`);
+        expect(treeDifferences(tree, unpacked(runner, 'ran:1'))).toEqual([]);
+        expect(ok(other.run(['cat', `${host}/run/app:1:/etc/new/file`]))).toBe('ran\n');
+        expect([tree.has('etc/gone'), tree.has('etc/new/moved')]).toEqual([false, true]);
       });
     });
 
