@@ -3,6 +3,7 @@
 
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { isUnusable } from '../../fs/index.js';
 import type { SnapshotRow } from '../metadata/rows.js';
 import type { SnapshotFolders } from './folders.js';
 
@@ -20,12 +21,15 @@ export function writeNote(folder: string, note: SnapshotNote): void {
   renameSync(`${path}.new`, path);
 }
 
-/** As `writeNote`, for a row that another process may have removed meanwhile, with its folder. */
+/**
+ * As `writeNote` after a change that is done: what stands against the note, a full disk or another process that has
+ * removed the snapshot meanwhile, is no failure of the change.
+ */
 export function noteRow(folders: SnapshotFolders, namespace: string, row: SnapshotRow): void {
   try {
     writeNote(folders.at(row.id), { namespace, row });
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    if (!isUnusable(error)) throw error;
   }
 }
 
@@ -39,7 +43,7 @@ export function readNote(folder: string): SnapshotNote | undefined {
     throw error;
   }
   try {
-    const note = JSON.parse(text) as SnapshotNote & { readonly version: number };
+    const note: unknown = JSON.parse(text);
     return isNote(note) ? { namespace: note.namespace, row: note.row } : undefined;
   } catch (error) {
     if (error instanceof SyntaxError) return undefined;
@@ -47,9 +51,17 @@ export function readNote(folder: string): SnapshotNote | undefined {
   }
 }
 
-function isNote({ version, namespace, row }: Partial<SnapshotNote> & { readonly version?: number }): boolean {
-  if (version !== VERSION || typeof namespace !== 'string' || typeof row !== 'object' || row === null)
-    return false;
-  const texts = [row.name, row.id, row.created, row.updated, row.kind, row.form, row.marks, row.dialect];
-  return texts.every((text) => typeof text === 'string' && text !== '') && typeof row.labels === 'object';
+function isNote(value: unknown): value is SnapshotNote {
+  if (!isObject(value)) return false;
+  const { version, namespace, row } = value;
+  if (version !== VERSION || typeof namespace !== 'string' || !isObject(row)) return false;
+  const texts = [row['name'], row['id'], row['created'], row['updated']];
+  const words = [row['kind'], row['form'], row['marks'], row['dialect']];
+  return (
+    [...texts, ...words].every((text) => typeof text === 'string' && text !== '') && isObject(row['labels'])
+  );
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -23,7 +23,7 @@ import { measureTree } from '../mounts/usage.js';
 import { timeNow } from '../time.js';
 import { sweepChains } from './chains.js';
 import { Exchanges } from './exchange.js';
-import { noteRow, writeNote } from './facts.js';
+import { noteRow } from './facts.js';
 import { asFailure, fillFolder, said, withFolder } from './folder-work.js';
 import { removeTree, SnapshotFolders } from './folders.js';
 import { type Chain, mountsOf, stackOf } from './mounts.js';
@@ -327,15 +327,16 @@ export class FolderSnapshotter implements LiveSnapshotter {
     const folder = said(what, () => this.#folders.create(kind === 'active'));
     try {
       if (below !== undefined) fillFolder(this.#folders, folder, below, kind);
-      await this.#metadata.write((tx) => {
+      const made = await this.#metadata.write((tx) => {
         const row = addNew(rowsIn(tx, this.#options.namespace), wanted);
         if (parent !== undefined && getSnapshot(tx, this.#options.namespace, parent)?.id !== below?.id) {
           throw changed(what);
         }
         recordDriver(tx, { driver, form });
         folder.publish(row.id);
-        writeNote(folder.path, { namespace: this.#options.namespace, row });
+        return row;
       });
+      noteRow(this.#folders, this.#options.namespace, made);
     } catch (error) {
       folder.discard();
       throw asFailure(what, error);
