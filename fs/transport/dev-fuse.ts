@@ -207,7 +207,7 @@ class DeviceMount implements RunningMount {
     if (this.#over) throw new FsError(ENOTCONN, 'mount');
     const reply = await this.#server.ask(request, () => signalEventFd(this.#wake));
     if (!('stale' in reply)) return reply;
-    const { stale, ...rest } = reply as ExchangeReply;
+    const { stale, ...rest } = reply as Partial<ExchangeReply>;
     // From this thread: the kernel may have to wait until the server has answered somebody.
     if (stale !== undefined && !this.#over) tellStale(this.#mounted.device, stale);
     return rest;

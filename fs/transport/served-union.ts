@@ -108,6 +108,8 @@ export class ServedUnion {
         return {};
       case 'settle-ahead':
         return { more: this.union.settleAhead(AHEAD_MS) };
+      case 'drop-names':
+        return { stale: this.union.namesToDrop() };
       case 'exchange':
         return this.#exchange(request as ExchangeRequest, counting);
       default:

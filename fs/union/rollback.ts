@@ -43,6 +43,16 @@ export function rollBack(stack: Stack, root: Inode, fresh: WriteLayer, decide: (
   return stale;
 }
 
+/**
+ * What would be told of a rollback now. Who drops these names before gives back the nodes that nobody has in use, so that
+ * they need not be held.
+ */
+export function namesToDrop(stack: Stack): Stale {
+  const { upper } = stack;
+  const { names } = upper === undefined ? { names: [] } : staleOf(stack, upper, [...stack.table.values()]);
+  return { names, nodes: [] };
+}
+
 /** A folder that a lower has, too. */
 function isMerged({ isFolder, folders, node }: Inode): boolean {
   return isFolder && (folders.length > 0 || node === ROOT_NODE);

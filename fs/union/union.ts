@@ -48,7 +48,7 @@ import {
 } from './open-file.js';
 import { fillEntry, OpenFolder } from './readdir.js';
 import { rename } from './rename.js';
-import { rollBack } from './rollback.js';
+import { namesToDrop, rollBack } from './rollback.js';
 import { joinLinks, settle, settleAhead } from './settle.js';
 import { Stack } from './stack.js';
 import { switchUpper } from './switch-upper.js';
@@ -197,6 +197,11 @@ export class Union implements Filesystem {
    */
   rollBack(fresh: WriteLayer, decide: () => void): Stale {
     return this.#atOnce(() => rollBack(this.#stack, this.#get(ROOT_NODE), fresh, decide));
+  }
+
+  /** Names that are to be dropped before a rollback: what nobody has in use of them need not be held then. */
+  namesToDrop(): Stale {
+    return namesToDrop(this.#stack);
   }
 
   /** Makes the names of hard links that only the index knows, so that the upper reads right as a lower of others. */

@@ -102,7 +102,8 @@ async function answer(
 
 /**
  * What takes long of a commit is done before, while the mount is in use: data is brought to the upper in short steps, and
- * what is in memory goes to the disk. What came meanwhile, and the exchange itself, is all that keeps others waiting.
+ * what is in memory goes to the disk. Before a rollback the kernel lets go of what nobody has in use. What came meanwhile,
+ * and the exchange itself, is all that keeps others waiting.
  */
 async function exchange(
   request: ExchangeRequest,
@@ -119,7 +120,7 @@ async function exchange(
     await writeBack(below.path);
     // What was written into mapped files meanwhile.
     await writeBack(target);
-  }
+  } else await running.control({ op: 'drop-names' });
   const reply = await running.control(request);
   const { dev, ino } = statSync(upper.path);
   const lowers = below === undefined ? stack.lowers : [below, ...stack.lowers];

@@ -314,6 +314,22 @@ test('a rollback brings everything back, and what is open of the changes goes on
   union.releasedir(folder);
 });
 
+test('what a rollback would make stale can be told before', () => {
+  const { union, paths, rollBack } = live();
+  paths.write('dir/new', 'new');
+  paths.unlink('low');
+  const dir = paths.node('dir');
+  const told = union.namesToDrop();
+  expect(told.nodes).toEqual([]);
+  expect(told.names).toEqual([
+    { folder: ROOT_NODE, name: 'dir' },
+    { folder: ROOT_NODE, name: 'low' },
+    { folder: dir, name: 'new' },
+  ]);
+  expect(rollBack().names).toEqual(told.names);
+  union.forget(dir, 1);
+});
+
 test('a rollback goes back to the last commit', () => {
   const { paths, commit, rollBack } = live();
   paths.write('kept', 'kept');
