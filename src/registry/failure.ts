@@ -69,15 +69,10 @@ export function refused(what: string, refusal: Refusal, to: Addressee): StoreErr
   return new RefusedError(kindOf(status), what, why, status, hint === undefined ? {} : { hint });
 }
 
-export function isTransientStatus(status: number): boolean {
+function isTransientStatus(status: number): boolean {
   return (
     status === 408 || status === 425 || status === 429 || (status >= 500 && status !== 501 && status !== 505)
   );
-}
-
-/** The codes of a refusal (distribution-spec, "Error Codes"), such as BLOB_UNKNOWN. */
-export function codesOf(text: string): readonly string[] {
-  return errorsIn(text).codes;
 }
 
 function kindOf(status: number): ErrorKind {
