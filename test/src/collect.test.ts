@@ -262,6 +262,21 @@ describe('a collection', () => {
   });
 });
 
+it('a collection that is cut short anywhere leaves a store that the next one finishes', async () => {
+  for (let at = 0, ended = false; !ended; at++) {
+    const store = open();
+    await garbage(store);
+    await store.snapshots.prepare('key', base, { labels: rootLabels() });
+    const steps = collecting(store);
+    for (let i = 0; i <= at && !ended; i++) ended = (await steps.next()).done === true;
+    await collectGarbage(store);
+    await expectSound(store);
+    expect(await names(store)).toEqual(['key', base]);
+    expect(await digests(store)).toEqual([]);
+    await close(store);
+  }
+});
+
 interface Work {
   readonly name: string;
   /** What is there before: no garbage that the work will want, or some. */
