@@ -71,7 +71,13 @@ function later(a: string, b: string): string {
 
 async function lockMade(folder: string, what: string): Promise<FolderLock> {
   for (;;) {
-    await mkdir(folder, { recursive: true });
+    try {
+      await mkdir(folder, { recursive: true });
+    } catch (error) {
+      // Node looks at a folder that it finds there, which may be gone by then.
+      if (!hasCode(error, 'ENOENT')) throw error;
+      continue;
+    }
     const lock = lockFolder(folder);
     if (lock === 'busy') throw beingWritten(what);
     // A writer that committed or gave up in this moment took the folder along.
