@@ -5,7 +5,7 @@ import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
 import { hashFile } from '../content/blob-file.js';
 import { LocalContent } from '../content/local-content.js';
-import { type Digest, digestHex, isDigest } from '../digest.js';
+import { type Digest, digestHex } from '../digest.js';
 import { StoreError } from '../errors.js';
 import { openImage } from '../images/stored.js';
 import { blobRows, getBlob, listBlobs } from '../metadata/blobs.js';
@@ -93,6 +93,7 @@ async function flawsOfImage(store: Store, namespace: string, row: ImageRow): Pro
   const { layers } = image;
   return store.metadata.read((tx) => {
     const flaws: string[] = [];
+    const chains = layers.map(({ chainId }) => chainId);
     for (const [at, { descriptor, chainId, diffId }] of layers.entries()) {
       const snapshot = getSnapshot(tx, namespace, chainId);
       const blob = getBlob(tx, namespace, descriptor.digest);
@@ -106,7 +107,7 @@ async function flawsOfImage(store: Store, namespace: string, row: ImageRow): Pro
       }
       if (snapshot === undefined) continue;
       const below = layers[at - 1]?.chainId;
-      if (layerBelow(tx, namespace, snapshot) !== below) {
+      if (snapshot.parent !== below && !isMadeOf(tx, namespace, snapshot, chains.slice(0, at))) {
         flaws.push(
           `snapshot ${chainId} stands on ${snapshot.parent ?? 'nothing'}, not on ${below ?? 'nothing'}`,
         );
@@ -119,9 +120,14 @@ async function flawsOfImage(store: Store, namespace: string, row: ImageRow): Pro
   });
 }
 
-/** The nearest snapshot below that is named by a chain ID: a commit to an image leaves what a person named between. */
-function layerBelow(tx: ReadTx, namespace: string, row: SnapshotRow): string | undefined {
-  let name = row.parent;
-  while (name !== undefined && !isDigest(name)) name = getSnapshot(tx, namespace, name)?.parent;
-  return name;
+/** The image of a commit stands on the snapshots that it was made of, one for each layer above one that it knows. */
+function isMadeOf(tx: ReadTx, namespace: string, { parent }: SnapshotRow, below: readonly Digest[]): boolean {
+  let made = 0;
+  for (let name = parent; name !== undefined; name = getSnapshot(tx, namespace, name)?.parent) {
+    const known = below.indexOf(name);
+    if (known >= 0) return made === below.length - known;
+    // Where parents go round in a circle they are reported as such.
+    if (++made > below.length + 1) return false;
+  }
+  return made === below.length + 1;
 }

@@ -16,6 +16,9 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { FsckResult } from '../../../src/check/fsck.js';
 import { digestOf } from '../../../src/digest.js';
+import { commitImage } from '../../../src/images/commit-image.js';
+import { openImage, topSnapshot } from '../../../src/images/stored.js';
+import { rootLabels } from '../../../src/labels.js';
 import { putLayer } from '../../../src/metadata/layers.js';
 import { rowsOf } from '../../../src/metadata/snapshot-indexes.js';
 import { IMAGES, useCheckedStore } from './checked-store.js';
@@ -36,6 +39,19 @@ describe.skipIf(process.platform !== 'linux')('fsck', () => {
 
   it('finds nothing in a store that is sound', async () => {
     expect(brief(await use.store.fsck({ verifyContent: true }))).toEqual(SOUND);
+  });
+
+  it('finds nothing wrong with the image of a commit, which stands on what it was made of', async () => {
+    await use.store.with(async (store) => {
+      await store.snapshots.commit('twice', 'active', { labels: rootLabels() });
+      await commitImage(store, { snapshot: 'twice', ref: 'made:1' });
+      const made = await store.snapshots.stat(
+        topSnapshot(await openImage(store, store.images.get('made:1') ?? expect.fail(), 'test')) ?? '',
+      );
+      // Two layers above the one that the image was made on.
+      expect(made.parent).toBe('twice');
+    });
+    expect(brief(await use.store.fsck())).toEqual(SOUND);
   });
 
   it('finds an index that is missing, damaged or of another folder, and makes it again', async () => {
