@@ -1,6 +1,6 @@
 // `mica content put`, `ingests`, `abort`: blobs on their way. What `put` leaves under a `--ref` is gone on with by the next.
 
-import { createReadStream, existsSync } from 'node:fs';
+import { createReadStream, statSync } from 'node:fs';
 import type { ContentWriter } from '../content/content.js';
 import { parseDigest } from '../digest.js';
 import { isKind, StoreError } from '../errors.js';
@@ -84,7 +84,9 @@ async function put(context: Context, file: string | undefined, words: PutWords):
   const offset = words.offset === undefined ? undefined : wholeNumber(words.offset, '--offset');
   const labels = { ...rootLabels(), ...parseLabels(words.label ?? []).labels };
   const isStdin = file === undefined || file === '-';
-  if (!isStdin && !existsSync(file)) throw new StoreError('not-found', what, 'there is no such file');
+  const found = isStdin ? undefined : statSync(file, { throwIfNoEntry: false });
+  if (!isStdin && found === undefined) throw new StoreError('not-found', what, 'there is no such file');
+  if (found?.isDirectory()) throw new StoreError('invalid-argument', what, 'it is a folder');
   const store = await context.store();
   const ref = words.ref ?? `put-${process.pid}-${Date.now().toString(36)}`;
   const writer = await store.content.writer({

@@ -137,7 +137,7 @@ export const declareContent: Declare = (command, act) => {
 
 async function get(context: Context, word: string, words: GetWords): Promise<void> {
   const { pipeline } = await import('node:stream/promises');
-  const { createWriteStream } = await import('node:fs');
+  const { writeToFile } = await import('./to-file.js');
   const digest = parseDigest(word);
   const offset = words.offset === undefined ? 0 : wholeNumber(words.offset, '--offset');
   const size = words.size === undefined ? undefined : wholeNumber(words.size, '--size');
@@ -148,9 +148,10 @@ async function get(context: Context, word: string, words: GetWords): Promise<voi
       throw new StoreError('out-of-range', `cannot read blob ${digest} at ${offset}`, why);
     }
     const { output } = words;
-    const out = output === undefined ? process.stdout : createWriteStream(output, { flags: 'wx' });
-    const end = output !== undefined;
-    await pipeline(blob.stream(offset, size), out, { signal: context.signal, end });
+    const bytes = blob.stream(offset, size);
+    const { signal } = context;
+    if (output === undefined) await pipeline(bytes, process.stdout, { signal, end: false });
+    else await writeToFile(output, bytes, { what: `cannot write ${output}`, signal, exclusive: true });
   } finally {
     await blob.close();
   }

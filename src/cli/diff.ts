@@ -1,6 +1,5 @@
 // `mica diff`: what changed between two trees, or in a snapshot since its parent.
 
-import { rename, rm } from 'node:fs/promises';
 import type { Change } from '../diff/change.js';
 import type { Compression } from '../diff/compression.js';
 import { changesOf, layerOf, type Trees } from '../diff/differ.js';
@@ -118,11 +117,10 @@ function showSums(output: Output, changes: readonly Change[]): void {
     );
 }
 
-/** The layer goes under a temporary name first, so that a failure leaves no half tar. */
 async function writeTar(context: Context, trees: Trees, { output: file, compression }: Words): Promise<void> {
   const { pipeline } = await import('node:stream/promises');
-  const { createWriteStream } = await import('node:fs');
   const { compress } = await import('../diff/compression.js');
+  const { writeToFile } = await import('./to-file.js');
   const layer = compress(layerOf(trees, sourceDateEpoch()), compression ?? 'none');
   if (file === undefined || file === '-') {
     if (context.output.terminal) {
@@ -133,14 +131,7 @@ async function writeTar(context: Context, trees: Trees, { output: file, compress
     await pipeline(layer, process.stdout, { signal: context.signal, end: false });
     return;
   }
-  const temporary = `${file}.${process.pid}.part`;
-  try {
-    await pipeline(layer, createWriteStream(temporary, { flags: 'wx' }), { signal: context.signal });
-    await rename(temporary, file);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
+  await writeToFile(file, layer, { what: `cannot write ${file}`, signal: context.signal });
   if (context.output.json) context.output.document({ file });
   else context.output.line(file);
 }

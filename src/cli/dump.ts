@@ -1,5 +1,6 @@
 // `mica dump` and `mica restore`: the metadata as JSON, and back into an empty store.
 
+import { Readable } from 'node:stream';
 import { StoreError } from '../errors.js';
 import type { Declare } from './commands.js';
 
@@ -10,9 +11,11 @@ export const declareDump: Declare = (command, act) => {
       const store = await context.store();
       const dump = store.metadata.read(dumpRows);
       if (words.output === undefined) return context.output.document(dump);
-      const { writeFileSync } = await import('node:fs');
+      const { writeToFile } = await import('./to-file.js');
+      const bytes = Readable.from([Buffer.from(`${JSON.stringify(dump)}\n`)]);
+      const how = { what: `cannot write ${words.output}`, signal: context.signal, exclusive: true };
       // Names and labels are whatever their makers put there.
-      writeFileSync(words.output, `${JSON.stringify(dump)}\n`, { flag: 'wx', mode: 0o600 });
+      await writeToFile(words.output, bytes, { ...how, mode: 0o600 });
     }),
   );
 };

@@ -240,8 +240,7 @@ async function getTar(
   { output }: { readonly output?: string },
 ): Promise<void> {
   const { pipeline } = await import('node:stream/promises');
-  const { createWriteStream } = await import('node:fs');
-  const { rename, rm } = await import('node:fs/promises');
+  const { writeToFile } = await import('./to-file.js');
   const { layerTar, requireLayer } = await import('../layers/layer-store.js');
   const store = await context.store();
   const tar = layerTar(store, await requireLayer(store, word));
@@ -250,14 +249,7 @@ async function getTar(
     await pipeline(tar, process.stdout, { signal, end: false });
     return;
   }
-  const part = `${output}.${process.pid}.part`;
-  try {
-    await pipeline(tar, createWriteStream(part, { flags: 'wx' }), { signal });
-    await rename(part, output);
-  } catch (error) {
-    await rm(part, { force: true });
-    throw error;
-  }
+  await writeToFile(output, tar, { what: `cannot write ${output}`, signal });
   if (context.output.json) context.output.document({ file: output });
   else context.output.line(output);
 }

@@ -48,8 +48,7 @@ export function wordsError(
   argv: readonly string[],
 ): StoreError | undefined {
   if (error.exitCode === 0) return undefined;
-  const command = program.commands.find((one) => argv.includes(one.name()));
-  const path = command === undefined ? 'mica' : `mica ${command.name()}`;
+  const path = pathOf(program, argv);
   if (error.code === 'commander.help') {
     return new StoreError('invalid-argument', `cannot run ${path}`, 'a command is missing', {
       hint: `${path} --help`,
@@ -60,4 +59,17 @@ export function wordsError(
   return new StoreError('invalid-argument', `cannot run ${path}`, first, {
     hint: similar ?? `${path} --help`,
   });
+}
+
+/** `mica content ls`: the program, the command that was typed, and the one below it. */
+function pathOf(program: Command, argv: readonly string[]): string {
+  const names = ['mica'];
+  let { operands } = program.parseOptions([...argv]);
+  for (let within = program; ; ) {
+    const next = within.commands.find((one) => one.name() === operands[0]);
+    if (next === undefined) return names.join(' ');
+    names.push(next.name());
+    operands = operands.slice(1);
+    within = next;
+  }
 }

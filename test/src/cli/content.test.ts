@@ -1,6 +1,6 @@
 // `mica content` from the shell: what each word takes and prints.
 
-import { writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { digestOf } from '../../../src/digest.js';
 import { Mica } from './mica.js';
@@ -30,6 +30,26 @@ describe('mica content', () => {
     expect(JSON.parse(mica.run(['--json', 'content', 'ls', '--filter', 'labels.kind']).out)).toMatchObject([
       { digest: DIGEST, size: 13, labels: { kind: 'text', 'a.b/c': 'x' } },
     ]);
+  });
+
+  it('put names what it cannot take', () => {
+    const put = (path: string) => mica.run(['content', 'put', path]);
+    expect(put(mica.dir)).toMatchObject({ code: 2, err: `mica: cannot put ${mica.dir}: it is a folder\n` });
+    expect(put('nowhere')).toMatchObject({
+      code: 3,
+      err: 'mica: cannot put nowhere: there is no such file\n',
+    });
+  });
+
+  it('get -o makes a file, and says why it does not', () => {
+    const got = (file: string) => mica.run(['content', 'get', DIGEST, '-o', file]);
+    const made = mica.path('got');
+    expect(got(made)).toMatchObject({ code: 0, err: '' });
+    expect(readFileSync(made, 'utf8')).toBe(TEXT);
+    expect(got(made)).toMatchObject({ code: 4, err: `mica: cannot write ${made}: ${made} exists\n` });
+    expect(got(mica.dir)).toMatchObject({ code: 2 });
+    expect(got(mica.path('no/where'))).toMatchObject({ code: 3 });
+    expect(existsSync(mica.path('no'))).toBe(false);
   });
 
   it('get writes the whole blob, or a part', () => {

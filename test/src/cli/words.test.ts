@@ -30,6 +30,19 @@ describe('the words of mica', () => {
     expect(ran.err).toMatch(/^mica: .*\n(hint: .*\n)?$/);
   });
 
+  it('an error names the command that was typed, with the one above it, and so does its hint', () => {
+    for (const [words, path] of [
+      [['content', 'ls', '--bogus'], 'mica content ls'],
+      [['--json', 'snapshot', 'rm'], 'mica snapshot rm'],
+      [['content', 'zzz'], 'mica content'],
+    ] as const) {
+      const { code, err } = mica.run(words);
+      expect(code).toBe(2);
+      expect(err).toContain(`cannot run ${path}: `);
+      expect(err).toContain(`${path} --help`);
+    }
+  });
+
   it('an error with --json is one JSON object on stderr', () => {
     const ran = mica.run(['bogus', '--json']);
     expect(ran).toMatchObject({ code: 2, out: '' });
