@@ -7,7 +7,7 @@ import { type Labels, rootLabels } from '../labels.js';
 import { SNAPSHOTTER_NAME } from '../metadata/gc.js';
 import { leaseHolding } from '../metadata/leases.js';
 import type { LeaseResource } from '../metadata/rows.js';
-import { MountTable } from '../mounts/table.js';
+import { canExchange, MountTable } from '../mounts/table.js';
 import type { SnapshotInfo, Stop } from '../snapshots/snapshot.js';
 import type { Store } from '../store.js';
 import { hinted } from './failure.js';
@@ -59,8 +59,7 @@ export async function rollBackKey(store: Store, key: string): Promise<{ readonly
 
 /** A server of ours, that lives, shows this very snapshot. */
 function isServed(store: Store, { id }: SnapshotInfo): boolean {
-  const mount = new MountTable(store.state).showing(store.folders.snapshots, id);
-  return mount?.state === 'live' && mount.driver === 'fuse' && mount.upper !== undefined;
+  return canExchange(new MountTable(store.state).showing(store.folders.snapshots, id));
 }
 
 /** Removes a snapshot. failed-precondition while it is mounted, has children, or a lease or a container has it. */

@@ -57,6 +57,11 @@ export interface ListedMount extends MountRow {
   readonly state: MountState;
 }
 
+/** True of a mount whose server can exchange what it writes to. */
+export function canExchange(mount: ListedMount | undefined): mount is ListedMount {
+  return mount?.state === 'live' && mount.transport === 'device' && mount.upper !== undefined;
+}
+
 /** How long a server may take to write back and let go. */
 const ENDING_MS = 30_000;
 const POLL_MS = 10;

@@ -18,7 +18,7 @@ import { getSnapshot, isSnapshotId, listSnapshots } from '../metadata/snapshots.
 import type { ReadTx } from '../metadata/transaction.js';
 import { assertFit, driverNamed } from '../mounts/drivers.js';
 import { freezeServed, layerWithStandIns, settle, settleForKernel } from '../mounts/settle.js';
-import { type ListedMount, MountTable } from '../mounts/table.js';
+import { canExchange, type ListedMount, MountTable } from '../mounts/table.js';
 import { measureTree } from '../mounts/usage.js';
 import { timeNow } from '../time.js';
 import { sweepChains } from './chains.js';
@@ -249,9 +249,7 @@ export class FolderSnapshotter implements LiveSnapshotter {
   /** The mount of a key whose server can exchange what is below it. */
   #served(row: SnapshotRow): ListedMount | undefined {
     const mount = this.#table.showing(this.#options.folder, row.id);
-    return mount?.state === 'live' && mount.driver === 'fuse' && mount.upper !== undefined
-      ? mount
-      : undefined;
+    return canExchange(mount) ? mount : undefined;
   }
 
   /** An active snapshot gets a new folder, as it had one at first; whoever opens the old one meanwhile is refused. */

@@ -164,3 +164,21 @@ describeWith(['root', 'fuse', 'overlay'], 'commands on what is mounted', () => {
     expect(ok('commit', key, 'done')).toBe('done\n');
   });
 });
+
+describeWith(['root', 'fuse', 'fuse-native'], 'commands on what fuse-native serves', () => {
+  it('a commit or a rollback wants the mount to end', () => {
+    const mica = new Mica();
+    try {
+      const merged = mica.path('merged');
+      mkdirSync(merged);
+      expect(mica.run(['snapshot', 'prepare', 'key'])).toMatchObject({ code: 0 });
+      expect(mica.run(['--transport', 'fuse-native', 'mount', 'key', merged])).toMatchObject({ code: 0 });
+      const refused = { code: 5, err: expect.stringContaining(`hint: mica umount ${merged}\n`) };
+      expect(mica.run(['commit', 'key', 'done'])).toMatchObject(refused);
+      expect(mica.run(['snapshot', 'rollback', 'key'])).toMatchObject(refused);
+    } finally {
+      mica.run(['umount', '--all']);
+      mica.remove();
+    }
+  });
+});
