@@ -37,7 +37,8 @@ function run(program: string, server: string, environment: Environment): Promise
     const options = { env: { ...environment }, timeout: ANSWER_MS, encoding: 'utf8' } as const;
     const child = execFile(program, ['get'], options, (error, out) => {
       if (error === null) return resolve(parsed(program, out));
-      if (error.code === 'ENOENT')
+      // EACCES, too, where a folder of PATH is closed to this user.
+      if (error.code === 'ENOENT' || error.code === 'EACCES')
         return resolve({ problem: `there is no program ${program}, which the file of credentials names` });
       // Helpers say on stdout why they have none (credentials.NewErrCredentialsNotFound).
       const said = out.trim();
