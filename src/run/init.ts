@@ -34,6 +34,11 @@ const KEPT_CAPABILITIES: ReadonlySet<number> = new Set([
 /** The caller's standard error; this process has another, for what is no word of the command. */
 const STDERR = 4;
 
+const CANNOT_START: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such program in the container',
+  EACCES: 'it is not executable',
+  ENOEXEC: 'it is no program for this machine',
+};
 const NOT_FOUND = 127;
 const NOT_EXECUTABLE = 126;
 const KILLED = 128 + 9;
@@ -70,8 +75,7 @@ function attend(child: ChildProcess, program: string): void {
   child.once('error', (error: NodeJS.ErrnoException) => {
     if (child.pid !== undefined) return;
     const code = error.code === 'ENOENT' ? NOT_FOUND : NOT_EXECUTABLE;
-    const why =
-      error.code === 'ENOENT' ? 'there is no such program in the container' : (error.code ?? error.message);
+    const why = CANNOT_START[error.code ?? ''] ?? error.code ?? error.message;
     failed(new StoreError('failed', `cannot run ${program}`, why), code);
   });
   child.once('exit', (exit, signal) => {

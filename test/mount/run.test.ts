@@ -158,7 +158,11 @@ describeWith(['root', ...NEEDED], 'a container of root', () => {
       out: '',
       err: 'mica: cannot run nothing: there is no such program in the container\n',
     });
-    expect(place.try('run', 'tiny', '/bin').code).toBe(126);
+    expect(place.try('run', 'tiny', '/bin')).toEqual({
+      code: 126,
+      out: '',
+      err: 'mica: cannot run /bin: it is not executable\n',
+    });
     expect(place.try('run', 'tiny').err).toContain('no command is given');
     expect(place.try('run', 'nowhere', 'sh').code).toBe(3);
     expect([place.snapshots, place.mica('ps', '--all', '-q'), place.left]).toEqual([[], '', []]);
