@@ -8,7 +8,7 @@ import { open, type RootDatabase } from 'lmdb';
 import { StoreError } from '../errors.js';
 import { assertWhole } from './data-file.js';
 import { assertLocal } from './filesystem-kind.js';
-import { decodeKey, encodeKey, rangeBelow } from './keys.js';
+import { decodeKey, encodeKey, lastPart, rangeBelow } from './keys.js';
 import { asStoreError, damaged, lmdbCode } from './lmdb-error.js';
 import { PendingChanges } from './pending.js';
 import { assertNotNewer, MIGRATIONS, type Migration, migrate, ROW_VERSION, storedVersion } from './schema.js';
@@ -174,7 +174,10 @@ class DbTransaction implements ReadTx {
   }
 
   list<T>(prefix: Key): readonly Row<T>[] {
-    return this.entries(prefix).map(({ key, value }) => ({ name: key.at(-1) ?? '', value: value as T }));
+    return this.storedRange(rangeBelow(prefix)).map(({ key, value }) => ({
+      name: lastPart(key),
+      value: unwrap(value, key) as T,
+    }));
   }
 
   keys(prefix: Key): readonly (readonly string[])[] {
@@ -256,9 +259,10 @@ function decoding<T>(fetch: () => T): T {
   }
 }
 
-function unwrap(stored: unknown, key: readonly string[]): unknown {
+function unwrap(stored: unknown, key: readonly string[] | Buffer): unknown {
   if (Array.isArray(stored) && stored.length === 2 && stored[0] === ROW_VERSION) return stored[1];
-  throw damaged('cannot read the metadata', `the value of ${key.join('/')} has an unknown form`);
+  const parts = Buffer.isBuffer(key) ? decodeKey(key) : key;
+  throw damaged('cannot read the metadata', `the value of ${parts.join('/')} has an unknown form`);
 }
 
 /** A transaction that waits would hold the lock of all processes, and lmdb-js would commit it late. */

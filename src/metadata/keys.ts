@@ -22,8 +22,12 @@ export function encodeKey(key: Key): Buffer {
   return bytes;
 }
 
-export function decodeKey(bytes: Uint8Array): string[] {
-  return Buffer.from(bytes).toString().split('\0');
+export function decodeKey(bytes: Buffer): string[] {
+  return bytes.toString().split('\0');
+}
+
+export function lastPart(bytes: Buffer): string {
+  return bytes.toString('utf8', bytes.lastIndexOf(0) + 1);
 }
 
 /** First and end (exclusive) of all keys below `prefix`. */
