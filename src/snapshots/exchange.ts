@@ -77,8 +77,12 @@ export class Exchanges {
     return this.#exchange(mount, key, undefined, `cannot roll back snapshot ${key}`);
   }
 
-  /** Ends what processes have begun that are gone. */
-  async recover(): Promise<void> {
+  /**
+   * Ends what processes have begun that are gone. What cannot be ended now (a full disk) is left, and told by its key: it
+   * is no matter to who asks for another snapshot.
+   */
+  async recover(): Promise<ReadonlyMap<string, unknown>> {
+    const failures = new Map<string, unknown>();
     const rows = this.#metadata.read((tx) => listExchanges(tx, this.#namespace));
     for (const row of rows) {
       const held = this.#folders.hold(row.id);
@@ -86,17 +90,23 @@ export class Exchanges {
       try {
         this.#folders.putBack(row.id);
         await this.#end(row);
+      } catch (error) {
+        const failure = asFailure(`cannot end what was begun with snapshot ${row.key}`, error);
+        if (!(failure instanceof StoreError)) throw failure;
+        failures.set(row.key, failure);
       } finally {
         held.release();
       }
     }
+    return failures;
   }
 
   /** Ends what is left over, and waits for who is at a snapshot's folder; failed-precondition if that takes long. */
   async settled(key: string, what: string): Promise<void> {
     const deadline = performance.now() + WAIT_MS;
     for (;;) {
-      await this.recover();
+      const failure = (await this.recover()).get(key);
+      if (failure !== undefined) throw failure;
       const row = this.#metadata.read((tx) => getExchange(tx, this.#namespace, key));
       if (row === undefined) return;
       if (performance.now() > deadline) throw atIt(row, what);
