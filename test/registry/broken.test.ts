@@ -13,7 +13,7 @@ import { buildImage, file, layerTar } from '../fixtures/oci.js';
 import { type MemStore, memStore } from '../fixtures/store.js';
 import { Scratch, top } from '../program.js';
 import { describeWith } from '../requires.js';
-import { type BreakingProxy, startDockerRegistry, startProxy } from './docker-registry.js';
+import { type BreakingProxy, startDockerRegistry, startProxy, stopAll } from './docker-registry.js';
 
 const MIB = 1 << 20;
 const retries = { attempts: 4, firstMs: 1, longestMs: 100 };
@@ -44,7 +44,8 @@ describeWith(['program:docker-registry'], 'a network that breaks before a real r
   beforeEach(() => {
     proxy.breaking = () => undefined;
   });
-  afterAll(() => {
+  afterAll(async () => {
+    await stopAll();
     rmSync(base, { recursive: true, force: true });
   });
 

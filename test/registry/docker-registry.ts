@@ -7,7 +7,6 @@ import { createServer, request as httpRequest, type IncomingMessage, type Server
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { afterAll } from 'vitest';
 
 export interface DockerRegistryOptions {
   /** A certificate with its key. */
@@ -16,7 +15,14 @@ export interface DockerRegistryOptions {
   readonly login?: readonly [name: string, password: string];
 }
 
-/** Starts a registry that keeps its things in `folder` and ends with the tests of the file. Returns its `host:port`. */
+const started: (() => Promise<void>)[] = [];
+
+/** Ends everything that this file has started. */
+export async function stopAll(): Promise<void> {
+  for (const stop of started.splice(0)) await stop();
+}
+
+/** Starts a registry that keeps its things in `folder`. Returns its `host:port`. */
 export async function startDockerRegistry(
   folder: string,
   options: DockerRegistryOptions = {},
@@ -35,13 +41,13 @@ storage: {filesystem: {rootdirectory: ${join(folder, 'data')}}, delete: {enabled
 http: {addr: '127.0.0.1:0'${pair}}
 ${auth}`;
   writeFileSync(join(folder, 'config.yml'), config);
-  const child = spawn('docker-registry', ['serve', join(folder, 'config.yml')], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  const ended = new Promise((resolve) => child.once('exit', resolve));
-  afterAll(async () => {
+  // It is not to outlive a test that is killed.
+  const command = ['--pdeathsig', 'KILL', '--', 'docker-registry', 'serve', join(folder, 'config.yml')];
+  const child = spawn('setpriv', command, { stdio: ['ignore', 'ignore', 'pipe'] });
+  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  started.push(() => {
     child.kill('SIGTERM');
-    await ended;
+    return ended;
   });
   for await (const line of createInterface({ input: child.stderr })) {
     const port = /listening on 127\.0\.0\.1:(\d+)/.exec(line)?.[1];
@@ -91,7 +97,7 @@ export interface BreakingProxy {
   breaking: (line: string) => Breaking | undefined;
 }
 
-/** A proxy before `target` that ends with the tests of the file. */
+/** A proxy before `target`. */
 export async function startProxy(target: string): Promise<BreakingProxy> {
   const asked: { line: string; range: string | undefined }[] = [];
   const proxy = { host: '', asked, breaking: (_line: string): Breaking | undefined => undefined };
@@ -101,7 +107,7 @@ export async function startProxy(target: string): Promise<BreakingProxy> {
     pass(target, request, response, proxy.breaking(line) ?? {});
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  afterAll(() => {
+  started.push(async () => {
     server.closeAllConnections();
     server.close();
   });

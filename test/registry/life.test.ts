@@ -22,7 +22,7 @@ import { memStore } from '../fixtures/store.js';
 import { describeWith } from '../requires.js';
 import { Mica, type Ran } from '../src/cli/mica.js';
 import { listTree, treeDifferences } from '../tree.js';
-import { type Certificate, selfSigned, startDockerRegistry } from './docker-registry.js';
+import { type Certificate, selfSigned, startDockerRegistry, stopAll } from './docker-registry.js';
 
 const micas: Mica[] = [];
 function fresh(): Mica {
@@ -80,7 +80,8 @@ describeWith(
       writeFileSync(join(tree, 'tool/run'), '#!/bin/sh\n');
       chmodSync(join(tree, 'tool/run'), 0o755);
     });
-    afterAll(() => {
+    afterAll(async () => {
+      await stopAll();
       for (const mica of micas) mica.remove();
       rmSync(base, { recursive: true, force: true });
     });
