@@ -5,6 +5,7 @@ import { filtered } from '../filter.js';
 import { namespaceField } from '../filter-fields.js';
 import { updateLabels } from '../labels.js';
 import { deleteNamespace, getNamespace, listNamespaces, putNamespace } from '../metadata/namespaces.js';
+import type { Store } from '../store.js';
 import { timeNow } from '../time.js';
 import type { Declare } from './commands.js';
 import { labelText, parseLabels, several } from './labels.js';
@@ -88,6 +89,7 @@ export const declareNamespace: Declare = (command, act) => {
       act(async (context, names: readonly string[]) => {
         const store = await context.store();
         for (const name of names) {
+          await assertNoIngests(store, name);
           await store.metadata.write((tx) => deleteNamespace(tx, name));
           if (!context.output.json) context.output.line(name);
         }
@@ -95,3 +97,16 @@ export const declareNamespace: Declare = (command, act) => {
       }),
     );
 };
+
+/** Ingests lie on disk alone: a namespace of the same name would have them again. */
+async function assertNoIngests({ folders, metadata }: Store, name: string): Promise<void> {
+  const { LocalContent } = await import('../content/local-content.js');
+  const { blobRows } = await import('../metadata/blobs.js');
+  const ingests = await new LocalContent(folders.content, blobRows(metadata, name), name).statuses();
+  const [first] = ingests;
+  if (first === undefined) return;
+  const why = `it is not empty: ${ingests.length} ingests`;
+  throw new StoreError('failed-precondition', `cannot remove namespace ${name}`, why, {
+    hint: `mica -n ${name} content abort ${first.ref}`,
+  });
+}

@@ -93,6 +93,21 @@ describe('mica gc', () => {
     expect(mica.run(['namespace', 'rm', 'default'])).toMatchObject({ code: 5 });
     ok('container', 'rm', 'c');
     expect(lines('gc')).toEqual(['rootfs']);
+    const half = [
+      'content',
+      'put',
+      mica.path('blob'),
+      '--ref',
+      'half',
+      '--expected',
+      `sha256:${'0'.repeat(64)}`,
+    ];
+    expect(mica.run(half)).toMatchObject({ code: 5 });
+    expect(mica.run(['namespace', 'rm', 'default'])).toMatchObject({
+      code: 5,
+      err: expect.stringContaining('hint: mica -n default content abort half\n'),
+    });
+    ok('content', 'abort', 'half');
     ok('namespace', 'rm', 'default');
   });
 });
