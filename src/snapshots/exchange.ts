@@ -238,16 +238,17 @@ export class Exchanges {
       });
       this.#unshare(active, what);
       const usage = sealFolder(this.#folders, active, commit.name, below);
-      const now = { ...active, id, parent: commit.name, updated: timeNow() };
-      const committed = await this.#metadata.write((tx) => {
+      const made = await this.#metadata.write((tx) => {
         const rows = rowsIn(tx, this.#namespace);
         removeExchange(tx, this.#namespace, row);
-        const made = commitRow(rows, commit.name, key, commit.labels, usage);
+        const latest = existing(rows, key, 'cannot commit snapshot');
+        const now = { ...latest, id, parent: commit.name, updated: timeNow() };
+        const committed = commitRow(rows, commit.name, key, commit.labels, usage);
         rows.put(now);
-        return made;
+        return [committed, now];
       });
       removeTree(this.#folders.work(from));
-      for (const one of [committed, now]) noteRow(this.#folders, this.#namespace, one);
+      for (const one of made) noteRow(this.#folders, this.#namespace, one);
     }
     rmSync(this.#folders.marker(id), { force: true });
   }

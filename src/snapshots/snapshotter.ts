@@ -263,14 +263,17 @@ export class FolderSnapshotter implements LiveSnapshotter {
       try {
         const below = this.#chain(row.name, 'cannot roll back snapshot').parents[0];
         if (below !== undefined) fillFolder(this.#folders, folder, below, 'active');
-        await this.#metadata.write((tx) => {
+        const begun = await this.#metadata.write((tx) => {
           const rows = rowsIn(tx, this.#options.namespace);
           const now = existing(rows, row.name, 'cannot roll back snapshot');
           if (now.id !== row.id || now.kind !== 'active') throw changed(what);
           const id = rows.nextId();
-          rows.put({ ...now, id, updated: timeNow() });
+          const next = { ...now, id, updated: timeNow() };
+          rows.put(next);
           folder.publish(id);
+          return next;
         });
+        noteRow(this.#folders, this.#options.namespace, begun);
       } catch (error) {
         folder.discard();
         throw asFailure(what, error);
