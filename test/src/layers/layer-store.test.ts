@@ -7,6 +7,7 @@ import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Bytes } from '../../../src/diff/compression.js';
 import { chainId, type Digest, digestOf } from '../../../src/digest.js';
+import { commitImage } from '../../../src/images/commit-image.js';
 import { importImage } from '../../../src/images/import.js';
 import { withSnapshot } from '../../../src/images/open-snapshot.js';
 import { GC_ROOT } from '../../../src/labels.js';
@@ -226,6 +227,21 @@ describe('the layers of an image', () => {
     expect(
       (await collected(tarBack(store, await layerNamed(store, CHAIN2)))).equals(Buffer.from(SECOND)),
     ).toBe(true);
+  });
+
+  it('are sound where an image was made of two commits in a row', async () => {
+    await importThree('img');
+    let below: string = CHAIN3;
+    for (const name of ['first', 'second']) {
+      await store.snapshots.prepare(`${name}-key`, below);
+      await withSnapshot(store.snapshots, `${name}-key`, 'test', (tree) => new Paths(tree).write(name, name));
+      await store.snapshots.commit(name, `${name}-key`);
+      below = name;
+    }
+    const { image } = await commitImage(store, { snapshot: 'second', ref: 'made:1' });
+    expect(image.layers).toHaveLength(5);
+    expect(await layerNamed(store, image.layers[4]?.chainId ?? '')).not.toHaveProperty('damage');
+    expect((await layerNamed(store, CHAIN3)).chainId).toBe(CHAIN3);
   });
 
   it('keep the descriptors of those that are foreign', async () => {
