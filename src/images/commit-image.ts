@@ -49,8 +49,7 @@ async function committed(
 ): Promise<NewImage> {
   const { snapshot, ref } = options;
   await lease.hold({ snapshots: [snapshot] });
-  const { base, above } = await findBase(store, snapshot, what);
-  if (base !== undefined) await lease.hold({ blobs: blobsOf(base) });
+  const { base, above } = await heldBase(store, snapshot, what, lease);
   const layers: NewLayer[] = [];
   let stored: StoredImage | undefined;
   try {
@@ -78,8 +77,23 @@ interface Base {
   readonly above: readonly string[];
 }
 
+/** What the new image stands on, held by the lease. */
+async function heldBase(store: UnpackStore, snapshot: string, what: string, lease: WorkLease): Promise<Base> {
+  for (;;) {
+    const { row, ...found } = await findBase(store, snapshot, what);
+    if (row === undefined || found.base === undefined) return found;
+    await lease.hold({ blobs: blobsOf(found.base) });
+    // As long as the image has its name nothing of it can have gone before the lease was told.
+    if (store.images.get(row.name)?.target.digest === row.target.digest) return found;
+  }
+}
+
 /** The nearest ancestor of the snapshot, or itself, that is the top of an image. */
-async function findBase(store: UnpackStore, snapshot: string, what: string): Promise<Base> {
+async function findBase(
+  store: UnpackStore,
+  snapshot: string,
+  what: string,
+): Promise<Base & { readonly row?: ImageRow }> {
   const tops = await imageTops(store);
   const above: string[] = [];
   for (let name: string | undefined = snapshot; name !== undefined; ) {
@@ -89,21 +103,27 @@ async function findBase(store: UnpackStore, snapshot: string, what: string): Pro
         hint: `mica commit ${name} NAME --image REF`,
       });
     }
-    const row = tops.get(name);
-    if (row !== undefined) return { base: await openImage(store, row, what), above };
+    const top = tops.get(name);
+    if (top !== undefined) return { base: top.image, row: top.row, above };
     above.unshift(name);
     name = info.parent;
   }
   return { base: undefined, above };
 }
 
+interface Top {
+  readonly row: ImageRow;
+  readonly image: SelectedImage;
+}
+
 /** Which snapshot shows which image. A damaged image cannot be built upon; the others can. */
-async function imageTops(store: UnpackStore): Promise<ReadonlyMap<string, ImageRow>> {
-  const tops = new Map<string, ImageRow>();
+async function imageTops(store: UnpackStore): Promise<ReadonlyMap<string, Top>> {
+  const tops = new Map<string, Top>();
   for (const row of store.images.list()) {
     try {
-      const top = topSnapshot(await openImage(store, row, 'cannot read image'));
-      if (top !== undefined && !tops.has(top)) tops.set(top, row);
+      const image = await openImage(store, row, 'cannot read image');
+      const top = topSnapshot(image);
+      if (top !== undefined && !tops.has(top)) tops.set(top, { row, image });
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
     }

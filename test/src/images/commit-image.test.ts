@@ -20,9 +20,14 @@ import {
 } from '../../fixtures/oci.js';
 import { folderStore, stateOf } from '../../fixtures/store.js';
 
-const image = buildImage([
-  layerTar([file('etc/'), file('etc/one', 'one'), file('etc/two', 'two'), file('old/'), file('old/x', 'x')]),
+const BASE = layerTar([
+  file('etc/'),
+  file('etc/one', 'one'),
+  file('etc/two', 'two'),
+  file('old/'),
+  file('old/x', 'x'),
 ]);
+const image = buildImage([BASE]);
 
 let folder: string;
 let store: UnpackStore & { close(): Promise<void> };
@@ -141,6 +146,32 @@ describe('an image of a snapshot', () => {
     const { image: second } = await commitImage(store, { snapshot: 'two', ref: 'baz' });
     expect(second.layers.slice(0, 2)).toEqual(first.layers);
     expect(second.config.json.config?.User).toBe('me');
+  });
+
+  it('stands on another image of the same layers where one is removed meanwhile', async () => {
+    const twin = buildImage([BASE], { config: { author: 'somebody' } });
+    await importImage(store, writeFolder(layoutFiles([{ name: 'a', image: twin }]), join(folder, 'twin')));
+    await committed('mine', image.chainIds[0], changes);
+    let removed = false;
+    const snapshots = new Proxy(store.snapshots, {
+      get(target, key) {
+        const value = Reflect.get(target, key);
+        if (typeof value !== 'function') return value;
+        return async (...words: unknown[]) => {
+          if (key === 'stat' && !removed) {
+            removed = true;
+            await store.images.remove('a');
+            for (const { digest } of [twin.descriptor, twin.config]) await store.content.delete(digest);
+          }
+          return value.apply(target, words);
+        };
+      },
+    });
+    const meanwhile = { content: store.content, images: store.images, leases: store.leases, snapshots };
+    const made = await commitImage({ ...store, ...meanwhile }, { snapshot: 'mine', ref: 'new' });
+    expect(removed).toBe(true);
+    expect(made.image.layers).toHaveLength(2);
+    expect(made.image.config.json).not.toHaveProperty('author');
   });
 
   it('may stand on nothing', async () => {
