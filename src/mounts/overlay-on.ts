@@ -2,7 +2,7 @@
 // so the folder may be named relative to the working folder of a process that has ended, or through a symlink or
 // a bind. But the root of an overlay has the attributes of its upper's root, so the two are told by their times.
 
-import { type BigIntStats, statSync } from 'node:fs';
+import { type BigIntStats, chownSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
 import { type MountPoint, mountAt } from './mountinfo.js';
 
@@ -34,14 +34,32 @@ function showsRootOf(mount: MountPoint, fs: string, mounts: readonly MountPoint[
   // What another mount covers, or shows but in part, cannot be looked at.
   if (mountAt(mount.target, mounts) !== mount || mount.root !== '/') return false;
   let before: BigIntStats | undefined;
+  let isTouched = false;
   for (;;) {
     const folder = statOf(fs);
     const shown = statOf(mount.target);
     if (folder === undefined || shown === undefined) return false;
-    if (isSameRoot(folder, shown)) return true;
+    if (isSameRoot(folder, shown)) {
+      // Two folders that were made in one tick of the clock are alike until one of them changes.
+      if (isTouched || !touch(fs)) return true;
+      isTouched = true;
+      continue;
+    }
     // Somebody may have changed the root between the two looks.
     if (before !== undefined && isSameRoot(before, folder)) return false;
     before = folder;
+  }
+}
+
+/** Sets the time of change, and nothing else; false where that is not permitted. */
+function touch(path: string): boolean {
+  try {
+    chownSync(path, -1, -1);
+    return true;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EPERM' || code === 'EROFS') return false;
+    throw error;
   }
 }
 
