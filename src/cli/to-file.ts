@@ -2,7 +2,7 @@
 // device or a pipe is written to and never replaced, and what could not be written to its end is not left behind.
 
 import { createWriteStream } from 'node:fs';
-import { rename, rm, stat } from 'node:fs/promises';
+import { open, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { asStoreError, hasCode } from '../content/system-error.js';
@@ -48,13 +48,16 @@ async function writeWhole(
   signal: AbortSignal,
 ): Promise<void> {
   const part = exclusive ? file : `${file}.${process.pid}.part`;
+  // A stream that opens the file by itself may do so after an early failure has been cleaned up.
+  const handle = await open(part, 'wx', mode);
   try {
-    await pipeline(bytes, createWriteStream(part, { flags: 'wx', mode }), { signal });
+    await pipeline(bytes, handle.createWriteStream(), { signal });
     if (part !== file) await rename(part, file);
   } catch (error) {
-    // Somebody else's, who was faster.
-    if (!hasCode(error, 'EEXIST')) await rm(part, { force: true });
+    await rm(part, { force: true });
     throw error;
+  } finally {
+    await handle.close();
   }
 }
 

@@ -5,7 +5,7 @@
 // own until then, and the transaction that puts the row gives the digest back to them.
 
 import { closeSync, existsSync, fsyncSync, linkSync, openSync } from 'node:fs';
-import { type FileHandle, link, open, rename, rm } from 'node:fs/promises';
+import { chmod, type FileHandle, link, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { sys } from '../../fs/index.js';
 import { type Digest, Digester } from '../digest.js';
@@ -121,8 +121,7 @@ export class IngestWriter extends LocalWriter {
 
   /** Goes on where the ingest's bytes end: they are read and hashed again. */
   static async open(shelf: Shelf, ingest: LockedIngest, options: WriterOptions): Promise<IngestWriter> {
-    // Readable and writable, made if missing, never emptied.
-    const file = await open(dataPath(ingest), 'a+');
+    const file = await openData(dataPath(ingest));
     try {
       return new IngestWriter(shelf, ingest, options, file, await hashSoFar(file));
     } catch (error) {
@@ -333,6 +332,18 @@ function putBack(ingest: LockedIngest, path: string): boolean {
 
 function takenAway(what: string): StoreError {
   return new StoreError('failed', what, 'its bytes were taken away meanwhile', { hint: 'try again' });
+}
+
+/** Readable and writable, made if missing, never emptied. */
+async function openData(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, 'a+');
+  } catch (error) {
+    if (!hasCode(error, 'EACCES')) throw error;
+    // Its last writer was killed when it had taken write permission away, and before the blob had its name.
+    await chmod(path, 0o600);
+    return open(path, 'a+');
+  }
 }
 
 async function hashSoFar(file: FileHandle): Promise<Digester> {

@@ -64,6 +64,17 @@ describe('LocalContent on disk', () => {
   const ingestOf = (ref: string) =>
     join(folder, 'ingest', createHash('sha256').update(`ns/${ref}`).digest('hex'));
 
+  test('goes on with an ingest whose writer was killed when its bytes were whole and could not be changed any more', async () => {
+    const writer = await content.writer({ ref: 'finished' });
+    await writer.write(HELLO);
+    await writer.close();
+    const [ingest = ''] = readdirSync(join(folder, 'ingest'));
+    chmodSync(join(folder, 'ingest', ingest, 'data'), 0o444);
+    const again = await content.writer({ ref: 'finished' });
+    expect(again.offset).toBe(HELLO.length);
+    expect((await again.commit()).digest).toBe(DIGEST);
+  });
+
   test("a blob is a file of mode 0444 under its digest's hex, and its ingest is gone", async () => {
     await content.put('r', HELLO);
     const file = blobFile(folder, DIGEST);
