@@ -455,6 +455,18 @@ export function syncFilesystem(fd: number): void {
   if (libc().syncfs(fd) < 0) fail('syncfs');
 }
 
+/** Takes an exclusive flock(2), and waits as long as somebody else holds one. */
+export function lock(fd: number): void {
+  const LOCK_EX = 2;
+  while (libc().flock(fd, LOCK_EX) < 0) if (errno() !== EINTR) fail('flock');
+}
+
+/** Gives it back. */
+export function unlock(fd: number): void {
+  const LOCK_UN = 8;
+  if (libc().flock(fd, LOCK_UN) < 0) fail('flock');
+}
+
 /** Takes an exclusive flock(2) without waiting; false if somebody else holds one. It ends with the descriptor. */
 export function tryLock(fd: number): boolean {
   const LOCK_EX_NB = 2 | 4;

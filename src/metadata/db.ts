@@ -4,7 +4,9 @@
 // close() ends the process (lmdb-js throws it from a timer).
 
 import { closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs';
+import { join } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
+import { sys } from '../../fs/index.js';
 import { StoreError } from '../errors.js';
 import { assertWhole } from './data-file.js';
 import { assertLocal } from './filesystem-kind.js';
@@ -27,6 +29,12 @@ export interface MetadataOptions {
 const MAP_SIZE = 2 ** 30;
 /** Processes that may read at a time; LMDB's own default is 126. */
 const MAX_READERS = 512;
+/**
+ * The file that is locked (flock(2)) by who writes and by who opens. LMDB as lmdb-js 3.5.6 has it sets the number of the
+ * last transaction at each opening to what it read a moment before (mdb_env_open2); a commit in between was lost, and its
+ * pages used again.
+ */
+const WRITERS = 'writers.lock';
 /** Counts the write transactions that changed nothing; below no path of the tree. */
 const NOTHING = Buffer.from('nothing');
 
@@ -35,16 +43,19 @@ export class Metadata {
   readonly #db: Db;
   readonly #tx: DbTransaction;
   readonly #version: number;
+  /** Open on WRITERS; absent where there is no flock(2). */
+  readonly #lock: number | undefined;
   #inside = false;
   #open = true;
   /** A commit failed: the disk is full, say. */
   #failed = false;
 
-  private constructor(folder: string, db: Db, version: number) {
+  private constructor(folder: string, db: Db, version: number, lock: number | undefined) {
     this.folder = folder;
     this.#db = db;
     this.#tx = new DbTransaction(db);
     this.#version = version;
+    this.#lock = lock;
   }
 
   /**
@@ -54,26 +65,33 @@ export class Metadata {
   static open(folder: string, options: MetadataOptions = {}): Metadata {
     const what = `cannot open the metadata in ${folder}`;
     const migrations = options.migrations ?? MIGRATIONS;
+    let lock: number | undefined;
     try {
       mkdirSync(folder, { recursive: true, mode: 0o700 });
       assertLocal(folder);
       assertWhole(folder, what);
-      const db: Db = open<unknown, Buffer>({
-        path: folder,
-        noSubdir: false,
-        noSync: options.durable === false,
-        // A commit that is visible before it is durable could be acknowledged too early.
-        overlappingSync: false,
-        maxReaders: MAX_READERS,
-        mapSize: MAP_SIZE,
-        keyEncoding: 'binary',
-        encoder: { useRecords: false },
-      });
-      const metadata = new Metadata(folder, db, migrations.length);
+      lock = process.platform === 'linux' ? openSync(join(folder, WRITERS), 'a', 0o600) : undefined;
+      const db: Db = whileLocked(lock, () =>
+        open<unknown, Buffer>({
+          path: folder,
+          noSubdir: false,
+          noSync: options.durable === false,
+          // A commit that is visible before it is durable could be acknowledged too early.
+          overlappingSync: false,
+          maxReaders: MAX_READERS,
+          mapSize: MAP_SIZE,
+          keyEncoding: 'binary',
+          encoder: { useRecords: false },
+        }),
+      );
+      const metadata = new Metadata(folder, db, migrations.length, lock);
+      // From here on it is the metadata's to close.
+      lock = undefined;
       // LMDB syncs its file, not the file's name, which matters once.
       if (metadata.#migrate(migrations) && options.durable !== false) syncFolder(folder);
       return metadata;
     } catch (error) {
+      if (lock !== undefined) closeSync(lock);
       throw asStoreError(error, what);
     }
   }
@@ -104,6 +122,7 @@ export class Metadata {
     if (!this.#open) return;
     this.#open = false;
     await this.#db.close();
+    if (this.#lock !== undefined) closeSync(this.#lock);
   }
 
   /** False if there was nothing to do. */
@@ -129,15 +148,17 @@ export class Metadata {
     let refusal: { readonly error: unknown } | undefined;
     let result: T | undefined;
     try {
-      this.#db.transactionSync(() => {
-        try {
-          result = refusePromise(fn(tx));
-        } catch (error) {
-          refusal = { error };
-        }
-        if (refusal !== undefined || tx.changes.size === 0) this.#countNothing();
-        else tx.flush();
-      });
+      whileLocked(this.#lock, () =>
+        this.#db.transactionSync(() => {
+          try {
+            result = refusePromise(fn(tx));
+          } catch (error) {
+            refusal = { error };
+          }
+          if (refusal !== undefined || tx.changes.size === 0) this.#countNothing();
+          else tx.flush();
+        }),
+      );
     } catch (error) {
       // LMDB's own transaction was aborted, which pending.ts says must not be built on.
       this.#failed = true;
@@ -246,6 +267,17 @@ class PendingTransaction extends DbTransaction implements WriteTx {
         range,
       )
       .map(({ key }) => key);
+  }
+}
+
+/** Runs `act` under the lock of an open file, if there is one. */
+function whileLocked<T>(lock: number | undefined, act: () => T): T {
+  if (lock === undefined) return act();
+  sys.lock(lock);
+  try {
+    return act();
+  } finally {
+    sys.unlock(lock);
   }
 }
 

@@ -243,6 +243,25 @@ describe('several processes', () => {
     );
   });
 
+  test('lose nothing to others who open the store meanwhile', async () => {
+    const counter = `
+      import { Metadata } from './src/metadata/db.js';
+      const metadata = Metadata.open(process.argv[2], { durable: false });
+      for (let i = 0; i < 3000; i++) {
+        await metadata.write((tx) => tx.put(['v1', 'sequence'], (tx.get(['v1', 'sequence']) ?? 0) + 1));
+      }
+      await metadata.close();
+    `;
+    const opener = `
+      import { Metadata } from './src/metadata/db.js';
+      for (let i = 0; i < 150; i++) await Metadata.open(process.argv[2], { durable: false }).close();
+    `;
+    const metadata = open();
+    const children = [counter, opener, opener].map((code) => startModule(code, [folder]));
+    expect(await Promise.all(children.map((child) => child.exit))).toEqual([0, 0, 0]);
+    expect(metadata.read((tx) => tx.get(['v1', 'sequence']))).toBe(3000);
+  });
+
   test('a change that was acknowledged survives SIGKILL', async () => {
     const child = startModule(writer, [folder, 'a', '-1']);
     let last = -1;
