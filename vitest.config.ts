@@ -20,7 +20,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/{mount,image,registry,engines,crash,demo,long,mutants}/**'],
+          exclude: ['test/{mount,image,registry,engines,browser,crash,demo,long,mutants}/**'],
           pool: 'forks',
           testTimeout: 30_000,
           ...seeded,
@@ -43,6 +43,24 @@ export default defineConfig({
           ...mounting,
           ...seeded,
           testTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: 'browser',
+          include: ['test/browser/**/*.test.ts'],
+          ...mounting,
+          testTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: 'engines',
+          include: ['test/engines/**/*.test.ts'],
+          ...mounting,
+          ...seeded,
+          testTimeout: 300_000,
+          hookTimeout: 900_000,
         },
       },
       { test: { name: 'demo', include: ['test/demo/**/*.test.ts'], ...mounting, testTimeout: 300_000 } },

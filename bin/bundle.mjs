@@ -14,6 +14,7 @@ const PARTS = {
   mica: 'src/cli/main.js',
   'mica-overlayfs': 'src/mount-program/main.js',
   host: 'src/mounts/host.js',
+  'shared-host': 'src/mounts/shared-host.js',
   keeper: 'src/run/keeper.js',
   init: 'src/run/init.js',
   server: 'fs/transport/dev-fuse-worker.js',
@@ -23,6 +24,7 @@ const PARTS = {
 /** What starts a part: the module that does it, and what stands there for the module of the part. */
 const STARTS = {
   'src/mounts/start.js': { from: "'./host.js'", to: "'../../../bin/host.cjs'" },
+  'src/mounts/join-host.js': { from: "'./shared-host.js'", to: "'../../../bin/shared-host.cjs'" },
   'src/run/start-keeper.js': { from: "'./keeper.js'", to: "'../../../bin/keeper.cjs'" },
   'src/run/start-init.js': { from: "'./init.js'", to: "'../../../bin/init.cjs'" },
   'fs/transport/dev-fuse.js': { from: "'./dev-fuse-worker.js'", to: "'../../../bin/server.cjs'" },
@@ -34,7 +36,15 @@ const PLACE_IN_DIST =
   "const __placeInDist = (place) => require('node:url').pathToFileURL(__dirname + '/../' + place).href;";
 
 /** Native code, which finds its files beside itself, and what is loaded by few commands. */
-const EXTERNAL = ['fuse-native', 'fzstd', 'koffi', 'lmdb', 'tar-stream'];
+const EXTERNAL = [
+  '@bufbuild/protobuf',
+  '@grpc/grpc-js',
+  'fuse-native',
+  'fzstd',
+  'koffi',
+  'lmdb',
+  'tar-stream',
+];
 
 const places = {
   name: 'places',
@@ -69,6 +79,10 @@ async function bundle(part, module) {
     external: EXTERNAL,
     banner: { js: PLACE_IN_DIST },
     plugins: [places],
+    // Each thread of a shared host has a copy of its source. Names stay, for the traces in a log.
+    minifyWhitespace: true,
+    // Node shows the line of what nobody caught.
+    lineLimit: 160,
     logLevel: 'warning',
   });
   // Without its compiled form a bundle is not used, so that goes first and comes last, and whole.

@@ -12,7 +12,19 @@ process.chdir(top);
 const reports = join(top, '.cache', 'test');
 
 /** The parts of `npm test`, in order; each but `check` and `without` is a project of vitest.config.ts. */
-const PARTS = ['check', 'unit', 'mount', 'without', 'image', 'registry', 'demo', 'crash', 'mutants'];
+const PARTS = [
+  'check',
+  'unit',
+  'mount',
+  'without',
+  'image',
+  'registry',
+  'engines',
+  'browser',
+  'demo',
+  'crash',
+  'mutants',
+];
 
 /**
  * What the part `without` runs again with every optional kernel feature off: the union over FUSE as root and as a
@@ -68,6 +80,7 @@ function build() {
   install();
   must('the build', run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', '.']));
   must('the bundling', run(process.execPath, ['bin/bundle.mjs']));
+  must('the page', run(process.execPath, ['bin/lab.mjs']));
 }
 
 /** What can be checked without running the program; counts one for each check. */
@@ -76,6 +89,8 @@ function check() {
   const checks = {
     'lint and format': [node, ['node_modules/@biomejs/biome/bin/biome', 'check', '.']],
     'types of the tests': [node, ['node_modules/typescript/bin/tsc', '-p', 'test']],
+    'types of the page': [node, ['node_modules/typescript/bin/tsc', '-p', 'src/web']],
+    'types of its tests': [node, ['node_modules/typescript/bin/tsc', '-p', 'test/browser']],
     boundaries: [node, ['test/house/boundaries.mjs']],
     'union in a browser': [node, ['test/house/browser-bundle.mjs']],
     'loads on macOS': [node, ['test/house/loads-elsewhere.mjs']],
@@ -199,6 +214,10 @@ switch (verb) {
   case 'build':
     build();
     break;
+  case 'build:lab':
+    install();
+    must('the page', run(process.execPath, ['bin/lab.mjs']));
+    break;
   case 'check': {
     build();
     process.exit(check().failed === 0 ? 0 : 1);
@@ -224,6 +243,6 @@ switch (verb) {
     process.exit(run(process.execPath, ['test/bench/bench.mjs', ...rest]));
     break;
   default:
-    process.stderr.write('usage: dev.mjs build|check|test|test:long|mutants|demo|bench\n');
+    process.stderr.write('usage: dev.mjs build|build:lab|check|test|test:long|mutants|demo|bench\n');
     process.exit(2);
 }

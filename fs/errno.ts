@@ -123,6 +123,16 @@ export function attempt(act: () => void): boolean {
   }
 }
 
+/** What `act` returns, or `otherwise` where this process may not do it (EACCES). */
+export function ifAllowed<T>(act: () => T, otherwise: T): T {
+  try {
+    return act();
+  } catch (error) {
+    if (isErrno(error, EACCES)) return otherwise;
+    throw error;
+  }
+}
+
 /** True if `error` is an FsError with this errno. */
 export function isErrno(error: unknown, errno: number): error is FsError {
   return error instanceof FsError && error.errno === errno;

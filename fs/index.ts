@@ -19,6 +19,7 @@ export * from './layer/layer.js';
 export { MemLayer, type MemLayerOptions } from './layer/mem-layer.js';
 export * from './layer/open-stack.js';
 export { type Numbering, saysTheSame } from './layer/real-ids.js';
+export { removeFolderTree } from './layer/remove-tree.js';
 export { hasOverrides } from './layer/upper-rules.js';
 export * from './mode.js';
 export * from './name.js';
@@ -33,6 +34,13 @@ export {
 /** System calls for those who mount and measure (Linux); nothing is loaded before the first call. */
 export * as sys from './sys/index.js';
 export { deviceTransport } from './transport/dev-fuse.js';
+export {
+  type EventsReply,
+  type EventsRequest,
+  EventTap,
+  eventBuffer,
+  eventsOf,
+} from './transport/event-tap.js';
 export { type ExchangeReply, type ExchangeRequest, readMarker } from './transport/exchange.js';
 export { fuseNativeTransport } from './transport/fuse-native.js';
 export type {
@@ -42,8 +50,12 @@ export type {
   ServerFault,
   Transport,
 } from './transport/transport.js';
-export * from './union/event.js';
-export type { ExplainedLayer, Explanation, LayerFinding } from './union/explain.js';
+export type { EventKind, NewEvent, UnionEvent } from './union/event.js';
+export { EventStream } from './union/event-stream.js';
+export type { ExplainedFolder, Explanation } from './union/explain.js';
+export type { ExplainedChange } from './union/explain-changes.js';
+export type { ExplainedData, ExplainedRange } from './union/explain-data.js';
+export type { ExplainedLayer, LayerFinding, LayerNamer } from './union/explained-layer.js';
 export { finishHandOver, type HandedOver } from './union/hand-over.js';
 export { traced } from './union/trace.js';
 export { Union, type UnionOptions } from './union/union.js';

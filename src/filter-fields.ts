@@ -21,7 +21,7 @@ export function imageField(
   return first === 'labels' ? labelAt(image.labels, rest) : undefined;
 }
 
-/** `name`, `parent`, `kind`, `labels.…` */
+/** `name`, `parent` (empty of what has none), `kind`, `labels.…` */
 export function snapshotField(
   snapshot: {
     readonly name: string;
@@ -32,7 +32,7 @@ export function snapshotField(
   [first, ...rest]: Path,
 ): string | undefined {
   if (first === 'name') return snapshot.name;
-  if (first === 'parent') return snapshot.parent;
+  if (first === 'parent') return snapshot.parent ?? '';
   if (first === 'kind') return snapshot.kind;
   return first === 'labels' ? labelAt(snapshot.labels, rest) : undefined;
 }

@@ -11,21 +11,22 @@
 
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import type { Content } from './content/content.js';
+import type { StoreContent } from './content/content.js';
 import { LocalContent } from './content/local-content.js';
 import { StoreError } from './errors.js';
-import type { ImageRows } from './images/images.js';
 import { blobRows } from './metadata/blobs.js';
 import { type ContainerRows, containerRows } from './metadata/containers.js';
 import { Metadata } from './metadata/db.js';
 import { getDriver } from './metadata/driver.js';
-import { imageRows } from './metadata/images.js';
+import { imageRows, type StoredImages } from './metadata/images.js';
 import { type LeaseRows, leaseRows } from './metadata/leases.js';
-import { assertNamespaceName } from './metadata/namespaces.js';
+import { assertNamespaceName, deleteNamespace, listNamespaces } from './metadata/namespaces.js';
+import { partitionNamespace } from './metadata/partitions.js';
 import { formsInUse } from './metadata/snapshots.js';
+import { mountProgram } from './mounts/mount-program.js';
 import { ensureStateFolder, ensureStoreFolders, type StoreFolders } from './root-folder.js';
 import { chooseDriver, worksIn } from './snapshots/choose-driver.js';
+import { LayerThread } from './snapshots/layer-thread.js';
 import type { Driver, LiveSnapshotter } from './snapshots/snapshot.js';
 import { FolderSnapshotter } from './snapshots/snapshotter.js';
 
@@ -47,6 +48,8 @@ export interface StoreOptions {
   readonly durable?: boolean;
   /** An empty database may take the place of one that is lost, because its rows come from elsewhere. */
   readonly mayBeginAnew?: boolean;
+  /** This process goes on: what nobody needs to wait for may be done after the answer (layer-thread.ts). */
+  readonly goesOn?: boolean;
 }
 
 export class Store {
@@ -54,15 +57,19 @@ export class Store {
   readonly state: string;
   readonly namespace: string;
   readonly metadata: Metadata;
-  readonly content: Content;
-  readonly images: ImageRows;
+  readonly content: StoreContent;
+  readonly images: StoredImages;
   readonly containers: ContainerRows;
   readonly leases: LeaseRows;
+  readonly #options: StoreOptions;
   readonly #asked: Driver | 'auto';
+  /** What this one is another namespace of, and shares the metadata and the driver with. */
+  readonly #of: Store | undefined;
   #driver: Driver | undefined;
   #snapshots: LiveSnapshotter | undefined;
+  #thread: LayerThread | undefined;
 
-  private constructor(folders: StoreFolders, metadata: Metadata, options: StoreOptions) {
+  private constructor(folders: StoreFolders, metadata: Metadata, options: StoreOptions, of?: Store) {
     const namespace = options.namespace ?? 'default';
     this.folders = folders;
     this.state = options.state;
@@ -72,16 +79,20 @@ export class Store {
     this.images = imageRows(metadata, namespace);
     this.containers = containerRows(metadata, namespace);
     this.leases = leaseRows(metadata, namespace);
+    this.#options = options;
     this.#asked = options.driver ?? 'auto';
+    this.#of = of;
   }
 
   /** The driver that was asked for or chosen. A choice may try things out, so it is made when first needed. */
   get driver(): Driver {
-    this.#driver ??= chooseDriver(
-      this.#asked,
-      this.metadata.read((tx) => ({ recorded: getDriver(tx), forms: formsInUse(tx) })),
-      worksIn(this.folders.snapshots),
-    );
+    this.#driver ??=
+      this.#of?.driver ??
+      chooseDriver(
+        this.#asked,
+        this.metadata.read((tx) => ({ recorded: getDriver(tx), forms: formsInUse(tx) })),
+        worksIn(this.folders.snapshots),
+      );
     return this.#driver;
   }
 
@@ -99,8 +110,14 @@ export class Store {
       namespace: this.namespace,
       driver: () => this.driver,
       helper: mountProgram(),
+      ...(this.#options.goesOn === true ? { thread: this.#layerThread } : {}),
     });
     return this.#snapshots;
+  }
+
+  get #layerThread(): LayerThread {
+    this.#thread ??= this.#of === undefined ? new LayerThread() : this.#of.#layerThread;
+    return this.#thread;
   }
 
   /**
@@ -116,8 +133,44 @@ export class Store {
     return new Store(folders, metadata, options);
   }
 
+  /** The same root in another namespace, until this store is closed. invalid-argument for a name that is none. */
+  inNamespace(name: string): Store {
+    assertNamespaceName(name);
+    return this.#another(name);
+  }
+
+  /** The same root in what a served socket keeps: metadata/partitions.ts. invalid-argument for a name that is none. */
+  inPartition(name: string): Store {
+    return this.#another(partitionNamespace(name));
+  }
+
+  /** The same root in each of its namespaces and partitions. */
+  everywhere(): readonly Store[] {
+    return this.metadata.read(listNamespaces).map(({ name }) => this.#another(name));
+  }
+
+  #another(namespace: string): Store {
+    return new Store(this.folders, this.metadata, { ...this.#options, namespace }, this.#of ?? this);
+  }
+
+  /** Takes out a namespace with nothing in it. not-found; failed-precondition while it names anything, ingests included. */
+  async removeNamespace(name: string): Promise<void> {
+    // They lie on disk alone: a namespace of the same name would have them again.
+    const [first, ...others] = await this.inNamespace(name).content.statuses();
+    if (first !== undefined) {
+      const why = `it is not empty: ${1 + others.length} ingests`;
+      throw new StoreError('failed-precondition', `cannot remove namespace ${name}`, why, {
+        hint: `mica -n ${name} content abort ${first.ref}`,
+      });
+    }
+    await this.metadata.write((tx) => deleteNamespace(tx, name));
+  }
+
+  /** What shares the metadata of another store leaves them open. */
   async close(): Promise<void> {
     await this.#snapshots?.close();
+    if (this.#of !== undefined) return;
+    await this.#thread?.close();
     await this.metadata.close();
   }
 }
@@ -129,12 +182,4 @@ function assertNotLost({ root, metadata, snapshots }: StoreFolders): void {
   throw new StoreError('corrupt', `cannot open the store in ${root}`, 'its metadata are missing', {
     hint: 'mica restore FILE, if there is a dump of them; else mica fsck --repair makes them again from the folders',
   });
-}
-
-/** bin/mica-overlayfs of this program, which lies beside dist/ when built and beside src/ in the tree. */
-function mountProgram(): string {
-  const places = ['../../bin/mica-overlayfs', '../bin/mica-overlayfs'].map((path) =>
-    fileURLToPath(new URL(path, import.meta.url)),
-  );
-  return places.find((path) => existsSync(path)) ?? 'mica-overlayfs';
 }

@@ -20,7 +20,7 @@ export type Outcome = number;
 /** For requests that have no reply; no errno is that low. */
 export const NO_REPLY = -4096;
 
-/** What the kernel may keep, beyond what it keeps of every mount. */
+/** What the kernel may keep, beyond what it keeps of every mount, and what it is not given. */
 export interface Caching {
   /**
    * Others change what the mount shows: names and attributes hold for half a second, data as long as size and mtime
@@ -33,6 +33,13 @@ export interface Caching {
   readonly freeAttributes?: boolean;
   /** Files may pass by the server; not with `briefly` and `writeback`. */
   readonly passthrough?: PassthroughDevice;
+  /** Nobody needs what was written to be on the disk: fsync(2) succeeds without a request. */
+  readonly neverSynced?: boolean;
+  /** There are no ACLs (false), or no extended attributes at all. */
+  readonly acls?: boolean;
+  readonly xattrs?: boolean;
+  /** False: st_nlink of every folder is 1. */
+  readonly folderLinks?: boolean;
 }
 
 export class Conversation {
@@ -67,7 +74,8 @@ export class Conversation {
   constructor(filesystem: Filesystem, caching: Caching) {
     this.filesystem = filesystem;
     this.caching = caching;
-    this.reply = new Reply(MAX_WRITE + HEADROOM, caching.briefly === true ? BRIEFLY : FOR_EVER);
+    const valid = caching.briefly === true ? BRIEFLY : FOR_EVER;
+    this.reply = new Reply(MAX_WRITE + HEADROOM, valid, caching.folderLinks !== false);
     this.visitPlus = this.reply.direntPlus(this.entry);
     this.implicit = new ImplicitHandles(filesystem);
   }

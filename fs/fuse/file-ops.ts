@@ -182,7 +182,9 @@ export function release({ filesystem, request, nodesAreHandles, passthrough }: C
 }
 
 export function fsync(talk: Conversation): Outcome {
-  const { filesystem, request } = talk;
+  const { filesystem, request, caching } = talk;
+  // The kernel does not ask again, and tells its callers that all is well.
+  if (caching.neverSynced === true) return -ENOSYS;
   const dataOnly = (request.u32(fuse_fsync_in.fsync_flags) & FUSE_FSYNC_FDATASYNC) !== 0;
   filesystem.fsync(talk.reader(fuse_fsync_in.fh), dataOnly);
   return 0;

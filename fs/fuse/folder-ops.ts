@@ -52,7 +52,8 @@ export function releasedir({ filesystem, request, nodesAreHandles }: Conversatio
   return 0;
 }
 
-export function fsyncdir({ filesystem, request, implicit, nodesAreHandles }: Conversation): Outcome {
+export function fsyncdir({ filesystem, request, implicit, nodesAreHandles, caching }: Conversation): Outcome {
+  if (caching.neverSynced === true) return -ENOSYS;
   const dataOnly = (request.u32(fuse_fsync_in.fsync_flags) & FUSE_FSYNC_FDATASYNC) !== 0;
   const handle = nodesAreHandles ? implicit.listing(request.node, 0).handle : request.u64(fuse_fsync_in.fh);
   filesystem.fsyncdir(handle, dataOnly);

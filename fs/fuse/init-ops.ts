@@ -125,7 +125,7 @@ function passes(talk: Conversation, agreed: number): boolean {
   return true;
 }
 
-function wanted({ briefly, writeback, freeAttributes }: Caching): number {
+function wanted({ briefly, writeback, freeAttributes, acls, xattrs }: Caching): number {
   let flags = WANTED;
   for (const [name, bits] of Object.entries(OPTIONAL)) {
     if (hasFeature(name as keyof typeof OPTIONAL)) flags |= bits;
@@ -135,5 +135,6 @@ function wanted({ briefly, writeback, freeAttributes }: Caching): number {
   // The kernel would go on without attributes before anybody had the time to look at those of a large folder.
   if (freeAttributes === true) flags &= ~FUSE_READDIRPLUS_AUTO;
   if (writeback === true) flags |= FUSE_WRITEBACK_CACHE;
+  if (acls === false || xattrs === false) flags &= ~FUSE_POSIX_ACL;
   return flags;
 }

@@ -5,7 +5,7 @@
 import { Buffer } from 'node:buffer';
 import { EIO, FsError } from '../errno.js';
 import type { Attr, Entry, NodeId, Timestamp } from '../filesystem.js';
-import { devMajor, devMinor, direntType } from '../mode.js';
+import { devMajor, devMinor, direntType, isFolder } from '../mode.js';
 import type { ByteString } from '../name.js';
 import {
   FUSE_NOTIFY_INVAL_INODE,
@@ -52,10 +52,12 @@ export class Reply {
   #base = 0;
   #full = false;
   readonly #valid: Timestamp;
+  readonly #folderLinks: boolean;
 
-  /** `valid` is how long names and attributes hold. */
-  constructor(capacity: number, valid: Timestamp) {
+  /** `valid` is how long names and attributes hold; without `folderLinks` each folder has one link. */
+  constructor(capacity: number, valid: Timestamp, folderLinks = true) {
     this.#valid = valid;
+    this.#folderLinks = folderLinks;
     this.capacity = (capacity + 7) & ~7;
     const memory = new ArrayBuffer(HEADER + this.capacity);
     this.bytes = new Uint8Array(memory);
@@ -141,7 +143,7 @@ export class Reply {
     this.u32(at + fuse_attr.mtimensec, attr.mtimeNsec);
     this.u32(at + fuse_attr.ctimensec, attr.ctimeNsec);
     this.u32(at + fuse_attr.mode, attr.mode);
-    this.u32(at + fuse_attr.nlink, attr.nlink);
+    this.u32(at + fuse_attr.nlink, this.#links(attr));
     this.u32(at + fuse_attr.uid, attr.uid);
     this.u32(at + fuse_attr.gid, attr.gid);
     this.u32(at + fuse_attr.rdev, attr.rdev);
@@ -156,6 +158,10 @@ export class Reply {
     this.u64(fuse_attr_out.attr_valid, valid.sec);
     this.u32(fuse_attr_out.attr_valid_nsec, valid.nsec);
     this.attr(fuse_attr_out.attr, attr);
+  }
+
+  #links(attr: Attr): number {
+    return this.#folderLinks || !isFolder(attr.mode) ? attr.nlink : 1;
   }
 
   /** How long attributes of a node hold. */
@@ -191,7 +197,7 @@ export class Reply {
     const born = attr.btimeSec !== 0 || attr.btimeNsec !== 0;
     this.u32(fuse_statx_out.mask, born ? STATX_BASIC_STATS | STATX_BTIME : STATX_BASIC_STATS);
     this.u32(fuse_statx_out.blksize, attr.blksize);
-    this.u32(fuse_statx_out.nlink, attr.nlink);
+    this.u32(fuse_statx_out.nlink, this.#links(attr));
     this.u32(fuse_statx_out.uid, attr.uid);
     this.u32(fuse_statx_out.gid, attr.gid);
     this.u32(fuse_statx_out.mode, attr.mode & 0xffff);

@@ -17,6 +17,8 @@ export interface SessionOptions {
   readonly onControl: () => boolean;
   /** Called once, when the kernel has its answer to INIT. */
   readonly onLive: () => void;
+  /** Goes on where a session ended as idle: waits for the first request however long that takes. */
+  readonly rested?: boolean;
 }
 
 /** Why a session ended: the mount is gone, it was aborted by somebody, or `onControl` said so. */
@@ -61,13 +63,17 @@ class Patience {
   }
 }
 
-/** Serves until the mount ends. FsError for a failure of the device that no request is to blame for. */
-export function serve(options: SessionOptions): SessionEnd {
+/**
+ * Serves until the mount ends, or as 'idle' until there was no request for some seconds, so that the thread can rest before
+ * it serves on. FsError for a failure of the device that no request is to blame for.
+ */
+export function serve(options: SessionOptions): SessionEnd | 'idle' {
   const { device, control, dispatcher } = options;
   const waiting = new PollSet([device, control]);
   const patience = new Patience();
   const requestBytes = dispatcher.requestBytes;
-  let live = false;
+  let live = dispatcher.initialized;
+  let rested = options.rested === true;
   for (let inARow = 0; ; inARow++) {
     if (inARow === REQUESTS_IN_A_ROW) {
       inARow = 0;
@@ -77,6 +83,7 @@ export function serve(options: SessionOptions): SessionEnd {
     const length = readInto(device, requestBytes);
     let end: SessionEnd | undefined;
     if (length > 0) {
+      rested = false;
       patience.served();
       end = answer(device, dispatcher, dispatcher.dispatch(length));
       if (end !== undefined) return end;
@@ -89,7 +96,8 @@ export function serve(options: SessionOptions): SessionEnd {
     switch (-length) {
       case EAGAIN:
         if (patience.again()) break;
-        waiting.wait(dispatcher.anySignalled ? SIGNALLED_MS : -1);
+        if (dispatcher.anySignalled) waiting.wait(SIGNALLED_MS);
+        else if (!waiting.wait(rested ? -1 : IDLE_MS)) return 'idle';
         end = waiting.revents(1) !== 0 ? hear(options) : undefined;
         end ??= giveUpKilled(device, dispatcher);
         if (end !== undefined) return end;
@@ -103,6 +111,9 @@ export function serve(options: SessionOptions): SessionEnd {
     }
   }
 }
+
+/** After so long without a request nobody waits for the next one to be quick. */
+const IDLE_MS = 2000;
 
 /** How often those who wait with a signal are looked at. */
 const SIGNALLED_MS = 200;

@@ -9,6 +9,7 @@ import { EINVAL, ELOOP, ENOENT, ENOTDIR, ESTALE, FsError, isErrno } from '../err
 import { Attr, type StatFs } from '../filesystem.js';
 import { isFolder, isRegular, S_IFMT } from '../mode.js';
 import { type ByteString, basename, dirname, fromBytes, joinPath } from '../name.js';
+import type { IndexFile } from './index-file.js';
 import type {
   IndexedTree,
   LayerEntry,
@@ -42,13 +43,15 @@ export interface ErofsLayerOptions {
   readonly flattened: boolean;
 }
 
+type OpenIndex = Pick<IndexFile, 'image' | 'letGo' | 'release'>;
+
 export class ErofsLayer implements ReadLayer {
   readonly id: string;
   readonly device: string;
   readonly uuid?: ByteString;
   readonly layers: readonly ReadLayer[];
   readonly tree?: IndexedTree;
-  readonly #index: { release(): void };
+  readonly #index: OpenIndex;
   readonly #image: ImageReader;
   readonly #prefixes: readonly MarkPrefix[];
   readonly #flattened: boolean;
@@ -57,10 +60,7 @@ export class ErofsLayer implements ReadLayer {
   #lastFolder: number;
 
   /** EINVAL if the layers' folders lie on several filesystems, whose file numbers could not be told apart. */
-  constructor(
-    index: { readonly image: ImageReader; release(): void },
-    { id, marks, layers, flattened }: ErofsLayerOptions,
-  ) {
+  constructor(index: OpenIndex, { id, marks, layers, flattened }: ErofsLayerOptions) {
     const top = layers[0];
     if (top === undefined || layers.some((layer) => layer.device !== top.device)) {
       throw new FsError(EINVAL, 'layers of an index');
@@ -74,7 +74,7 @@ export class ErofsLayer implements ReadLayer {
     this.#prefixes = [marks];
     this.#flattened = flattened;
     this.#lastFolder = index.image.root;
-    if (flattened) this.tree = new FlattenedTree(index.image, (dir, name) => this.#find(dir, name));
+    if (flattened) this.tree = new FlattenedTree(index, (dir, name) => this.#find(dir, name));
   }
 
   lookup(dir: ByteString, name: ByteString, out: LayerEntry): boolean {
@@ -222,12 +222,14 @@ class FlattenedTree implements IndexedTree {
   readonly root: number;
   readonly objects: number;
   readonly find: IndexedTree['find'];
+  readonly letGo: IndexedTree['letGo'];
   readonly #image: ImageReader;
 
-  constructor(image: ImageReader, find: IndexedTree['find']) {
+  constructor({ image, letGo }: OpenIndex, find: IndexedTree['find']) {
     this.root = image.root;
     this.objects = image.inodes;
     this.find = find;
+    this.letGo = letGo;
     this.#image = image;
   }
 

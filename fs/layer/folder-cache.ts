@@ -7,7 +7,10 @@
 import { type ByteString, dirname } from '../name.js';
 import { closeFd, O_DIRECTORY, O_PATH, openBeneath, openFilesLimit, PATH_MAX } from '../sys/index.js';
 
-/** Bounds of what all caches together keep; between them an eighth of the files that the process may open. */
+/**
+ * Bounds of what the caches of a thread keep; between them an eighth of the files that the process may open, for all
+ * threads together.
+ */
 const LEAST = 64;
 const MOST = 2048;
 const SHARE = 8;
@@ -21,14 +24,40 @@ interface OpenFolder {
 
 /** Of all caches, in order of use, oldest first. */
 const inUse = new Set<OpenFolder>();
-let capacity = 0;
+let share = 0;
+
+/** How many folders the threads of this process keep; one that is alone counts its own. */
+interface KeptFolders {
+  readonly all: Int32Array;
+  readonly mine: Int32Array;
+}
+
+let kept: KeptFolders | undefined;
+
+/** From now on this thread counts what it keeps in shared memory (one number each), and leaves the other threads room. */
+export function shareFolderRoom(counts: KeptFolders): void {
+  kept = counts;
+}
+
+/** A thread that counted what it kept has ended, and its descriptors are closed. */
+export function returnFolderRoom({ all, mine }: KeptFolders): void {
+  Atomics.sub(all, 0, Atomics.exchange(mine, 0, 0));
+}
 
 function makeRoom(): void {
-  if (capacity === 0) capacity = Math.min(MOST, Math.max(LEAST, Math.floor(openFilesLimit() / SHARE)));
+  if (share === 0) share = Math.max(LEAST, Math.floor(openFilesLimit() / SHARE));
   for (const oldest of inUse) {
-    if (inUse.size < capacity) return;
+    if (inUse.size < LEAST) return;
+    const all = kept === undefined ? inUse.size : Atomics.load(kept.all, 0);
+    if (all < share && inUse.size < MOST) return;
     oldest.cache.drop(oldest.dir);
   }
+}
+
+function countKept(by: 1 | -1): void {
+  if (kept === undefined) return;
+  Atomics.add(kept.all, 0, by);
+  Atomics.add(kept.mine, 0, by);
 }
 
 export class FolderCache {
@@ -95,6 +124,7 @@ export class FolderCache {
     if (folder === undefined) return;
     this.#folders.delete(dir);
     inUse.delete(folder);
+    countKept(-1);
     this.#count(dir, -1);
     if (this.#lastDir === dir) this.#last('', this.#root);
     closeFd(folder.fd);
@@ -109,6 +139,7 @@ export class FolderCache {
     const folder = { cache: this, dir, fd };
     this.#folders.set(dir, folder);
     inUse.add(folder);
+    countKept(1);
     this.#count(dir, 1);
   }
 

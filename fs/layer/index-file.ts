@@ -36,6 +36,8 @@ export interface IndexHead {
 
 export interface IndexFile extends IndexHead {
   readonly image: ImageReader;
+  /** Its bytes need not be in memory until they are read again. */
+  letGo(): void;
   /** Ends the reading: nothing is in the image afterwards. */
   release(): void;
 }
@@ -88,7 +90,10 @@ export function readIndex(path: string): IndexFile {
     if (size < HEADER) throw damaged();
     const mapping = mapFile(fd, size);
     try {
-      return parse(mapping.bytes, mapping.release);
+      const index = parse(mapping.bytes, mapping);
+      // The digest was of all of it.
+      index.letGo();
+      return index;
     } catch (error) {
       mapping.release();
       throw error;
@@ -100,10 +105,10 @@ export function readIndex(path: string): IndexFile {
 
 /** As `readIndex` for bytes that are at hand. */
 export function parseIndex(bytes: Uint8Array): IndexFile {
-  return parse(bytes, () => undefined);
+  return parse(bytes, { letGo: () => undefined, release: () => undefined });
 }
 
-function parse(bytes: Uint8Array, release: () => void): IndexFile {
+function parse(bytes: Uint8Array, { letGo, release }: Pick<IndexFile, 'letGo' | 'release'>): IndexFile {
   const file = aligned(bytes);
   const { digest, marks, length, end, trailerLength } = parseHeader(file);
   if (end > file.length || length > end || end % 4 !== 0) throw damaged();
@@ -115,6 +120,7 @@ function parse(bytes: Uint8Array, release: () => void): IndexFile {
     marks,
     trailer,
     image,
+    letGo,
     release() {
       image.close();
       release();

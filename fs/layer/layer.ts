@@ -232,6 +232,8 @@ export interface IndexedTree {
   /** As LayerEntry.attr.ino. */
   ino(nid: number): number;
   stat(nid: number, out: Attr): void;
+  /** What was read of it need not stay in memory; it is there again once it is asked for. */
+  letGo(): void;
 }
 
 export interface ReadLayer {

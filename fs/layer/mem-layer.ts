@@ -46,7 +46,8 @@ function wallClock(): Timestamp {
 }
 
 export class MemLayer implements WriteLayer {
-  readonly id: string;
+  /** Whoever made the layer may call it something else when it becomes something else. */
+  id: string;
   readonly device: string;
   readonly marks: MarkPrefix;
   readonly dialect: Dialect;

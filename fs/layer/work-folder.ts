@@ -17,11 +17,10 @@ import {
   isErrno,
 } from '../errno.js';
 import { Attr } from '../filesystem.js';
-import { direntType, isFolder, PERMISSION_BITS, S_IFCHR, S_IFDIR } from '../mode.js';
+import { S_IFCHR } from '../mode.js';
 import { type ByteString, toText } from '../name.js';
 import {
   AT_FDCWD,
-  chmodFd,
   closeFd,
   deviceOf,
   linkErrno,
@@ -32,7 +31,6 @@ import {
   O_DIRECTORY,
   O_EXCL,
   O_NOFOLLOW,
-  O_PATH,
   O_RDONLY,
   O_RDWR,
   openAt,
@@ -40,16 +38,15 @@ import {
   readAt,
   removeFolderAt,
   removeFolderErrno,
-  renameAt,
   statAt,
   statFd,
   truncateFd,
   tryLock,
-  unlinkAt,
   unlinkAtIfAny,
   writeAllAt,
 } from '../sys/index.js';
 import type { MarkPrefix } from './layer.js';
+import { emptyFolder, openPrivateFolder, removeAny } from './remove-tree.js';
 import { makeWhiteoutFile } from './whiteout-file.js';
 
 /** Who holds an upper, for the message that somebody else gets. */
@@ -58,7 +55,6 @@ export interface Holder {
   readonly mountPoint?: string;
 }
 
-const DT_DIR = direntType(S_IFDIR);
 const HOLDER_FILE = 'holder.json';
 const INCOMPAT = 'incompat';
 /** What a change of several steps has begun. */
@@ -392,79 +388,4 @@ function incompatible(feature: string): string {
 function randomKey(): string {
   const half = () => Math.floor(Math.random() * 2 ** 32).toString(16);
   return half().padStart(8, '0') + half().padStart(8, '0');
-}
-
-/** Opens a folder of ours, made if it is missing; the kernel leaves them with mode 0, which only root can open. */
-function openPrivateFolder(dir: number, name: ByteString): number {
-  if (!statAt(dir, name, new Attr())) makeFolderAt(dir, name, 0o700);
-  const fd = openAt(dir, name, O_PATH | O_DIRECTORY | O_NOFOLLOW);
-  try {
-    // Also sheds a set-group-id bit, which new files would otherwise inherit.
-    chmodFd(fd, 0o700);
-    return openAt(fd, '.', O_RDONLY | O_DIRECTORY);
-  } finally {
-    closeFd(fd);
-  }
-}
-
-/** Empties a folder, but for the entries `except`. */
-function emptyFolder(fd: number, except: readonly ByteString[]): void {
-  const names: ByteString[] = [];
-  listFolder(fd, (name) => {
-    if (!except.includes(name)) names.push(name);
-    return undefined;
-  });
-  let fresh = 0;
-  const taken = new Set(names);
-  const freeName = (): ByteString => {
-    let name = `#x${fresh++}`;
-    while (taken.has(name)) name = `#x${fresh++}`;
-    return name;
-  };
-  for (const name of names) removeAny(fd, name, freeName);
-}
-
-/**
- * Removes a tree at a name of `dir`. A folder within is moved up before it is emptied, so that a tree of any
- * depth takes two descriptors and no path.
- */
-function removeAny(dir: number, name: ByteString, freeName: () => ByteString): void {
-  const left = [name];
-  for (let next = left.pop(); next !== undefined; next = left.pop()) {
-    const attr = new Attr();
-    if (!statAt(dir, next, attr)) continue;
-    if (!isFolder(attr.mode)) unlinkAt(dir, next);
-    else if (removeFolderErrno(dir, next) !== 0) {
-      moveFoldersUp(dir, next, freeName, left);
-      removeFolderAt(dir, next);
-    }
-  }
-}
-
-function moveFoldersUp(dir: number, name: ByteString, freeName: () => ByteString, moved: ByteString[]): void {
-  const before = new Attr();
-  if (!statAt(dir, name, before)) return;
-  // Who has the folder open still sees its mode, so it is changed only where its owner could not empty it.
-  const closed = (before.mode & 0o700) !== 0o700;
-  const fd = closed ? openPrivateFolder(dir, name) : openAt(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-  try {
-    const folders: ByteString[] = [];
-    const files: ByteString[] = [];
-    const attr = new Attr();
-    listFolder(fd, (entry, type) => {
-      const unknown = type === 0 && statAt(fd, entry, attr) && isFolder(attr.mode);
-      (unknown || type === DT_DIR ? folders : files).push(entry);
-      return undefined;
-    });
-    for (const entry of files) unlinkAt(fd, entry);
-    for (const entry of folders) {
-      if (removeFolderErrno(fd, entry) === 0) continue;
-      const free = freeName();
-      renameAt(fd, entry, dir, free, 0);
-      moved.push(free);
-    }
-    if (closed) chmodFd(fd, before.mode & PERMISSION_BITS);
-  } finally {
-    closeFd(fd);
-  }
 }

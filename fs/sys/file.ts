@@ -20,6 +20,7 @@ import {
   SYSCALLS,
   syscallNumber,
 } from './libc.js';
+import { closing, opened } from './noted-files.js';
 
 const arm = process.arch === 'arm64';
 
@@ -123,13 +124,13 @@ function libc(): Calls {
 /** openat(2), always close-on-exec. `path` is one name, or an absolute path with AT_FDCWD. */
 export function openAt(dir: number, path: ByteString, flags: number, mode = 0): number {
   const fd = libc().openat(dir, cPath(path), flags | O_CLOEXEC, mode);
-  return fd < 0 ? fail('open') : fd;
+  return fd < 0 ? fail('open') : opened(fd);
 }
 
 /** As `openAt`; undefined if there is nothing of that name. */
 export function openAtIfAny(dir: number, path: ByteString, flags: number): number | undefined {
   const fd = libc().openat(dir, cPath(path), flags | O_CLOEXEC, 0);
-  if (fd >= 0) return fd;
+  if (fd >= 0) return opened(fd);
   const failure = errno();
   if (failure === ENOENT || failure === ENOTDIR) return undefined;
   throw new FsError(failure, 'open');
@@ -148,7 +149,7 @@ export function openBeneath(dir: number, path: ByteString, flags: number): numbe
   howWords[4] = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
   for (;;) {
     const fd = libc().openat2(dir, cPath(path), how, how.length);
-    if (fd >= 0) return fd;
+    if (fd >= 0) return opened(fd);
     const failure = errno();
     if (failure === ENOENT || failure === ENOTDIR || failure === ELOOP) return undefined;
     // EAGAIN: a rename elsewhere on the machine raced with the walk (openat2(2)).
@@ -170,10 +171,11 @@ export function reopen(fd: number, flags: number): number {
 export function duplicate(fd: number): number {
   const F_DUPFD_CLOEXEC = 1030;
   const copy = libc().fcntl(fd, F_DUPFD_CLOEXEC, 0);
-  return copy < 0 ? fail('fcntl') : copy;
+  return copy < 0 ? fail('fcntl') : opened(copy);
 }
 
 export function closeFd(fd: number): void {
+  closing(fd);
   if (libc().close(fd) < 0) fail('close');
 }
 

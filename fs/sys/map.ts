@@ -6,13 +6,17 @@ import { bytesAt, type CFunction, declare, fail } from './libc.js';
 
 const PROT_READ = 1;
 const MAP_SHARED = 1;
+const MADV_DONTNEED = 4;
 
 let map: CFunction | undefined;
 let unmap: CFunction | undefined;
+let advise: CFunction | undefined;
 
 export interface Mapping {
   /** Read only: writing to it ends the process. */
   readonly bytes: Uint8Array;
+  /** Lets go of all pages (madvise(2)): they stay in the page cache, and count as this process's again once they are read. */
+  letGo(): void;
   /** Gives the memory back; `bytes` and all views of them must not be read afterwards. */
   release(): void;
 }
@@ -25,6 +29,11 @@ export function mapFile(fd: number, length: number): Mapping {
   let mapped = true;
   return {
     bytes: bytesAt(address, length),
+    letGo() {
+      if (!mapped) return;
+      advise ??= declare('int', 'madvise', ['size_t', 'size_t', 'int']);
+      if (advise(address, length, MADV_DONTNEED) === -1) fail('madvise');
+    },
     release() {
       if (!mapped) return;
       mapped = false;

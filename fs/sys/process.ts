@@ -11,6 +11,8 @@ interface Calls {
   readonly getegid: CFunction;
   readonly getrlimit: CFunction;
   readonly setrlimit: CFunction;
+  readonly setsid: CFunction;
+  readonly dup2: CFunction;
 }
 
 let calls: Calls | undefined;
@@ -21,6 +23,8 @@ function libc(): Calls {
     getegid: declare('uint', 'getegid', []),
     getrlimit: declare('int', 'getrlimit', ['int', 'void *']),
     setrlimit: declare('int', 'setrlimit', ['int', 'void *']),
+    setsid: declare('int', 'setsid', []),
+    dup2: declare('int', 'dup2', ['int', 'int']),
   };
   return calls;
 }
@@ -41,11 +45,25 @@ export function effectiveGid(): number {
   return libc().getegid();
 }
 
-/** True if the capability is in this thread's effective set. It counts in the thread's own user namespace. */
-export function hasCapability(bit: number): boolean {
+/** Leaves the terminal and the process group of whoever started this process. It must lead no group itself (EPERM). */
+export function leaveSession(): void {
+  if (libc().setsid() < 0) fail('setsid');
+}
+
+/** The descriptor `to` is what `from` is, from one moment to the next: other threads open files meanwhile. */
+export function replaceDescriptor(to: number, from: number): void {
+  if (libc().dup2(from, to) < 0) fail('dup2');
+}
+
+/** This thread's effective set, a bit each of capabilities(7). It counts in the thread's own user namespace. */
+export function effectiveCapabilities(): bigint {
   const line = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/thread-self/status', 'utf8'));
-  if (line?.[1] === undefined) return false;
-  return ((BigInt(`0x${line[1]}`) >> BigInt(bit)) & 1n) === 1n;
+  return line?.[1] === undefined ? 0n : BigInt(`0x${line[1]}`);
+}
+
+/** True if the capability is in this thread's effective set. */
+export function hasCapability(bit: number): boolean {
+  return ((effectiveCapabilities() >> BigInt(bit)) & 1n) === 1n;
 }
 
 /** The umask, read without setting it for a moment, which other threads would notice (Linux 4.7). */

@@ -6,10 +6,18 @@
 import { Worker } from 'node:worker_threads';
 import { ENOTCONN, FsError } from '../errno.js';
 import { tellStale } from '../fuse/stale.js';
-import { closeDevice, makeEventFd, raiseOpenFiles, signalEventFd } from '../sys/index.js';
+import { returnFolderRoom } from '../layer/folder-cache.js';
+import { closeDevice, closeNoted, makeEventFd, raiseOpenFiles, signalEventFd } from '../sys/index.js';
 import { Deferred } from './deferred.js';
+import { EventTap, eventBuffer, isEventsRequest } from './event-tap.js';
 import type { ExchangeReply } from './exchange.js';
-import { type FromServer, fromPlainError, type ServerStart, type ToServer } from './messages.js';
+import {
+  type FromServer,
+  fromPlainError,
+  type ServerStart,
+  type SharedNotes,
+  type ToServer,
+} from './messages.js';
 import { detachLost, type MountedDevice, mountDevice } from './mount-device.js';
 import type { MountEnd, MountRequest, RunningMount, ServerFault, Transport } from './transport.js';
 
@@ -18,6 +26,12 @@ import type { MountEnd, MountRequest, RunningMount, ServerFault, Transport } fro
  * one, and a walk over 40,000 files leaves 28 MB less behind.
  */
 const YOUNG_MB = 1;
+
+/** How many descriptors a thread can note down; of those above, if it dies, the process keeps what it left open. */
+const MOST_NOTED = 1 << 16;
+
+/** How many folders all mounts of this process keep open. */
+const allFolders = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
 
 /** Begun before it was known what it is to serve. */
 let prepared: Server | undefined;
@@ -39,6 +53,7 @@ export const deviceTransport: Transport = {
 /** The server's thread as the main thread sees it. */
 class Server {
   readonly #worker: Worker;
+  readonly #notes: SharedNotes;
   #onFault: ((fault: ServerFault) => void) | undefined;
   readonly #waiting = new Map<number, Deferred<object>>();
   #lastId = 0;
@@ -54,8 +69,18 @@ class Server {
 
   /** Begins without keeping the process alive: nothing is open yet. */
   constructor() {
+    this.#notes = {
+      files: new SharedArrayBuffer(MOST_NOTED),
+      allFolders,
+      folders: new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT),
+      events: eventBuffer(),
+    };
     this.#worker = new Worker(new URL('./dev-fuse-worker.js', import.meta.url), {
+      workerData: this.#notes,
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
+      // Or Node would make its streams of the process's own descriptors now, which nobody may ever write to.
+      stdout: true,
+      stderr: true,
     });
     const opened = this.#opened;
     const live = new Deferred<void>();
@@ -81,14 +106,17 @@ class Server {
       this.#waiting.clear();
       ended.resolve(end);
     };
-    this.#worker.on('exit', this.#over);
+    this.#worker.on('exit', () => {
+      this.#closeLeft();
+      this.#over();
+    });
     // Listeners have kept it alive until here.
     this.#worker.unref();
   }
 
   /** The layers are open when it resolves; rejects if they could not be opened. */
   open(request: MountRequest): Promise<{ readOnly: boolean }> {
-    const { stack, mountPoint, owners, writeback, passthrough, stats } = request;
+    const { stack, mountPoint, owners, writeback, passthrough, stats, acls, xattrs, folderLinks } = request;
     // What the kernel writes by itself nobody counts.
     const isCounted = stack.upper?.quota !== undefined;
     const start: ServerStart = {
@@ -99,9 +127,14 @@ class Server {
       ...(writeback && { writeback }),
       ...((passthrough === false || isCounted) && { passthrough: false }),
       ...(stats && { stats }),
+      ...(acls === false && { acls }),
+      ...(xattrs === false && { xattrs }),
+      ...(folderLinks === false && { folderLinks }),
     };
     this.#onFault = request.onFault;
     this.#worker.ref();
+    for (const stream of [this.#worker.stdout, this.#worker.stderr])
+      stream.on('data', (chunk: Uint8Array) => process.stderr.write(chunk));
     this.send({ type: 'open', start });
     return this.#opened.promise;
   }
@@ -118,6 +151,11 @@ class Server {
     this.send({ type: 'control', id, request });
     wake();
     return answer.promise;
+  }
+
+  /** What happens in the mount, whatever the thread does. */
+  get events(): SharedArrayBuffer {
+    return this.#notes.events;
   }
 
   #hear(message: Exclude<FromServer, { type: 'opened' | 'live' }>): void {
@@ -153,6 +191,16 @@ class Server {
     this.#over();
   }
 
+  /** What a thread that failed had open, its lock on the upper among it. */
+  #closeLeft(): void {
+    if (this.#end !== undefined && this.#end.how !== 'failed') return;
+    closeNoted(new Uint8Array(this.#notes.files), closeDevice);
+    returnFolderRoom({
+      all: new Int32Array(this.#notes.allFolders),
+      mine: new Int32Array(this.#notes.folders),
+    });
+  }
+
   #take(id: number): Deferred<object> | undefined {
     const waiting = this.#waiting.get(id);
     this.#waiting.delete(id);
@@ -169,6 +217,7 @@ class DeviceMount implements RunningMount {
   readonly #server: Server;
   readonly #mounted: MountedDevice;
   readonly #wake: number;
+  readonly #tap: EventTap;
   #over = false;
 
   /** Mounts; the server's layers are open. */
@@ -184,6 +233,7 @@ class DeviceMount implements RunningMount {
     }
     this.#wake = makeEventFd();
     server.send({ type: 'serve', device: this.#mounted.device, wake: this.#wake });
+    this.#tap = new EventTap(server.events, (requests) => this.#ask({ op: 'watch', requests }));
     this.live = server.live;
     process.once('exit', this.#leave);
     this.ended = server.ended.then((end) => {
@@ -205,12 +255,17 @@ class DeviceMount implements RunningMount {
 
   async control(request: object): Promise<object> {
     if (this.#over) throw new FsError(ENOTCONN, 'mount');
-    const reply = await this.#server.ask(request, () => signalEventFd(this.#wake));
+    if (isEventsRequest(request)) return this.#tap.answer(request);
+    const reply = await this.#ask(request);
     if (!('stale' in reply)) return reply;
     const { stale, ...rest } = reply as Partial<ExchangeReply>;
     // From this thread: the kernel may have to wait until the server has answered somebody.
     if (stale !== undefined && !this.#over) tellStale(this.#mounted.device, stale);
     return rest;
+  }
+
+  #ask(request: object): Promise<object> {
+    return this.#server.ask(request, () => signalEventFd(this.#wake));
   }
 
   /** The process exits while the mount is there: detach it, and let the thread go so that the exit can join it. */

@@ -9,6 +9,7 @@ import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { EBUSY, EIO, ENOTCONN, EOPNOTSUPP, FsError } from '../errno.js';
 import { Deferred } from './deferred.js';
+import { EventTap, eventBuffer, isEventsRequest } from './event-tap.js';
 import type { ServerStart } from './messages.js';
 import { Counter, type Operations, operationsOf } from './native-operations.js';
 import { ServedUnion } from './served-union.js';
@@ -21,9 +22,10 @@ export const fuseNativeTransport: Transport = {
     const { stack, mountPoint, owners } = request;
     const transport = fuseNativeTransport.name;
     const start: ServerStart = { stack, mountPoint, transport, ...(owners && { owners }) };
-    const served = new ServedUnion(start);
+    const events = eventBuffer();
+    const served = new ServedUnion(start, events);
     try {
-      const mount = new NativeMount(request, served, Binding);
+      const mount = new NativeMount(request, served, events, Binding);
       await mount.live;
       return mount;
     } catch (error) {
@@ -76,14 +78,16 @@ class NativeMount implements RunningMount {
   readonly #binding: Binding;
   readonly #mount: BindingMount;
   readonly #counter = new Counter();
+  readonly #tap: EventTap;
   #watch: NodeJS.Timeout | undefined;
   #over = false;
 
-  constructor(request: MountRequest, served: ServedUnion, binding: Binding) {
+  constructor(request: MountRequest, served: ServedUnion, events: SharedArrayBuffer, binding: Binding) {
     this.mountPoint = request.mountPoint;
     this.readOnly = request.readOnly === true || served.union.readOnly;
     this.ended = this.#ended.promise;
     this.#served = served;
+    this.#tap = new EventTap(events, async (requests) => this.#ask({ op: 'watch', requests }));
     this.#binding = binding;
     const asRoot = process.geteuid?.() === 0;
     // The binding joins its options with commas, which lets those through that it has no word for.
@@ -119,6 +123,11 @@ class NativeMount implements RunningMount {
 
   async control(request: object): Promise<object> {
     if (this.#over) throw new FsError(ENOTCONN, 'mount');
+    if (isEventsRequest(request)) return this.#tap.answer(request);
+    return this.#ask(request);
+  }
+
+  #ask(request: object): object {
     return this.#served.control(request, this.#counter);
   }
 

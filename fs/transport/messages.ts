@@ -14,6 +14,23 @@ export interface ServerStart {
   readonly writeback?: boolean;
   readonly passthrough?: boolean;
   readonly stats?: boolean;
+  /** As for `MountRequest`; absent: true. */
+  readonly acls?: boolean;
+  readonly xattrs?: boolean;
+  readonly folderLinks?: boolean;
+}
+
+/**
+ * Memory that the two share from the beginning: what the main thread needs to know of one that has ended without a word,
+ * and what happens in the mount.
+ * `files` as for `noteOpenFiles`, `folders` and `allFolders`, which is of all mounts of the process, as for `shareFolderRoom`.
+ * `events` is an `eventBuffer`.
+ */
+export interface SharedNotes {
+  readonly files: SharedArrayBuffer;
+  readonly allFolders: SharedArrayBuffer;
+  readonly folders: SharedArrayBuffer;
+  readonly events: SharedArrayBuffer;
 }
 
 export type ToServer =

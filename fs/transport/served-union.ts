@@ -11,14 +11,14 @@ import { type ByteString, fromBytes, toText } from '../name.js';
 import { IdMap, type OwnerRules } from '../owners/id-map.js';
 import { withOwners } from '../owners/translated.js';
 import { namespaceIds } from '../sys/index.js';
-import { EventStream } from '../union/event.js';
+import { EventStream } from '../union/event-stream.js';
+import type { LayerNamer } from '../union/explained-layer.js';
 import { traced } from '../union/trace.js';
 import { Union } from '../union/union.js';
+import { EVENTS_KEPT } from './event-tap.js';
 import { type ExchangeReply, type ExchangeRequest, writeMarker } from './exchange.js';
 import type { ServerStart } from './messages.js';
 
-/** How many events are kept for readers who come late. */
-const EVENTS_KEPT = 4096;
 /** How long others wait at a time for a piece of work that need not be done in one. */
 const AHEAD_MS = 5;
 
@@ -40,13 +40,14 @@ export class ServedUnion {
   readonly #shown: Filesystem;
   /** The same, with an event for each request while somebody asks for them. */
   readonly watched: Filesystem;
-  readonly #events = new EventStream(EVENTS_KEPT);
+  readonly #events: EventStream;
   /** The stack is the one that is served now. */
   #start: ServerStart;
 
-  /** Opens the layers; fails as `openStack` does. */
-  constructor(start: ServerStart) {
+  /** Opens the layers; fails as `openStack` does. What happens is told in `events`, an `eventBuffer`. */
+  constructor(start: ServerStart, events: ArrayBufferLike) {
     this.#start = start;
+    this.#events = new EventStream(EVENTS_KEPT, events);
     const { lowers, upper, data, close } = openStack(start.stack, start.mountPoint);
     try {
       this.union = new Union({
@@ -88,10 +89,11 @@ export class ServedUnion {
           written: this.#written(counting),
           lastSeq: this.#events.lastSeq,
         };
-      case 'events':
-        return this.#eventsSince(request);
+      case 'watch':
+        this.#events.requests = 'requests' in request && request.requests === true;
+        return {};
       case 'explain':
-        return this.union.explain(pathOf(request));
+        return this.union.explain(pathOf(request), namerOf(request));
       case 'settle':
         return { settled: this.union.settle() };
       case 'join':
@@ -163,14 +165,6 @@ export class ServedUnion {
     });
     return nodes.map((node) => toText(this.union.pathOf(node) ?? ''));
   }
-
-  #eventsSince(request: object): object {
-    if ('requests' in request && typeof request.requests === 'boolean') {
-      this.#events.requests = request.requests;
-    }
-    const since = 'since' in request && typeof request.since === 'number' ? request.since : 0;
-    return { events: this.#events.since(since), lastSeq: this.#events.lastSeq };
-  }
 }
 
 function timesOf(counting: Counting): { readonly times?: Record<string, RequestTime> } {
@@ -187,6 +181,14 @@ function mapsOf({ uids, gids }: OwnerRules = { uids: {}, gids: {} }): {
     uids: new IdMap(uids, process.geteuid?.() ?? 0, namespaceIds('uid')),
     gids: new IdMap(gids, process.getegid?.() ?? 0, namespaceIds('gid')),
   };
+}
+
+/** What the asker calls layers; the others go by their ids. */
+function namerOf(request: object): LayerNamer {
+  const names =
+    'names' in request && typeof request.names === 'object' && request.names !== null ? request.names : {};
+  const named = new Map(Object.entries(names));
+  return (id) => String(named.get(id) ?? id);
 }
 
 /** Paths cross as base64, because not every path is text. */

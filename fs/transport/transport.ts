@@ -25,6 +25,12 @@ export interface MountRequest {
   /** Set-user-id programs work; only for root. Default: as root. */
   readonly suid?: boolean;
   readonly exec?: boolean;
+  /** Files have POSIX ACLs. Default: true. */
+  readonly acls?: boolean;
+  /** Files have extended attributes, ACLs among them. Default: true. */
+  readonly xattrs?: boolean;
+  /** st_nlink of a folder counts its subfolders; else it is 1. Default: true. */
+  readonly folderLinks?: boolean;
   /**
    * The kernel collects writes and hands them over later: faster for many small ones, but a write that returned is
    * lost if the server dies before an fsync. Not for lowers that change.

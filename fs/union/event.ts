@@ -1,10 +1,20 @@
-// What the union tells about itself while it works: every request, copy-up, whiteout, mark. The stream keeps
-// the last events in a ring, so that a reader who comes late, or is slow, sees the newest and knows from the
-// sequence numbers what it missed; emitting never waits for a reader and never fails.
+// What the union tells about itself while it works: every request, copy-up, whiteout, mark.
 
 import type { ByteString } from '../name.js';
+import type { Operation } from './operation.js';
 
-export type EventKind = 'request' | 'copy-up' | 'whiteout' | 'opaque' | 'redirect' | 'settle' | 'commit';
+/** `merge`: the folders of several layers were shown as one. Told, as requests are, only while somebody asks for it. */
+export const KINDS = [
+  'request',
+  'copy-up',
+  'whiteout',
+  'opaque',
+  'redirect',
+  'merge',
+  'settle',
+  'commit',
+] as const;
+export type EventKind = (typeof KINDS)[number];
 
 export interface UnionEvent {
   /** Counts from 1 without gaps. */
@@ -24,50 +34,12 @@ export interface UnionEvent {
   /** Linux errno of a request that failed. */
   readonly errno?: number;
   readonly durationNs?: number;
+  /** Of requests that read or write data: how much. */
+  readonly bytes?: number;
+  /** Of a merge: how many folders were shown as one. */
+  readonly parts?: number;
 }
 
-export type NewEvent = Omit<UnionEvent, 'seq' | 'timeNs'>;
-
-export class EventStream {
-  readonly #ring: (UnionEvent | undefined)[];
-  readonly #listeners = new Set<(event: UnionEvent) => void>();
-  #last = 0;
-  /** Set while somebody wants `request` events too; the union does not build them otherwise. */
-  requests = false;
-
-  /** @param capacity how many events are kept for late readers */
-  constructor(capacity = 1024) {
-    if (!Number.isInteger(capacity) || capacity < 1)
-      throw new RangeError('capacity must be a whole number from 1');
-    this.#ring = new Array(capacity);
-  }
-
-  /** The sequence number of the newest event; 0 before the first. */
-  get lastSeq(): number {
-    return this.#last;
-  }
-
-  emit(event: NewEvent): void {
-    const seq = ++this.#last;
-    const timeNs = (performance.timeOrigin + performance.now()) * 1e6;
-    const complete: UnionEvent = { seq, timeNs, ...event };
-    this.#ring[seq % this.#ring.length] = complete;
-    for (const listener of this.#listeners) listener(complete);
-  }
-
-  /** The kept events after `seq`, oldest first. A first event with a number above seq + 1 says how many were lost. */
-  since(seq: number): UnionEvent[] {
-    const events: UnionEvent[] = [];
-    for (let n = Math.max(seq + 1, this.#last - this.#ring.length + 1, 1); n <= this.#last; n++) {
-      const event = this.#ring[n % this.#ring.length];
-      if (event !== undefined) events.push(event);
-    }
-    return events;
-  }
-
-  /** Calls `listener` with every event from now on; the returned function ends that. */
-  listen(listener: (event: UnionEvent) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
-  }
+export interface NewEvent extends Omit<UnionEvent, 'seq' | 'timeNs' | 'operation'> {
+  readonly operation?: Operation;
 }

@@ -1,92 +1,107 @@
 // Why a path of the union is what it is: what each layer holds there, from the top, and what a change would do.
 // It is the resolution of lookup.ts, watched: nothing is decided here a second time, and nothing is changed.
 
-import type { LayerEntry, ReadLayer } from '../layer/layer.js';
-import { type FileKind, isFolder, kindOf } from '../mode.js';
-import type { ByteString } from '../name.js';
-import { mayLeaveBelow } from './data-below.js';
-import { isWorthIt } from './in-part.js';
+import type { ReadLayer } from '../layer/layer.js';
+import { type FileKind, kindOf, PERMISSION_BITS } from '../mode.js';
+import { type ByteString, joinPath } from '../name.js';
+import { type ExplainedChanges, explainChanges } from './explain-changes.js';
+import { type ExplainedData, explainData } from './explain-data.js';
+import { whyAbsent, whyFile, whyFolder } from './explain-why.js';
+import {
+  type ExplainedLayer,
+  type LayerFinding,
+  type LayerNamer,
+  type Seen,
+  seenIn,
+} from './explained-layer.js';
 import type { Inode } from './inode.js';
 import { intern } from './intern.js';
-import { type Found, findData, LOWER, lowerHas, resolve, UPPER } from './lookup.js';
-import { BLOCK } from './own-blocks.js';
+import { type Found, findData, resolve } from './lookup.js';
+import { type Shown, shownObject } from './shown-object.js';
 import type { Stack } from './stack.js';
 
-/** `metadata`: a file's attributes alone; the `file` further down has its data. `part`: the same, and some of the data. */
-export type LayerFinding =
-  | 'file'
-  | 'metadata'
-  | 'part'
-  | 'folder'
-  | 'opaque'
-  | 'whiteout'
-  | 'redirect'
-  | 'nothing'
-  | 'not-looked';
-
-export interface ExplainedLayer {
-  readonly id: string;
-  readonly role: 'upper' | 'lower';
-  readonly finding: LayerFinding;
+/** A folder on the way. */
+export interface ExplainedFolder {
+  readonly path: ByteString;
+  /** From the top. */
+  readonly layers: readonly ExplainedLayer[];
 }
 
-export interface Explanation {
+export interface Explanation extends Partial<ExplainedChanges> {
   readonly path: ByteString;
   readonly kind?: FileKind;
+  /** The attributes that the union shows; absent for what does not exist. Folders have no size here. */
+  readonly shows?: { readonly mode: number; readonly size?: number; readonly nlink?: number };
   /** The layer that wins; 'absent' if the path does not exist. */
   readonly result: { readonly layer: string } | 'absent';
+  /** The folders above, from the one in the root on: what each layer held when they were decided. */
+  readonly parents: readonly ExplainedFolder[];
   /** From the top. */
   readonly layers: readonly ExplainedLayer[];
   /** One sentence. */
   readonly why: string;
-  /** What a first write would copy; absent where nothing could be written. */
-  readonly onWrite?: { readonly copiesBytes: number };
-  /** One sentence; absent where nothing could be deleted. */
-  readonly onDelete?: string;
+  /** Of a file whose data is not all in the layer that wins: where which of it is. */
+  readonly data?: ExplainedData;
 }
 
-/** `path` has no leading slash; '' is the root. A symlink is not followed, also not on the way. */
-export function explain(stack: Stack, path: ByteString, root: Inode): Explanation {
+/**
+ * `path` has no leading slash; '' is the root. A symlink is not followed, also not on the way. Sentences call layers as
+ * `nameOf` says; everything else has their ids.
+ */
+export function explain(stack: Stack, path: ByteString, root: Inode, nameOf: LayerNamer): Explanation {
   const names = path === '' ? [] : path.split('/');
   let findings = rootFindings(stack, root);
   let parent = root;
   const walked: Inode[] = [];
+  const parents: ExplainedFolder[] = [];
   try {
     for (const [i, name] of names.entries()) {
       const { found } = stack;
       findings = findName(stack, parent, name, findings);
       const last = i === names.length - 1;
       if (last || !found.exists || !found.isFolder) {
-        return describeEnd(stack, { path, parent, name, last, layers: named(stack, findings), found });
+        return describeEnd(stack, {
+          path,
+          parents,
+          parent,
+          name,
+          last,
+          layers: named(stack, findings),
+          found,
+          nameOf,
+        });
       }
+      parents.push({ path: joinPath(parents.at(-1)?.path ?? '', name), layers: named(stack, findings) });
       parent = intern(stack, parent, name, found);
       parent.pins++;
       walked.push(parent);
     }
-    return describeRoot(stack, named(stack, findings));
+    return describeRoot(stack, named(stack, findings), nameOf);
   } finally {
     for (const inode of walked.reverse()) stack.table.unpin(inode);
   }
 }
 
 /** One finding a layer, from the top; the upper, if there is one, comes first. */
-type Findings = LayerFinding[];
+type Findings = Seen[];
 
 function rootFindings(stack: Stack, root: Inode): Findings {
-  const findings: Findings = stack.lowers.map((_, depth) =>
-    root.folders.some((folder) => folder.depth === depth) ? 'folder' : 'not-looked',
-  );
-  if (stack.upper !== undefined) findings.unshift('folder');
+  const findings: Findings = stack.lowers.map((_, depth) => ({
+    finding: root.folders.some((folder) => folder.depth === depth) ? 'folder' : 'not-looked',
+  }));
+  if (stack.upper !== undefined) findings.unshift({ finding: 'folder' });
   return findings;
 }
 
 /** Resolves one name into `stack.found`; what was not looked at for the folder is not looked at for its names. */
 function findName(stack: Stack, parent: Inode, name: ByteString, above: Findings): Findings {
-  const findings: Findings = above.map((finding) => (finding === 'not-looked' ? 'not-looked' : 'nothing'));
+  const findings: Findings = above.map(({ finding }) => ({
+    finding: finding === 'not-looked' ? 'not-looked' : 'nothing',
+  }));
   const { found } = stack;
   const first = stack.upper === undefined ? 0 : 1;
   found.trace = (depth, entry) => {
-    findings[first + depth] = findingOf(entry);
+    findings[first + depth] = seenIn(entry);
   };
   try {
     resolve(stack, parent, name, found);
@@ -99,21 +114,13 @@ function findName(stack: Stack, parent: Inode, name: ByteString, above: Findings
     parent.upper &&
     stack.upper.lookup(stack.table.path(parent), name, stack.scratch)
   ) {
-    findings[0] = findingOf(stack.scratch);
+    findings[0] = seenIn(stack.scratch);
   }
-  const end = findings.findIndex((finding) => ENDING.has(finding));
-  return end < 0 ? findings : findings.map((finding, i) => (i > end ? 'not-looked' : finding));
+  const end = findings.findIndex(({ finding }) => ENDING.has(finding));
+  return end < 0 ? findings : findings.map((seen, i) => (i > end ? { finding: 'not-looked' } : seen));
 }
 
 const ENDING: ReadonlySet<LayerFinding> = new Set(['file', 'opaque', 'whiteout']);
-
-function findingOf(entry: LayerEntry): LayerFinding {
-  if (entry.whiteout) return 'whiteout';
-  if (!isFolder(entry.attr.mode))
-    return entry.metacopy ? (entry.ranges === undefined ? 'metadata' : 'part') : 'file';
-  if (entry.opaque) return 'opaque';
-  return entry.redirect === undefined ? 'folder' : 'redirect';
-}
 
 function named(stack: Stack, findings: Findings): ExplainedLayer[] {
   const layers: { layer: ReadLayer; role: 'upper' | 'lower' }[] = stack.lowers.map((layer) => ({
@@ -121,103 +128,71 @@ function named(stack: Stack, findings: Findings): ExplainedLayer[] {
     role: 'lower',
   }));
   if (stack.upper !== undefined) layers.unshift({ layer: stack.upper, role: 'upper' });
-  return layers.map(({ layer, role }, i) => ({ id: layer.id, role, finding: findings[i] ?? 'nothing' }));
+  return layers.map(({ layer, role }, i) => ({
+    id: layer.id,
+    role,
+    ...(findings[i] ?? { finding: 'nothing' }),
+  }));
 }
 
-function describeRoot(stack: Stack, layers: ExplainedLayer[]): Explanation {
-  const why = whyFolder(layers);
-  const result = { layer: (stack.upper ?? stack.lowers[0]!).id };
-  return { path: '', kind: 'folder', result, layers, why };
+function describeRoot(stack: Stack, layers: ExplainedLayer[], nameOf: LayerNamer): Explanation {
+  const top = stack.upper ?? stack.lowers[0]!;
+  top.lookup('', '.', stack.scratch);
+  const shows = { mode: stack.scratch.attr.mode & PERMISSION_BITS };
+  const why = whyFolder(layers, nameOf);
+  return { path: '', kind: 'folder', shows, result: { layer: top.id }, parents: [], layers, why };
 }
 
 interface End {
   readonly path: ByteString;
+  readonly parents: readonly ExplainedFolder[];
   readonly parent: Inode;
   readonly name: ByteString;
   /** The path ends here; otherwise a folder on the way is missing. */
   readonly last: boolean;
-  readonly layers: ExplainedLayer[];
+  readonly layers: readonly ExplainedLayer[];
   readonly found: Found;
+  readonly nameOf: LayerNamer;
 }
 
-function describeEnd(stack: Stack, { path, parent, name, last, layers, found }: End): Explanation {
-  const top = layers.find(({ finding }) => finding !== 'nothing' && finding !== 'not-looked');
-  if (!last || top === undefined || !found.exists) {
-    return { path, result: 'absent', layers, why: whyAbsent(top, last, found) };
+function describeEnd(stack: Stack, end: End): Explanation {
+  const { path, parents, parent, name, last, layers, found, nameOf } = end;
+  if (!last || !found.exists) {
+    const top = layers.find(isHolding);
+    const why = whyAbsent(top, last, found.exists, nameOf);
+    return { path, result: 'absent', parents, layers, why };
   }
-  const { attr } = found.entry;
-  const kind = kindOf(attr.mode);
-  const why = kind === 'folder' ? whyFolder(layers) : whyFile(layers, top, found.data?.layer);
-  const explanation = { path, kind, result: { layer: top.id }, layers, why };
-  if (stack.readOnly) return explanation;
-  const { where } = found;
-  const links = attr.nlink;
-  // Before the lowers are asked for anything else.
-  const copiesBytes = copiedOnWrite(stack, found);
-  const onDelete = whatDeleteDoes(
-    where === UPPER && !lowerHas(stack, parent, name),
-    kind,
-    where === LOWER && links > 1,
-  );
-  if (kind !== 'file') return { ...explanation, onDelete };
+  const shown = shownObject(stack, parent, name, found);
+  try {
+    return describeShown(stack, end, shown);
+  } finally {
+    shown.release();
+  }
+}
+
+function describeShown(stack: Stack, end: End, shown: Shown): Explanation {
+  const { path, parents, parent, name, found, nameOf } = end;
+  const { entry, indexed, nlink } = shown;
+  const layers = indexed
+    ? end.layers.map((layer, at) => (at === 0 ? { ...layer, ...seenIn(entry, 'indexed') } : layer))
+    : end.layers;
+  const top = layers.find(isHolding)!;
+  const kind = kindOf(entry.attr.mode);
+  const mode = entry.attr.mode & PERMISSION_BITS;
+  const data = entry.metacopy ? explainData(stack, shown, top.id) : undefined;
   return {
-    ...explanation,
-    onWrite: { copiesBytes },
-    onDelete,
+    path,
+    kind,
+    shows: kind === 'folder' ? { mode } : { mode, size: entry.attr.size, nlink },
+    result: { layer: top.id },
+    parents,
+    layers,
+    why: kind === 'folder' ? whyFolder(layers, nameOf) : whyFile(layers, top, shown, nameOf),
+    ...(data && { data }),
+    ...(!stack.readOnly && explainChanges(stack, parent, name, found, shown)),
   };
 }
 
-/** Of a large file a first write copies one block at most (in-part.ts). */
-function copiedOnWrite(stack: Stack, { where, entry, below, data }: Found): number {
-  if (where !== LOWER && !entry.metacopy) return 0;
-  const { size, blocks } = entry.attr;
-  if (where === UPPER && entry.ranges !== undefined) return Math.min(size, BLOCK);
-  const inLower = entry.metacopy && data !== undefined ? below.attr.blocks : blocks;
-  return isWorthIt(stack, size, inLower, size) && mayLeaveBelow(stack, entry.attr, false) ? BLOCK : size;
-}
-
-function whyAbsent(top: ExplainedLayer | undefined, last: boolean, found: Found): string {
-  if (!last && found.exists) return 'A name on the way is no folder.';
-  const what = last ? 'it' : 'a folder on the way';
-  if (top?.finding === 'whiteout')
-    return `Layer ${top.id} has a whiteout, which hides ${what} in every layer below.`;
-  return last ? 'No layer that is looked at has it.' : 'No layer that is looked at has a folder on the way.';
-}
-
-/** `data`: the layer that has the data of a file whose topmost object has none. */
-function whyFile(layers: ExplainedLayer[], top: ExplainedLayer, data: ReadLayer | undefined): string {
-  if (top.finding === 'metadata' || top.finding === 'part') {
-    const where = data === undefined ? 'which no layer has' : `which is in layer ${data.id}`;
-    const what = top.finding === 'part' ? 'what was written of its data, and not the rest' : 'not its data';
-    return `Layer ${top.id} has its attributes and ${what}, ${where}.`;
-  }
-  const below = layers.at(-1) !== layers.find(({ id }) => id === top.id);
-  const has = `Layer ${top.id} is the topmost that has it`;
-  return below ? `${has}, and a file hides whatever the layers below have.` : `${has}.`;
-}
-
-function whyFolder(layers: ExplainedLayer[]): string {
-  const parts = layers.filter(({ finding }) => ['folder', 'opaque', 'redirect'].includes(finding));
-  const ids = parts.map(({ id }) => id).join(', ');
-  const merged =
-    parts.length === 1
-      ? `Only layer ${ids} has this folder`
-      : `The folders of layers ${ids} are shown as one`;
-  const last = parts.at(-1);
-  if (last?.finding === 'opaque')
-    return `${merged}; in ${last.id} it is opaque, so nothing below is looked at.`;
-  const moved = parts.find(({ finding }) => finding === 'redirect');
-  return moved === undefined
-    ? `${merged}.`
-    : `${merged}; a redirect in ${moved.id} says where it lies below.`;
-}
-
-function whatDeleteDoes(nothingBelow: boolean, kind: FileKind, counted: boolean): string {
-  const empty = kind === 'folder' ? 'Once it is empty, ' : '';
-  const copied = counted ? 'It is copied up first, to keep the count of its other names; ' : '';
-  const result = nothingBelow
-    ? 'it is removed from the upper, and nothing stays.'
-    : 'a whiteout in the upper hides it; nothing is removed below.';
-  const sentence = `${empty}${copied}${result}`;
-  return sentence.charAt(0).toUpperCase() + sentence.slice(1);
+function isHolding({ finding }: Seen): boolean {
+  return finding !== 'nothing' && finding !== 'not-looked';
 }

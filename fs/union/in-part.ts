@@ -71,12 +71,18 @@ function writePart(stack: Stack, inode: Inode, data: WritableFile): WritableFile
     try {
       if (sidecar !== undefined) own.renew(sidecar, stack.writable().epoch);
       const storeEnd = () => storeLowerEnd(stack, inode, own);
-      return new PartFile({ upper: data, lower: openLower(stack, inode, own), own, sidecar, storeEnd });
+      const lower = openLower(stack, inode, own);
+      return new PartFile({ upper: data, lower, own, sidecar, storeEnd, fetched: telling(stack, inode) });
     } catch (error) {
       sidecar?.close();
       throw error;
     }
   });
+}
+
+/** A block that was fetched is a copy-up of its own: how much it copied is known when it is written. */
+function telling(stack: Stack, inode: Inode): (bytes: number) => void {
+  return (bytes) => stack.emit('copy-up', stack.table.path(inode), { bytesCopied: bytes, bytesSaved: 0 });
 }
 
 function closedIfFails<T>(file: LayerFile, act: () => T): T {

@@ -11,6 +11,9 @@ import { isFolder } from '../mode.js';
 import type { ByteString } from '../name.js';
 import type { Inode } from './inode.js';
 
+/** A walk over a huge tree reads all of its index, and only what it is at is of use: so many nodes are some 12 MB of it. */
+const LET_GO_EVERY = 65_536;
+
 /** Node ids below are positions in the index, and one; those from here on are of inodes that are not in it. */
 export const FIRST_OTHER_NODE = 2 ** 30;
 
@@ -33,6 +36,7 @@ export class IndexedNodes {
   /** Who has a number that is shown; made when somebody first asks. */
   #byNumber: Map<number, number> | undefined;
   #nids: Uint32Array | undefined;
+  #counted = 0;
 
   /**
    * @param numberOf the number that is shown for one of the index
@@ -91,6 +95,7 @@ export class IndexedNodes {
   count(nid: number): void {
     const slot = this.tree.ordinal(nid);
     this.#lookups[slot]!++;
+    if (++this.#counted % LET_GO_EVERY === 0) this.tree.letGo();
     if (this.#nids !== undefined) this.#nids[slot] = nid;
     this.#byNumber?.set(this.number(nid), nid);
   }

@@ -11,6 +11,7 @@ import { type ByteString, joinPath } from '../name.js';
 import { FIRST_OTHER_NODE, type IndexedNodes } from './indexed-nodes.js';
 import type { LowerNames } from './lower-names.js';
 import type { OwnBlocks } from './own-blocks.js';
+import type { Place } from './place.js';
 import type { PreparedCopy } from './prepared-copy.js';
 
 /** A lower folder that is part of a merged one: which lower (0 is the topmost) and the folder's path in it. */
@@ -313,6 +314,29 @@ export class InodeTable {
       inode.pathEpoch = this.#pathEpoch;
     }
     return inode.path;
+  }
+
+  /** As `path`, in two parts. */
+  locate(inode: Inode, out: Place): void {
+    if (inode.isFolder || inode.parent === undefined) {
+      out.dir = this.path(inode);
+      out.name = '';
+    } else {
+      out.dir = this.path(inode.parent);
+      out.name = inode.name;
+    }
+  }
+
+  /** Where a node was last found, without an inode being made for it; the root for a node that is not known. */
+  locateNode(node: NodeId, out: Place): void {
+    const inode = this.#byNode.get(node);
+    const nid = inode === undefined && node !== ROOT_NODE ? (this.#indexed?.nidOf(node) ?? 0) : 0;
+    if (inode !== undefined) this.locate(inode, out);
+    else if (nid === 0 || this.#indexed?.isKept(nid) !== true) out.reset();
+    else {
+      this.locateNode(this.#indexed.parentOf(nid), out);
+      out.enter(this.#indexed.nameOf(nid));
+    }
   }
 
   /** The last name is gone: the number may come to mean another file. */

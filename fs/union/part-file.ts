@@ -88,6 +88,8 @@ export interface WritablePart extends PartData {
   readonly sidecar: WritableFile | undefined;
   /** Stores `own.lowerEnd` with the object. */
   readonly storeEnd: () => void;
+  /** Told how many bytes came from below for a write: the rest of its first and last block. */
+  readonly fetched: (bytes: number) => void;
 }
 
 export class PartFile extends PartReader implements WritableFile {
@@ -95,13 +97,17 @@ export class PartFile extends PartReader implements WritableFile {
   readonly #upper: WritableFile;
   readonly #sidecar: WritableFile | undefined;
   readonly #storeEnd: () => void;
+  readonly #fetched: (bytes: number) => void;
   readonly #attr = new Attr();
+  /** Bytes that came from below since a write began. */
+  #filled = 0;
 
   constructor(part: WritablePart) {
     super(part);
     this.#upper = part.upper;
     this.#sidecar = part.sidecar;
     this.#storeEnd = part.storeEnd;
+    this.#fetched = part.fetched;
     if (part.upper.node !== undefined) this.node = part.upper.node;
   }
 
@@ -169,6 +175,7 @@ export class PartFile extends PartReader implements WritableFile {
   #begin(offset: number, length: number): void {
     const { own } = this;
     this.#assertEndStored();
+    this.#filled = 0;
     own.synced = false;
     const end = offset + length;
     const first = Math.floor(offset / BLOCK);
@@ -186,6 +193,7 @@ export class PartFile extends PartReader implements WritableFile {
     const bytes = buffer.subarray(0, end - offset);
     if (this.lower.read(offset, bytes) < bytes.length) throw new FsError(EIO, 'data below ends');
     writeAll(this.#upper, offset, bytes);
+    this.#filled += bytes.length;
   }
 
   /** Of `length` bytes so many were written: the rest may have been to end a block that was to be written whole. */
@@ -193,6 +201,7 @@ export class PartFile extends PartReader implements WritableFile {
     const end = offset + count;
     if (count < length && end % BLOCK !== 0) this.#fill(Math.floor(end / BLOCK), end);
     this.#take(offset, count);
+    if (this.#filled > 0) this.#fetched(this.#filled);
   }
 
   #take(offset: number, length: number): void {

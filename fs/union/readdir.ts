@@ -78,6 +78,7 @@ export class OpenFolder {
     if (from === 0 || this.#listing === undefined) {
       const inIndex = stack.table.folderInIndex(this.inode.node);
       this.#listing = inIndex === 0 ? readListing(stack, this.inode) : inIndex;
+      if (stack.events?.requests === true) tellMerge(stack, this.inode);
     }
     return this.#listing;
   }
@@ -87,6 +88,11 @@ export class OpenFolder {
     if (from < 1 && !visit('.', inode.ino, DT_DIR, 1)) return false;
     return from >= DOTS || visit('..', (inode.parent ?? inode).ino, DT_DIR, 2);
   }
+}
+
+function tellMerge(stack: Stack, folder: Inode): void {
+  const parts = folder.folders.length + (folder.upper ? 1 : 0);
+  if (parts > 1) stack.events?.emit({ kind: 'merge', path: stack.table.path(folder), parts });
 }
 
 /** Fills `out` for an inode that `child` has just returned: what the lookup saw is used where it is the truth. */

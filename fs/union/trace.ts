@@ -1,101 +1,59 @@
 // The union as it is watched: each operation becomes a `request` event with its path, its result and its time,
-// while somebody asks for them (`events.requests`). While nobody does, an operation costs one test more.
+// while somebody asks for them (`events.requests`). While nobody does, an operation costs one test more; while somebody
+// does, two looks at the clock and a record in the ring, and nothing is allocated.
 
-import { FsError } from '../errno.js';
+import { EIO, FsError } from '../errno.js';
 import type { Filesystem } from '../filesystem.js';
 import { Later } from '../later.js';
-import { type ByteString, joinPath } from '../name.js';
-import type { EventStream } from './event.js';
+import { codeOf } from './event-record.js';
+import type { EventStream } from './event-stream.js';
+import { MOVES_DATA, OPERATIONS, type Operation, SUBJECTS, type Subject, UNTOLD } from './operation.js';
+import { Place } from './place.js';
 import type { Union } from './union.js';
-
-type Operation = {
-  [Name in keyof Filesystem]: Filesystem[Name] extends (...args: never[]) => unknown ? Name : never;
-}[keyof Filesystem];
-
-/** Which path an operation is about, from its first arguments: a node, a folder's node and a name, or a handle. */
-type Subject = 'node' | 'name' | 'handle' | 'none';
-
-const SUBJECTS: Readonly<Record<Operation, Subject>> = {
-  lookup: 'name',
-  forget: 'none',
-  getattr: 'node',
-  setattr: 'node',
-  readlink: 'node',
-  mknod: 'name',
-  mkdir: 'name',
-  symlink: 'name',
-  link: 'node',
-  unlink: 'name',
-  rmdir: 'name',
-  rename: 'name',
-  create: 'name',
-  tmpfile: 'node',
-  open: 'node',
-  backing: 'node',
-  read: 'handle',
-  write: 'handle',
-  writeMapped: 'handle',
-  lseek: 'handle',
-  fallocate: 'handle',
-  copyFileRange: 'handle',
-  flush: 'handle',
-  fsync: 'handle',
-  release: 'handle',
-  opendir: 'node',
-  readdir: 'handle',
-  readdirPlus: 'handle',
-  fsyncdir: 'handle',
-  releasedir: 'handle',
-  getxattr: 'node',
-  setxattr: 'node',
-  listxattr: 'node',
-  removexattr: 'node',
-  statfs: 'none',
-  sync: 'none',
-  destroy: 'none',
-};
-
-/** Not asked for by anybody. */
-const UNTOLD: ReadonlySet<Operation> = new Set(['forget', 'backing', 'destroy']);
 
 /** The same filesystem, with `request` events. */
 export function traced(union: Union, events: EventStream): Filesystem {
   const watched: Partial<Record<Operation, unknown>> = {};
-  for (const operation of Object.keys(SUBJECTS) as Operation[]) {
-    watched[operation] = watch(union, events, operation);
+  const place = new Place();
+  for (const operation of OPERATIONS) {
+    watched[operation] = UNTOLD.has(operation)
+      ? union[operation].bind(union)
+      : watch(union, events, operation, place);
   }
   Object.defineProperty(watched, 'readOnly', { get: () => union.readOnly });
   return watched as unknown as Filesystem;
 }
 
-function watch(union: Union, events: EventStream, operation: Operation): unknown {
+/** `place` is for its use, by one operation at a time. No operation has more than six arguments. */
+function watch(union: Union, events: EventStream, operation: Operation, place: Place): unknown {
   const act = union[operation].bind(union) as (...args: unknown[]) => unknown;
-  if (UNTOLD.has(operation)) return act;
-  return (...args: unknown[]): unknown => {
-    if (!events.requests) return act(...args);
-    const path = pathOf(union, SUBJECTS[operation], args);
+  const subject = SUBJECTS[operation];
+  const movesData = MOVES_DATA.has(operation);
+  const code = codeOf(operation);
+  return (a: unknown, b: unknown, c: unknown, d: unknown, e: unknown, f: unknown): unknown => {
+    if (!events.requests) return act(a, b, c, d, e, f);
+    // Before the operation, which may change it.
+    locate(union, subject, a, b, place);
     const begin = performance.now();
-    let errno: number | undefined;
-    let waits = false;
+    let result: unknown;
     try {
-      return act(...args);
+      result = act(a, b, c, d, e, f);
     } catch (error) {
-      if (error instanceof FsError) errno = error.errno;
-      // It will be called again.
-      waits = error instanceof Later;
+      // One that waits will be called again.
+      if (!(error instanceof Later))
+        events.emitRequest(code, place, begin, error instanceof FsError ? error.errno : EIO, -1);
       throw error;
-    } finally {
-      const durationNs = Math.round((performance.now() - begin) * 1e6);
-      const failure = errno === undefined ? {} : { errno };
-      if (!waits) events.emit({ kind: 'request', operation, path, durationNs, ...failure });
     }
+    events.emitRequest(code, place, begin, 0, movesData ? (result as number) : -1);
+    return result;
   };
 }
 
-/** The path before the operation, which may change it. A node or handle that is not known has none. */
-function pathOf(union: Union, subject: Subject, args: readonly unknown[]): ByteString {
-  const [first, second] = args;
-  if (subject === 'none' || typeof first !== 'number') return '';
-  const path = subject === 'handle' ? union.pathOfHandle(first) : union.pathOf(first);
-  return subject === 'name' && typeof second === 'string' ? joinPath(path ?? '', second) : (path ?? '');
+/** A node or handle that is not known has the path of the root. */
+function locate(union: Union, subject: Subject, first: unknown, second: unknown, place: Place): void {
+  place.reset();
+  if (subject === 'none' || typeof first !== 'number') return;
+  if (subject === 'handle') union.locateHandle(first, place);
+  else union.locate(first, place);
+  if (subject === 'name' && typeof second === 'string') place.enter(second);
 }

@@ -27,8 +27,9 @@ import { assertLiveFolder, readlink, stat } from './access.js';
 import { syncFile, syncUpper } from './aside.js';
 import { clearPrivileges, privilegesOf, restorePrivileges, setAttributes } from './attributes.js';
 import { create, createFile, createNameless } from './create.js';
-import type { EventStream } from './event.js';
+import type { EventStream } from './event-stream.js';
 import { type Explanation, explain } from './explain.js';
+import type { LayerNamer } from './explained-layer.js';
 import type { HandedOver } from './hand-over.js';
 import { link } from './hardlink.js';
 import { lookupInIndex, statInIndex } from './index-walk.js';
@@ -46,6 +47,7 @@ import {
   seekFile,
   writeFile,
 } from './open-file.js';
+import type { Place } from './place.js';
 import { fillEntry, OpenFolder } from './readdir.js';
 import { rename } from './rename.js';
 import { namesToDrop, rollBack } from './rollback.js';
@@ -114,16 +116,26 @@ export class Union implements Filesystem {
     return path;
   }
 
-  pathOfHandle(handle: Handle): ByteString | undefined {
-    const open = this.#handles.get(handle);
-    return open && this.#stack.table.path(open.inode);
+  /** Fills `out` with the place of a node, as `pathOf`; the root for one that is not known. */
+  locate(node: NodeId, out: Place): void {
+    this.#stack.table.locateNode(node, out);
   }
 
-  /** How a path resolves, layer by layer; `path` has no leading slash. Changes nothing. */
-  explain(path: ByteString): Explanation {
+  /** As that, of what a handle has open. */
+  locateHandle(handle: Handle, out: Place): void {
+    const open = this.#handles.get(handle);
+    if (open === undefined) out.reset();
+    else this.#stack.table.locate(open.inode, out);
+  }
+
+  /**
+   * How a path resolves, layer by layer; `path` has no leading slash. Changes nothing. Its sentences call the layers as
+   * `nameOf` does, which gets their ids.
+   */
+  explain(path: ByteString, nameOf: LayerNamer = String): Explanation {
     const { lowers, upper, data, frozen } = this.#stack;
     if (lowers.every(({ layers }) => layers === undefined)) {
-      return explain(this.#stack, path, this.#get(ROOT_NODE));
+      return explain(this.#stack, path, this.#get(ROOT_NODE), nameOf);
     }
     // A flattened chain knows the answer and not the way to it, so its layers are asked one by one.
     const single = new Stack(
@@ -133,7 +145,7 @@ export class Union implements Filesystem {
       data,
     );
     single.frozen = frozen;
-    return explain(single, path, makeRoot(single));
+    return explain(single, path, makeRoot(single), nameOf);
   }
 
   /**

@@ -1,6 +1,6 @@
 // Walking a union from within the process, without a mount.
 
-import { ENOENT, FsError } from '../errno.js';
+import { ENOENT, FsError, ifAllowed } from '../errno.js';
 import { type Attr, Entry, type NodeId } from '../filesystem.js';
 import { isFolder } from '../mode.js';
 import { type ByteString, joinPath } from '../name.js';
@@ -15,29 +15,32 @@ export interface Walked {
 
 /**
  * Everything below a path ('' is the root), a folder before what is in it; no symlink is followed. ENOENT if the
- * path does not exist, ENOTDIR if it is no folder.
+ * path does not exist, ENOTDIR if it is no folder. EACCES for a folder that this process may not list, unless such are
+ * `skipped`.
  */
-export function* walk(union: Union, path: ByteString = ''): Generator<Walked> {
+export function* walk(union: Union, path: ByteString = '', { skipped = false } = {}): Generator<Walked> {
   const entry = new Entry();
   if (!union.resolvePath(path, entry)) throw new FsError(ENOENT, 'walk');
   const { node } = entry;
   try {
-    yield* walkFolder(union, node, path);
+    yield* walkFolder(union, node, path, skipped);
   } finally {
     union.forget(node, 1);
   }
 }
 
-function* walkFolder(union: Union, folder: NodeId, path: ByteString): Generator<Walked> {
+function* walkFolder(union: Union, folder: NodeId, path: ByteString, skipped: boolean): Generator<Walked> {
   const entry = new Entry();
-  for (const name of namesIn(union, folder)) {
-    if (!union.lookup(folder, name, entry)) continue;
+  const names = skipped ? ifAllowed(() => namesIn(union, folder), []) : namesIn(union, folder);
+  for (const name of names) {
+    const isThere = () => union.lookup(folder, name, entry);
+    if (!(skipped ? ifAllowed(isThere, false) : isThere())) continue;
     const { node, attr } = entry;
     const at = joinPath(path, name);
     const descend = isFolder(attr.mode);
     try {
       yield { path: at, node, attr };
-      if (descend) yield* walkFolder(union, node, at);
+      if (descend) yield* walkFolder(union, node, at, skipped);
     } finally {
       union.forget(node, 1);
     }

@@ -9,6 +9,7 @@ import { isContentRef, isSnapshotRef, SNAPSHOTTER_NAME } from '../metadata/gc.js
 import { listImages } from '../metadata/images.js';
 import { isExpired, leaseResources, listLeases } from '../metadata/leases.js';
 import { listNamespaces } from '../metadata/namespaces.js';
+import { partitionOf } from '../metadata/partitions.js';
 import { listSnapshots } from '../metadata/snapshots.js';
 import type { ReadTx } from '../metadata/transaction.js';
 
@@ -70,8 +71,9 @@ class Keeping {
   }
 
   keepRooted(inUse: ReadonlySet<string>): void {
-    for (const [id, { labels }] of this.#known) {
-      if ((labels[GC_ROOT] ?? '') !== '' || inUse.has(id)) this.keep(id, OTHER);
+    for (const [id, { namespace, labels }] of this.#known) {
+      const isKept = (labels[GC_ROOT] ?? '') !== '' || partitionOf(namespace) !== undefined;
+      if (isKept || inUse.has(id)) this.keep(id, OTHER);
     }
   }
 

@@ -42,11 +42,31 @@ export async function runChecks(settings: Settings): Promise<readonly Check[]> {
         ? [noStore('why' in store ? store.why : `cannot write ${store.folder}`)]
         : []),
       ...(scratch === undefined ? [] : marks(scratch)),
-      ...(linux ? [owners(), await containers(), ...(await features())] : []),
+      ...(linux ? [await mountHost(settings), owners(), await containers(), ...(await engines())] : []),
+      ...(linux ? await features() : []),
     ];
   } finally {
     if (scratch !== undefined) rmSync(scratch, { recursive: true, force: true });
   }
+}
+
+/** Which process serves a mount that is made now, and what the shared one has. */
+async function mountHost({ hosting, state }: Settings): Promise<Check> {
+  const { OWN_AT_MOST } = await import('../mounts/hosting-words.js');
+  const { hostStatus } = await import('../mounts/join-host.js');
+  const status = await hostStatus(state);
+  const meant = {
+    auto: `the first ${OWN_AT_MOST} mounts have a process each, further ones share one`,
+    own: 'each mount has a process (--host own)',
+    shared: 'all mounts share a process (--host shared)',
+  }[hosting];
+  const now = status === undefined ? '' : `; the shared one (pid ${status.pid}) has ${status.mounts} mounts`;
+  return { check: 'mount host', ok: true, why: `${meant}${now}`, fix: '' };
+}
+
+async function engines(): Promise<readonly Check[]> {
+  const { engineChecks } = await import('./engine-checks.js');
+  return engineChecks();
 }
 
 async function containers(): Promise<Check> {

@@ -29,6 +29,7 @@ const CHANGES = 'Changes';
 const CONTAINERS = 'Containers';
 const HERE = 'This machine';
 const PARTS = 'The parts';
+const SERVERS = 'Servers';
 
 export const COMMANDS: readonly CommandEntry[] = [
   {
@@ -216,6 +217,19 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'how a path resolves, layer by layer, and why',
     load: async () => (await import('./explain.js')).declareExplain,
   },
+  {
+    name: 'trace',
+    group: CHANGES,
+    summary: 'what happens in a mount, live: requests, copy-ups, whiteouts, marks',
+    load: async () => (await import('./trace.js')).declareTrace,
+  },
+
+  {
+    name: 'lab',
+    group: HERE,
+    summary: 'a page that shows copy-on-write, on mounts of its own or on a live one',
+    load: async () => (await import('./lab/command.js')).declareLab,
+  },
 
   {
     name: 'snapshot',
@@ -270,5 +284,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     group: PARTS,
     summary: 'namespaces of names and labels',
     load: async () => (await import('./namespace.js')).declareNamespace,
+  },
+
+  {
+    name: 'serve',
+    group: SERVERS,
+    summary: 'a snapshotter and a store for containerd, on a unix socket',
+    load: async () => (await import('./serve.js')).declareServe,
   },
 ];

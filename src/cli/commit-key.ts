@@ -8,7 +8,7 @@ import { SNAPSHOTTER_NAME } from '../metadata/gc.js';
 import { leaseHolding } from '../metadata/leases.js';
 import type { LeaseResource } from '../metadata/rows.js';
 import { canExchange, MountTable } from '../mounts/table.js';
-import type { SnapshotInfo, Stop } from '../snapshots/snapshot.js';
+import type { Stop, StoredSnapshot } from '../snapshots/snapshot.js';
 import type { Store } from '../store.js';
 import { hinted } from './failure.js';
 import { mountOf, mountPointOf } from './mounted.js';
@@ -19,7 +19,7 @@ export async function commitKey(
   key: string,
   name: string,
   labels: Labels,
-): Promise<SnapshotInfo> {
+): Promise<StoredSnapshot> {
   await assertNotMounted(store, key, `cannot commit snapshot ${key}`);
   try {
     return await store.snapshots.commit(name, key, { labels: { ...rootLabels(), ...labels } });
@@ -37,7 +37,7 @@ export async function commitLiveKey(
   key: string,
   name: string,
   labels: Labels,
-): Promise<{ readonly info: SnapshotInfo; readonly stop?: Stop }> {
+): Promise<{ readonly info: StoredSnapshot; readonly stop?: Stop }> {
   const row = await store.snapshots.stat(key).catch(() => undefined);
   if (row === undefined || !isServed(store, row)) return { info: await commitKey(store, key, name, labels) };
   try {
@@ -58,7 +58,7 @@ export async function rollBackKey(store: Store, key: string): Promise<{ readonly
 }
 
 /** A server of ours, that lives, shows this very snapshot. */
-function isServed(store: Store, { id }: SnapshotInfo): boolean {
+function isServed(store: Store, { id }: StoredSnapshot): boolean {
   return canExchange(new MountTable(store.state).showing(store.folders.snapshots, id));
 }
 

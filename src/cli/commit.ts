@@ -4,7 +4,7 @@
 import type { Compression } from '../diff/compression.js';
 import { isKind, StoreError } from '../errors.js';
 import { MountTable } from '../mounts/table.js';
-import type { SnapshotInfo, Stop } from '../snapshots/snapshot.js';
+import type { Stop, StoredSnapshot } from '../snapshots/snapshot.js';
 import type { Store } from '../store.js';
 import type { Declare } from './commands.js';
 import { COMPRESSION_WORDS, compressionWord, sourceDateEpoch } from './compression.js';
@@ -132,7 +132,7 @@ async function keyOf(store: Store, word: string): Promise<string> {
 }
 
 /** What is to be committed. Where a try was cut short between snapshot and image, the hint says how to go on. */
-async function committable(store: Store, key: string, name: string): Promise<SnapshotInfo> {
+async function committable(store: Store, key: string, name: string): Promise<StoredSnapshot> {
   try {
     return await store.snapshots.stat(key);
   } catch (error) {

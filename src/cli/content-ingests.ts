@@ -11,6 +11,9 @@ import { parseLabels, several } from './labels.js';
 import { wholeNumber } from './numbers.js';
 import { agoText, sizeText } from './output.js';
 
+/** How much of a file is read at a time: a server answers each piece. */
+const PIECE = 1 << 20;
+
 interface PutWords {
   readonly ref?: string;
   readonly expected?: string;
@@ -41,9 +44,9 @@ export const declareIngests: Declare = (command, act) => {
     .option('--filter <filter>', 'as containerd’s: ref~=^import-; of several one must match', several)
     .action(
       act(async (context, words: ListWords) => {
-        const store = await context.store();
+        const { content } = await context.parts();
         const { output } = context;
-        const statuses = await store.content.statuses(words.filter);
+        const statuses = await content.statuses(words.filter);
         if (output.json) return output.document(statuses);
         if (output.quiet) {
           for (const { ref } of statuses) output.line(ref);
@@ -67,9 +70,9 @@ export const declareIngests: Declare = (command, act) => {
     .argument('<refs...>')
     .action(
       act(async (context, refs: readonly string[]) => {
-        const store = await context.store();
+        const { content } = await context.parts();
         for (const ref of refs) {
-          await store.content.abort(ref);
+          await content.abort(ref);
           if (!context.output.json) context.output.line(ref);
         }
         if (context.output.json) context.output.document(refs.map((ref) => ({ ref })));
@@ -87,9 +90,9 @@ async function put(context: Context, file: string | undefined, words: PutWords):
   const found = isStdin ? undefined : statSync(file, { throwIfNoEntry: false });
   if (!isStdin && found === undefined) throw new StoreError('not-found', what, 'there is no such file');
   if (found?.isDirectory()) throw new StoreError('invalid-argument', what, 'it is a folder');
-  const store = await context.store();
+  const { content } = await context.parts();
   const ref = words.ref ?? `put-${process.pid}-${Date.now().toString(36)}`;
-  const writer = await store.content.writer({
+  const writer = await content.writer({
     ref,
     ...expected,
     ...(size.size === undefined ? {} : { total: size.size }),
@@ -99,7 +102,7 @@ async function put(context: Context, file: string | undefined, words: PutWords):
     const skip = await bytesToSkip(writer, offset);
     const source: AsyncIterable<Uint8Array> = isStdin
       ? process.stdin
-      : createReadStream(file, { start: skip });
+      : createReadStream(file, { start: skip, highWaterMark: PIECE });
     let stillToSkip = isStdin ? skip : 0;
     for await (const chunk of source) {
       if (context.signal.aborted) throw new StoreError('canceled', what, 'stopped on request');
@@ -114,7 +117,7 @@ async function put(context: Context, file: string | undefined, words: PutWords):
   } finally {
     if (!ended) await writer.close();
     // An ingest that nobody named cannot be gone on with. It is gone already where the blob was there before.
-    if (!ended && words.ref === undefined) await store.content.abort(ref).catch(unlessAbsent);
+    if (!ended && words.ref === undefined) await content.abort(ref).catch(unlessAbsent);
   }
 }
 

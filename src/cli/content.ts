@@ -1,8 +1,7 @@
 // `mica content`: blobs by digest.
 
-import type { BlobReader } from '../content/content.js';
 import { parseDigest } from '../digest.js';
-import { isKind, StoreError } from '../errors.js';
+import { StoreError } from '../errors.js';
 import type { Declare } from './commands.js';
 import { declareIngests } from './content-ingests.js';
 import type { Context } from './context.js';
@@ -31,10 +30,10 @@ export const declareContent: Declare = (command, act) => {
     )
     .action(
       act(async (context, words: ListWords) => {
-        const store = await context.store();
+        const { content } = await context.parts();
         const { output } = context;
         const blobs = [];
-        for await (const blob of store.content.walk(words.filter)) blobs.push(blob);
+        for await (const blob of content.walk(words.filter)) blobs.push(blob);
         if (output.json) return output.document(blobs);
         if (output.quiet) {
           for (const { digest } of blobs) output.line(digest);
@@ -58,8 +57,8 @@ export const declareContent: Declare = (command, act) => {
     .argument('<digest>')
     .action(
       act(async (context, digest: string) => {
-        const store = await context.store();
-        const info = await store.content.info(parseDigest(digest));
+        const { content } = await context.parts();
+        const info = await content.info(parseDigest(digest));
         if (context.output.json) return context.output.document(info);
         context.output.line(`digest   ${info.digest}`);
         context.output.line(`size     ${info.size}`);
@@ -86,9 +85,9 @@ export const declareContent: Declare = (command, act) => {
     .argument('<labels...>', 'KEY=VALUE')
     .action(
       act(async (context, digest: string, words: readonly string[]) => {
-        const store = await context.store();
+        const { content } = await context.parts();
         const { labels, paths } = parseLabels(words);
-        const info = await store.content.update(parseDigest(digest), labels, paths);
+        const info = await content.update(parseDigest(digest), labels, paths);
         if (context.output.json) context.output.document(info);
         else context.output.line(labelText(info.labels));
       }),
@@ -100,15 +99,9 @@ export const declareContent: Declare = (command, act) => {
     .argument('<digests...>')
     .action(
       act(async (context, digests: readonly string[]) => {
-        const { assertNotLeased } = await import('./commit-key.js');
-        const store = await context.store();
+        const parts = await context.parts();
         for (const digest of digests) {
-          assertNotLeased(
-            store,
-            { type: 'content', id: parseDigest(digest) },
-            `cannot remove blob ${digest}`,
-          );
-          await store.content.delete(parseDigest(digest));
+          await parts.removeBlob(parseDigest(digest));
           if (!context.output.json) context.output.line(digest);
         }
         if (context.output.json) context.output.document(digests.map((digest) => ({ digest })));
@@ -141,7 +134,7 @@ async function get(context: Context, word: string, words: GetWords): Promise<voi
   const digest = parseDigest(word);
   const offset = words.offset === undefined ? 0 : wholeNumber(words.offset, '--offset');
   const size = words.size === undefined ? undefined : wholeNumber(words.size, '--size');
-  const blob = await opened(context, digest);
+  const blob = await (await context.parts()).openBlob(digest);
   try {
     if (offset > blob.size) {
       const why = `it has ${blob.size} bytes`;
@@ -154,22 +147,5 @@ async function get(context: Context, word: string, words: GetWords): Promise<voi
     else await writeToFile(output, bytes, { what: `cannot write ${output}`, signal, exclusive: true });
   } finally {
     await blob.close();
-  }
-}
-
-/** A blob of the content store; one that was dropped comes from its layer. */
-async function opened(
-  context: Context,
-  digest: string,
-): Promise<Pick<BlobReader, 'size' | 'stream' | 'close'>> {
-  const store = await context.store();
-  try {
-    return await store.content.open(digest);
-  } catch (error) {
-    if (!isKind(error, 'not-found')) throw error;
-    const { droppedBlob } = await import('../layers/dropped-blobs.js');
-    const found = await droppedBlob(store, digest);
-    if (found === undefined) throw error;
-    return found;
   }
 }

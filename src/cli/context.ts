@@ -1,10 +1,12 @@
 // What every command is handed: settings, output, progress, the signal that ends it, and the store, which is
 // opened when a command first asks for it and closed by whoever made the context.
 
+import type { StoreClient } from '../containerd/client/client.js';
 import { StoreError } from '../errors.js';
 import type { OnProgress } from '../images/images.js';
 import type { Store } from '../store.js';
 import { Output } from './output.js';
+import type { Parts } from './parts.js';
 import { Progress } from './progress.js';
 import type { Settings } from './settings.js';
 
@@ -17,6 +19,9 @@ export class Context {
   /** What `process.exitCode` becomes when the command ends without an error. */
   exitCode = 0;
   #store: Promise<Store> | undefined;
+  #opened: Store | undefined;
+  #parts: Promise<Parts> | undefined;
+  #client: StoreClient | undefined;
   #hasSignals = false;
 
   constructor(settings: Settings, signal: AbortSignal) {
@@ -37,11 +42,17 @@ export class Context {
 
   /**
    * The store of --root, made if it does not exist. Where its database is lost that is an error, unless the rows are to
-   * be brought back (`mayBeginAnew`).
+   * be brought back (`mayBeginAnew`). To a server --address says where to listen (`serving`), to others whom to ask.
    */
-  store(how: { readonly mayBeginAnew?: boolean } = {}): Promise<Store> {
+  store(how: { readonly mayBeginAnew?: boolean; readonly serving?: boolean } = {}): Promise<Store> {
     this.#store ??= this.#open(how);
     return this.#store;
+  }
+
+  /** The parts of the server of --address, or of the store of --root. */
+  parts(): Promise<Parts> {
+    this.#parts ??= this.#openParts();
+    return this.#parts;
   }
 
   /** Shows the steps of work on images: bars on a terminal, nothing elsewhere. */
@@ -54,26 +65,38 @@ export class Context {
   /** Ends the display and closes the store. */
   async close(): Promise<void> {
     this.progress.clear();
-    const store = await this.#store?.catch(() => undefined);
-    await store?.close();
+    await this.#store?.catch(() => undefined);
+    await this.#opened?.close();
+    this.#client?.close();
   }
 
-  async #open(how: { readonly mayBeginAnew?: boolean }): Promise<Store> {
-    const { root, state, namespace, driver, address } = this.settings;
-    if (address !== undefined) {
-      throw new StoreError(
-        'unsupported',
-        `cannot talk to ${address}`,
-        'this version opens the store itself',
-        {
-          hint: 'leave out --address and MICA_ADDRESS',
-        },
-      );
+  async #openParts(): Promise<Parts> {
+    const { partsOfServer, partsOfStore } = await import('./parts.js');
+    const { address, namespace, partition, snapshotter } = this.settings;
+    if (address === undefined) return partsOfStore(await this.store());
+    if (partition !== undefined) {
+      const why = 'a server shows the partition of its socket';
+      throw new StoreError('invalid-argument', `cannot use --partition ${partition} with --address`, why);
+    }
+    const { StoreClient } = await import('../containerd/client/client.js');
+    const named = snapshotter === undefined ? {} : { snapshotter };
+    this.#client = new StoreClient(address, { namespace, signal: this.signal, ...named });
+    return partsOfServer(this.#client);
+  }
+
+  async #open({ serving = false, ...how }: { mayBeginAnew?: boolean; serving?: boolean }): Promise<Store> {
+    const { root, state, namespace, driver, address, partition } = this.settings;
+    if (address !== undefined && !serving) {
+      const why = 'this command works on the store itself';
+      throw new StoreError('unsupported', `cannot ask the server at ${address}`, why, {
+        hint: 'leave out --address and MICA_ADDRESS',
+      });
     }
     const { Store } = await import('../store.js');
-    const store = await Store.open(root, { state, namespace, driver, ...how });
+    const store = await Store.open(root, { state, namespace, driver, goesOn: serving, ...how });
     const { MountTable } = await import('../mounts/table.js');
     for (const line of new MountTable(state).sweep()) this.output.warn(line);
-    return store;
+    this.#opened = store;
+    return partition === undefined || serving ? store : store.inPartition(partition);
   }
 }

@@ -8,7 +8,7 @@ import { isKind, StoreError } from '../errors.js';
 import type { ImageRow } from '../metadata/rows.js';
 import type { Mount } from '../mounts/mount.js';
 import { MountTable } from '../mounts/table.js';
-import type { SnapshotInfo } from '../snapshots/snapshot.js';
+import type { StoredSnapshot } from '../snapshots/snapshot.js';
 import type { Store } from '../store.js';
 import type { Context } from './context.js';
 import { folderAt, isPath } from './mounted.js';
@@ -19,7 +19,7 @@ import { meaningOf } from './words.js';
 /** A tree that a word means: of a snapshot (which may show an image), or a plain folder. */
 export interface MeantTree {
   readonly stack: StackDescription;
-  readonly snapshot?: SnapshotInfo;
+  readonly snapshot?: StoredSnapshot;
   readonly image?: ImageRow;
 }
 

@@ -2,17 +2,28 @@
 
 import { existsSync, lstatSync, realpathSync } from 'node:fs';
 import { dirname, join, basename as pathBasename, resolve } from 'node:path';
-import colors from 'picocolors';
-import { type ByteString, type Explanation, fromText, type LayerFinding, toBytes } from '../../fs/index.js';
+import {
+  type ByteString,
+  type ExplainedLayer,
+  type Explanation,
+  fromText,
+  type LayerNamer,
+  type StackDescription,
+  toText,
+} from '../../fs/index.js';
 import { StoreError } from '../errors.js';
 import { withUnion } from '../images/open-snapshot.js';
 import { withServer } from '../mounts/settle.js';
 import { type ListedMount, MountTable } from '../mounts/table.js';
-import type { SnapshotInfo } from '../snapshots/snapshot.js';
+import type { StoredSnapshot } from '../snapshots/snapshot.js';
+import type { Store } from '../store.js';
+import { calledNames, type LayerNames } from '../web/naming.js';
 import type { Declare } from './commands.js';
 import type { Context } from './context.js';
+import { explanationLines } from './explain-text.js';
+import { calledIn, explainServed, idsOf, namesOfChain, namesOfMount } from './layer-names.js';
 import { mountOf } from './mounted.js';
-import { pathFields, quoteName, sizeText } from './output.js';
+import { instantText, pathFields } from './output.js';
 import { withoutUpper, withTree } from './reading.js';
 import { placeMeant } from './words.js';
 
@@ -28,35 +39,33 @@ export const declareExplain: Declare = (command, act) => {
     .argument('<path>', 'a path in a mount, or WORD:PATH')
     .option('--lower <dir:dir>', 'plain folders, topmost first; PATH is then inside them')
     .option('--upper <dir>', 'the folder of changes on top of them')
+    .option(
+      '--work <dir>',
+      'its work folder: says what changes would do, too, and joins hard links, where nobody has it mounted',
+    )
     .option('--dialect <name>', 'overlay|wh, of the plain folders', 'overlay')
     .action(
       act(async (context, path: string, words: Words) => {
-        const { explanation, snapshot } = await explain(context, path, words);
-        if (context.output.json) {
-          const names = snapshot === undefined ? new Map<string, string>() : await namesOf(context, snapshot);
-          return context.output.document(explanationJson(explanation, names));
-        }
-        for (const line of explanationLines(explanation)) context.output.line(line);
+        const { explanation, names, called } = await explain(context, path, words);
+        if (context.output.json) return context.output.document(explanationJson(explanation, names));
+        for (const line of explanationLines(explanation, called)) context.output.line(line);
       }),
     );
 };
 
 interface Explained {
   readonly explanation: Explanation;
-  /** Name of the snapshot whose chain the layers are; absent for plain folders and for those of other stores. */
-  readonly snapshot?: string;
+  /** Of the snapshots that the layers are, by the layers' ids; none of plain folders and of other stores. */
+  readonly names: LayerNames;
+  /** What sentences call the layers. */
+  readonly called: LayerNames;
 }
+
+const NO_NAMES: LayerNames = new Map();
 
 async function explain(context: Context, text: string, words: Words): Promise<Explained> {
   const what = `cannot explain ${text}`;
-  if (words.lower !== undefined) {
-    const { stackOfFolders } = await import('./plain-stack.js');
-    const stack = withoutUpper(
-      stackOfFolders({ ...words, ...(words.upper === undefined ? {} : { work: words.upper }) }),
-    );
-    const { normalPath } = await import('./words.js');
-    return { explanation: await withUnion(stack, what, (union) => union.explain(normalPath(text))) };
-  }
+  if (words.lower !== undefined) return explainFolders(text, words, what);
   const found = mountAbove(context, text);
   if (found !== undefined) return explainMount(found.mount, fromText(found.rest), what, context);
   const store = await context.store();
@@ -67,25 +76,56 @@ async function explain(context: Context, text: string, words: Words): Promise<Ex
       : 'no mount, key, snapshot or image';
     throw new StoreError('not-found', what, why, { hint: 'mica mounts, mica images, mica snapshot ls' });
   }
-  const { name } = place.snapshot;
   const mount = mountOf(store, place.snapshot);
-  const explanation =
-    mount?.socket !== undefined && mount.state === 'live'
-      ? await askServer(mount, place.path)
-      : await withTree(store, place.snapshot, what, (union) => union.explain(place.path));
-  return { explanation, snapshot: name };
+  const names = await namesOfChain(context, place.snapshot.name);
+  return mount?.socket !== undefined && mount.state === 'live'
+    ? askServer(mount, place.path, names)
+    : explainTree(store, place.snapshot, place.path, names, what);
 }
 
-/** Names of the snapshots of a chain by their ids, from its top down. */
-async function namesOf(context: Context, snapshot: string): Promise<ReadonlyMap<string, string>> {
-  const { snapshots } = await context.store();
-  const names = new Map<string, string>();
-  for (let name: string | undefined = snapshot; name !== undefined; ) {
-    const info: SnapshotInfo = await snapshots.stat(name);
-    names.set(info.id, info.name);
-    name = info.parent;
+async function explainTree(
+  store: Store,
+  snapshot: StoredSnapshot,
+  path: ByteString,
+  names: LayerNames,
+  what: string,
+): Promise<Explained> {
+  const called = calledNames([...names.keys()], names);
+  const explanation = await withTree(store, snapshot, what, (union) => union.explain(path, namerOf(called)));
+  return { explanation, names, called };
+}
+
+function namerOf(called: LayerNames): LayerNamer {
+  return (id) => called.get(id) ?? id;
+}
+
+/**
+ * Without a work folder nobody knows what changes would do, nor which names of hard links were changed through others, so the
+ * upper is read as one more lower.
+ */
+async function explainFolders(text: string, words: Words, what: string): Promise<Explained> {
+  const { stackOfFolders } = await import('./plain-stack.js');
+  const { normalPath } = await import('./words.js');
+  const path = normalPath(text);
+  const explained = async (stack: StackDescription): Promise<Explained> => {
+    const called = calledNames(idsOf(stack), NO_NAMES);
+    const explanation = await withUnion(stack, what, (union) => union.explain(path, namerOf(called)));
+    return { explanation, names: NO_NAMES, called };
+  };
+  if (words.work !== undefined) {
+    const { withParts } = await import('../mounts/parts.js');
+    return explained(withParts(stackOfFolders(words)));
   }
-  return names;
+  const stack = withoutUpper(
+    stackOfFolders({ ...words, ...(words.upper === undefined ? {} : { work: words.upper }) }),
+  );
+  const all = await explained(stack);
+  if (words.upper === undefined) return all;
+  const { layers, parents } = all.explanation;
+  const asUpper = (layers: readonly ExplainedLayer[]) =>
+    layers.map((layer, at) => (at === 0 ? { ...layer, role: 'upper' as const } : layer));
+  const folders = parents.map(({ path, layers }) => ({ path, layers: asUpper(layers) }));
+  return { ...all, explanation: { ...all.explanation, layers: asUpper(layers), parents: folders } };
 }
 
 /** The mount that a path of this machine lies in. The path itself need not exist; its folder is resolved. */
@@ -114,63 +154,40 @@ async function explainMount(
   context: Context,
 ): Promise<Explained> {
   const { snapshot, socket } = mount;
-  const { root, namespace } = context.settings;
-  if (snapshot === undefined) return { explanation: await askServer(mount, path) };
-  if (socket !== undefined) {
-    const explanation = await askServer(mount, path);
-    // The store is opened for names alone, so only where it is sure to have them.
-    const isOurs = snapshot.store === join(root, 'snapshots') && snapshot.namespace === namespace;
-    return isOurs ? { explanation, snapshot: snapshot.key } : { explanation };
-  }
+  if (snapshot === undefined || socket !== undefined)
+    return askServer(mount, path, await namesOfMount(context, mount));
   const store = await context.store();
-  const info = await store.snapshots.stat(snapshot.key);
-  const explanation = await withTree(store, info, what, (union) => union.explain(path));
-  return { explanation, snapshot: snapshot.key };
+  const names = await namesOfChain(context, snapshot.key);
+  return explainTree(store, await store.snapshots.stat(snapshot.key), path, names, what);
 }
 
-async function askServer(mount: ListedMount, path: ByteString): Promise<Explanation> {
-  const pathBase64 = Buffer.from(toBytes(path)).toString('base64');
-  return withServer(mount, (server) => server.ask({ op: 'explain', pathBase64 }));
+async function askServer(mount: ListedMount, path: ByteString, names: LayerNames): Promise<Explained> {
+  return withServer(mount, async (server) => {
+    const called = await calledIn(server, names);
+    return { explanation: await explainServed(server, path, called), names, called };
+  });
 }
 
-function explanationJson(explanation: Explanation, names: ReadonlyMap<string, string>): object {
-  const { path, kind, result, layers, why, onWrite, onDelete } = explanation;
+function explanationJson(explanation: Explanation, names: LayerNames): object {
+  const { path, kind, result, parents, layers, ...rest } = explanation;
+  const named = (all: readonly ExplainedLayer[]) => all.map((layer) => layerJson(layer, names));
   return {
     ...pathFields(path),
     ...(kind === undefined ? {} : { kind }),
     result,
-    layers: layers.map(({ id, ...layer }) => ({ id, name: names.get(id) ?? id, ...layer })),
-    why,
-    ...(onWrite === undefined ? {} : { onWrite }),
-    ...(onDelete === undefined ? {} : { onDelete }),
+    parents: parents.map((folder) => ({ ...pathFields(folder.path), layers: named(folder.layers) })),
+    layers: named(layers),
+    ...rest,
   };
 }
 
-const FINDINGS: Readonly<Record<LayerFinding, string>> = {
-  file: 'file',
-  metadata: 'attributes of a file, whose data is below',
-  part: 'a file, of whose data only what was written; the rest is below',
-  folder: 'folder',
-  opaque: 'opaque folder: nothing below is seen in it',
-  whiteout: 'whiteout: the name ends here',
-  redirect: 'redirect: its lower part lies elsewhere',
-  nothing: '-',
-  'not-looked': 'not looked at',
-};
-
-/** The explanation as text, one line a layer from the top. */
-export function explanationLines(explanation: Explanation): readonly string[] {
-  const { path, kind, result, layers, why, onWrite, onDelete } = explanation;
-  const width = Math.max(...layers.map(({ id }) => id.length), 0);
-  const winner = result === 'absent' ? undefined : result.layer;
-  return [
-    `${quoteName(path === '' ? '.' : path)}  ${result === 'absent' ? 'does not exist' : (kind ?? '')}`,
-    ...layers.map(({ id, role, finding }) => {
-      const line = `  ${role}  ${id.padEnd(width)}  ${FINDINGS[finding]}`;
-      return id === winner ? colors.bold(`${line}  <- this one`) : line;
-    }),
-    `  ${why}`,
-    ...(onWrite === undefined ? [] : [`  a first write copies ${sizeText(onWrite.copiesBytes)}`]),
-    ...(onDelete === undefined ? [] : [`  deleting it: ${onDelete}`]),
-  ];
+function layerJson({ id, mode, mtime, redirect, ...layer }: ExplainedLayer, names: LayerNames): object {
+  return {
+    id,
+    name: names.get(id) ?? id,
+    ...layer,
+    ...(mode === undefined ? {} : { mode }),
+    ...(mtime === undefined ? {} : { mtime: instantText(mtime.sec, mtime.nsec) }),
+    ...(redirect === undefined ? {} : { redirect: toText(redirect) }),
+  };
 }

@@ -25,7 +25,7 @@ import {
 } from '../../fs/index.js';
 import { StoreError } from '../errors.js';
 import type { Declare } from './commands.js';
-import { pathFields, quoteName } from './output.js';
+import { instantText, pathFields, quoteName } from './output.js';
 import { withTree } from './reading.js';
 import { placeMeant, requirePlace } from './words.js';
 
@@ -221,17 +221,12 @@ function entryJson({ path, attr, target }: Listed): object {
     uid: attr.uid,
     gid: attr.gid,
     size: isRegular(attr.mode) ? attr.size : 0,
-    mtime: timeText(attr),
+    mtime: instantText(attr.mtimeSec, attr.mtimeNsec),
     ...(target === undefined ? {} : { target: pathFields(target).path }),
   };
 }
 
 /** RFC 3339 with nanoseconds. */
-function timeText({ mtimeSec, mtimeNsec }: Attr): string {
-  const whole = new Date(mtimeSec * 1000);
-  if (Number.isNaN(whole.getTime())) return `${mtimeSec}.${String(mtimeNsec).padStart(9, '0')}`;
-  return `${whole.toISOString().slice(0, 19)}.${String(mtimeNsec).padStart(9, '0')}Z`;
-}
 
 const TYPE_LETTERS: Readonly<Record<ReturnType<typeof kindOf>, string>> = {
   file: '-',
@@ -245,7 +240,7 @@ const TYPE_LETTERS: Readonly<Record<ReturnType<typeof kindOf>, string>> = {
 
 function longText(attr: Attr): string {
   const owner = `${attr.uid}:${attr.gid}`;
-  return `${modeText(attr.mode)}  ${owner.padEnd(9)}  ${String(attr.size).padStart(10)}  ${timeText(attr).slice(0, 19)}`;
+  return `${modeText(attr.mode)}  ${owner.padEnd(9)}  ${String(attr.size).padStart(10)}  ${instantText(attr.mtimeSec, attr.mtimeNsec).slice(0, 19)}`;
 }
 
 /** `-rwsr-xr-x`, as ls(1) has it. */

@@ -3,8 +3,10 @@
 import type { Compression } from '../diff/compression.js';
 import { filtered } from '../filter.js';
 import { imageField } from '../filter-fields.js';
+import type { ImageStore } from '../images/images.js';
 import type { Declare } from './commands.js';
 import { COMPRESSION_WORDS, compressionWord, sourceDateEpoch } from './compression.js';
+import type { Context } from './context.js';
 import { labelText, parseLabels, several } from './labels.js';
 import { agoText, sizeText } from './output.js';
 
@@ -17,7 +19,7 @@ export const declareImages: Declare = (command, act) => {
   command.action(
     act(async (context, words: { readonly filter?: readonly string[] }) => {
       const { listedInfo } = await import('../images/stored.js');
-      const store = await context.store();
+      const store = await storeOf(context);
       const { output } = context;
       const rows = filtered(store.images.list(), words.filter ?? [], imageField);
       if (output.quiet && !output.json) {
@@ -48,7 +50,7 @@ export const declareInspect: Declare = (command, act) => {
     act(async (context, name: string) => {
       const { requireImage } = await import('../images/names.js');
       const { imageInfo, openImage } = await import('../images/stored.js');
-      const store = await context.store();
+      const store = await storeOf(context);
       const what = `cannot inspect image ${name}`;
       const row = requireImage(store, name.replace(/^image:/, ''), what);
       const { manifest, config } = await openImage(store, row, what);
@@ -69,7 +71,7 @@ export const declareTag: Declare = (command, act) => {
       act(async (context, image: string, name: string) => {
         const { tagImage } = await import('../images/names.js');
         const { imageInfo } = await import('../images/stored.js');
-        const store = await context.store();
+        const store = await storeOf(context);
         const row = await tagImage(store, image, name);
         if (context.output.json) context.output.document(await imageInfo(store, row));
         else context.output.line(row.name);
@@ -81,15 +83,14 @@ export const declareRmi: Declare = (command, act) => {
   command.argument('<images...>', 'names; what nothing needs any more goes with the last one').action(
     act(async (context, names: readonly string[]) => {
       const { removeImage } = await import('../images/names.js');
-      const { collectGarbage } = await import('../collect.js');
-      const store = await context.store();
+      const store = await storeOf(context);
       const removed: string[] = [];
       for (const name of names) {
         const row = await removeImage(store, name);
         removed.push(row.name);
         if (!context.output.json) context.output.line(row.name);
       }
-      await collectGarbage(store);
+      await (await context.parts()).collect();
       if (context.output.json) context.output.document(removed.map((name) => ({ name })));
     }),
   );
@@ -144,7 +145,7 @@ export const declareImage: Declare = (command, act) => {
       act(async (context, name: string, words: readonly string[]) => {
         const { labelImage } = await import('../images/names.js');
         const { imageInfo } = await import('../images/stored.js');
-        const store = await context.store();
+        const store = await storeOf(context);
         const { labels, paths } = parseLabels(words);
         const row = await labelImage(store, name, labels, paths);
         if (context.output.json)
@@ -153,3 +154,9 @@ export const declareImage: Declare = (command, act) => {
       }),
     );
 };
+
+/** Names of images and blobs, wherever they are. */
+async function storeOf(context: Context): Promise<ImageStore> {
+  const { content, images } = await context.parts();
+  return { content, images: await images() };
+}

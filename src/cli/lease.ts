@@ -1,8 +1,6 @@
 // `mica lease`: what garbage collection leaves alone, for as long as the lease is there.
 
 import { StoreError } from '../errors.js';
-import { filtered } from '../filter.js';
-import { leaseField } from '../filter-fields.js';
 import type { Labels } from '../labels.js';
 import type { LeaseResource } from '../metadata/rows.js';
 import type { Declare } from './commands.js';
@@ -32,8 +30,8 @@ export const declareLease: Declare = (command, act) => {
     .action(
       act(async (context, id: string | undefined, words: CreateWords) => {
         const labels = await labelsOf(words);
-        const store = await context.store();
-        const row = await store.leases.create(id, labels);
+        const { leases } = await context.parts();
+        const row = await leases.create(id, labels);
         if (context.output.json) context.output.document({ ...row, resources: [] });
         else context.output.line(row.id);
       }),
@@ -45,10 +43,12 @@ export const declareLease: Declare = (command, act) => {
     .option('--filter <filter>', 'as containerd’s: id==ID,labels.KEY; of several one must match', several)
     .action(
       act(async (context, words: ListWords) => {
-        const store = await context.store();
-        const rows = filtered(store.leases.list(), words.filter ?? [], leaseField);
+        const { leases: held } = await context.parts();
         const { output } = context;
-        const leases = rows.map((row) => ({ ...row, resources: store.leases.resources(row.id) }));
+        const rows = await held.list(words.filter);
+        const leases = await Promise.all(
+          rows.map(async (row) => ({ ...row, resources: await held.resources(row.id) })),
+        );
         if (output.json) return output.document(leases);
         if (output.quiet) {
           for (const { id } of leases) output.line(id);
@@ -73,13 +73,9 @@ export const declareLease: Declare = (command, act) => {
     .argument('<resources...>', RESOURCE)
     .action(
       act(async (context, id: string, words: readonly string[]) => {
-        const { addLeaseResource } = await import('../metadata/leases.js');
-        const resources = await Promise.all(words.map(resourceOf));
-        const store = await context.store();
-        await store.metadata.write((tx) => {
-          for (const resource of resources) addLeaseResource(tx, store.namespace, id, resource);
-        });
-        if (context.output.json) context.output.document({ id, resources: store.leases.resources(id) });
+        const { leases, snapshotter } = await context.parts();
+        await leases.add(id, await resourcesOf(words, snapshotter));
+        if (context.output.json) context.output.document({ id, resources: await leases.resources(id) });
         else context.output.line(id);
       }),
     );
@@ -91,17 +87,11 @@ export const declareLease: Declare = (command, act) => {
     .argument('[resources...]', `${RESOURCE}; none: the lease itself ends`)
     .action(
       act(async (context, id: string, words: readonly string[]) => {
-        const { collectGarbage } = await import('../collect.js');
-        const { removeLeaseResource } = await import('../metadata/leases.js');
-        const resources = await Promise.all(words.map(resourceOf));
-        const store = await context.store();
-        if (resources.length === 0) await store.leases.remove(id);
-        else {
-          await store.metadata.write((tx) => {
-            for (const resource of resources) removeLeaseResource(tx, store.namespace, id, resource);
-          });
-        }
-        await collectGarbage(store);
+        const parts = await context.parts();
+        const resources = await resourcesOf(words, parts.snapshotter);
+        if (resources.length === 0) await parts.leases.remove(id);
+        else await parts.leases.release(id, resources);
+        await parts.collect();
         if (context.output.json) context.output.document({ id });
         else context.output.line(id);
       }),
@@ -131,16 +121,17 @@ async function timeOf(word: string): Promise<string> {
   return timeOfNs(BigInt(Date.now() + Number(count) * unitMs) * 1_000_000n);
 }
 
-async function resourceOf(word: string): Promise<LeaseResource> {
-  const { SNAPSHOTTER_NAME } = await import('../metadata/gc.js');
+async function resourcesOf(words: readonly string[], snapshotter: string): Promise<readonly LeaseResource[]> {
   const { parseDigest } = await import('../digest.js');
-  const colon = word.indexOf(':');
-  const [kind, id] = [word.slice(0, colon), word.slice(colon + 1)];
-  if (id !== '') {
-    if (kind === 'blob') return { type: 'content', id: parseDigest(id) };
-    if (kind === 'snapshot') return { type: `snapshots/${SNAPSHOTTER_NAME}`, id };
-    if (kind === 'image') return { type: 'images', id };
-    if (kind === 'ingest') return { type: 'ingests', id };
-  }
-  throw new StoreError('invalid-argument', `cannot use resource ${word}`, `a resource is ${RESOURCE}`);
+  return words.map((word) => {
+    const colon = word.indexOf(':');
+    const [kind, id] = [word.slice(0, colon), word.slice(colon + 1)];
+    if (id !== '') {
+      if (kind === 'blob') return { type: 'content', id: parseDigest(id) };
+      if (kind === 'snapshot') return { type: `snapshots/${snapshotter}`, id };
+      if (kind === 'image') return { type: 'images', id };
+      if (kind === 'ingest') return { type: 'ingests', id };
+    }
+    throw new StoreError('invalid-argument', `cannot use resource ${word}`, `a resource is ${RESOURCE}`);
+  });
 }

@@ -8,7 +8,7 @@ import type { FuseOptions } from '../mounts/host-spec.js';
 import type { Driver } from '../mounts/mount.js';
 import { parseIdMap, parseSquash } from '../mounts/owner-words.js';
 import { parseQuota } from '../mounts/quota-words.js';
-import type { BegunHost } from '../mounts/start.js';
+import type { MountHost } from '../mounts/start.js';
 import type { MountRow } from '../mounts/table.js';
 import type { SnapshotInfo } from '../snapshots/snapshot.js';
 import type { Store } from '../store.js';
@@ -146,7 +146,7 @@ async function mountFolders(context: Context, dir: string, words: Words): Promis
   const { mountStack } = await import('../mounts/mount-snapshot.js');
   const { withParts } = await import('../mounts/parts.js');
   const { ensureStateFolder } = await import('../root-folder.js');
-  const { driver, state, transport } = context.settings;
+  const { driver, state, transport, hosting } = context.settings;
   if (driver === 'native') throw wrong('--lower is a union, which --driver native is not');
   const stack = withParts(stackOfFolders(words));
   ensureStateFolder(state);
@@ -154,6 +154,7 @@ async function mountFolders(context: Context, dir: string, words: Words): Promis
     driver: driver === 'auto' ? 'fuse' : driver,
     state,
     transport,
+    hosting,
     readOnly: words.readOnly === true,
     settle: words.settle === true,
     ...(fuseOf(words) ?? {}),
@@ -162,9 +163,10 @@ async function mountFolders(context: Context, dir: string, words: Words): Promis
 
 /** Mounts what a word means. Its server begins while that is found out. */
 async function mountWord(context: Context, word: string, dir: string, words: Words): Promise<KeyedRow> {
-  const { hostAhead } = await import('../mounts/start.js');
-  const { driver, state, transport } = context.settings;
-  const host = driver === 'auto' || driver === 'fuse' ? hostAhead(state, dir, transport) : undefined;
+  const { hostAhead } = await import('../mounts/hosting.js');
+  const { driver, state, transport, hosting } = context.settings;
+  const mayServe = driver === 'auto' || driver === 'fuse';
+  const host = mayServe ? hostAhead(hosting, state, dir, transport) : undefined;
   try {
     return await mountMeant(context, word, dir, words, host);
   } finally {
@@ -178,11 +180,11 @@ async function mountMeant(
   word: string,
   dir: string,
   words: Words,
-  host: BegunHost | undefined,
+  host: MountHost | undefined,
 ): Promise<KeyedRow> {
   const { meaningOf } = await import('./words.js');
   const { mountSnapshot } = await import('../mounts/mount-snapshot.js');
-  const { transport } = context.settings;
+  const { transport, hosting } = context.settings;
   const fuse = fuseOf(words);
   const quota = words.quota === undefined ? undefined : parseQuota('--quota', words.quota);
   const store = await context.store();
@@ -190,6 +192,7 @@ async function mountMeant(
   const meant = await meaningOf(store, word, what);
   const options = {
     transport,
+    hosting,
     readOnly: words.readOnly === true,
     settle: words.settle === true,
     ...(fuse === undefined ? {} : { driver: 'fuse' as const, ...fuse }),

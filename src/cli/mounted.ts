@@ -3,14 +3,14 @@
 import { existsSync, realpathSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { type ListedMount, MountTable } from '../mounts/table.js';
-import type { SnapshotInfo } from '../snapshots/snapshot.js';
+import type { StoredSnapshot } from '../snapshots/snapshot.js';
 import type { Store } from '../store.js';
 
 /**
  * The mount that shows this very snapshot, not one on top of it: by its name, or, for a mount that was made of
  * what `snapshot mounts` says, by the folder that it writes.
  */
-export function mountOf(store: Store, info: SnapshotInfo): ListedMount | undefined {
+export function mountOf(store: Store, info: StoredSnapshot): ListedMount | undefined {
   const table = new MountTable(store.state);
   return (
     table.showing(store.folders.snapshots, info.id) ??
@@ -19,7 +19,7 @@ export function mountOf(store: Store, info: SnapshotInfo): ListedMount | undefin
 }
 
 /** Where a snapshot is mounted, by us or by the kernel for somebody else; undefined if nowhere that we can see. */
-export function mountPointOf(store: Store, info: SnapshotInfo): string | undefined {
+export function mountPointOf(store: Store, info: StoredSnapshot): string | undefined {
   const upper = join(store.folders.snapshots, info.id, 'fs');
   return mountOf(store, info)?.target ?? new MountTable(store.state).kernelMountOn(upper);
 }

@@ -37,13 +37,14 @@ export const declareMounts: Declare = (command, act) => {
 
 /** The shape of a mount in JSON. */
 export function mountJson(mount: ListedMount): object {
-  const { target, snapshot, driver, transport, process, readOnly, owners, since, state } = mount;
+  const { target, snapshot, driver, transport, process, shared, readOnly, owners, since, state } = mount;
   return {
     target,
     ...(snapshot === undefined ? {} : { key: snapshot.key }),
     driver,
     ...(transport === undefined ? {} : { transport }),
     pid: process.pid,
+    ...(driver === 'fuse' ? { host: shared === true ? 'shared' : 'own' } : {}),
     readOnly,
     ...(owners === undefined ? {} : { owners }),
     since,

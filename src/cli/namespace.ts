@@ -1,12 +1,9 @@
 // `mica namespace`: who owns which names.
 
-import { StoreError } from '../errors.js';
 import { filtered } from '../filter.js';
 import { namespaceField } from '../filter-fields.js';
-import { updateLabels } from '../labels.js';
-import { deleteNamespace, getNamespace, listNamespaces, putNamespace } from '../metadata/namespaces.js';
-import type { Store } from '../store.js';
-import { timeNow } from '../time.js';
+import { createNamespace, labelNamespace, listNamespaces } from '../metadata/namespaces.js';
+import { partitionOf } from '../metadata/partitions.js';
 import type { Declare } from './commands.js';
 import { labelText, parseLabels, several } from './labels.js';
 import { agoText } from './output.js';
@@ -23,7 +20,10 @@ export const declareNamespace: Declare = (command, act) => {
     .action(
       act(async (context, words: { readonly filter?: readonly string[] }) => {
         const store = await context.store();
-        const rows = filtered(store.metadata.read(listNamespaces), words.filter ?? [], namespaceField);
+        const proper = store.metadata
+          .read(listNamespaces)
+          .filter(({ name }) => partitionOf(name) === undefined);
+        const rows = filtered(proper, words.filter ?? [], namespaceField);
         const { output } = context;
         if (output.json) return output.document(rows);
         if (output.quiet) {
@@ -45,15 +45,8 @@ export const declareNamespace: Declare = (command, act) => {
     .action(
       act(async (context, name: string, words: readonly string[]) => {
         const store = await context.store();
-        const row = { name, created: timeNow(), labels: parseLabels(words).labels };
-        await store.metadata.write((tx) => {
-          if (getNamespace(tx, name) !== undefined) {
-            throw new StoreError('already-exists', `cannot create namespace ${name}`, 'it exists', {
-              hint: `mica namespace label ${name} KEY=VALUE`,
-            });
-          }
-          putNamespace(tx, row);
-        });
+        const { labels } = parseLabels(words);
+        const row = await store.metadata.write((tx) => createNamespace(tx, name, labels));
         if (context.output.json) context.output.document(row);
         else context.output.line(name);
       }),
@@ -67,15 +60,8 @@ export const declareNamespace: Declare = (command, act) => {
     .action(
       act(async (context, name: string, words: readonly string[]) => {
         const store = await context.store();
-        const what = `cannot label namespace ${name}`;
         const { labels, paths } = parseLabels(words);
-        const row = await store.metadata.write((tx) => {
-          const old = getNamespace(tx, name);
-          if (old === undefined) throw new StoreError('not-found', what, 'there is none of this name');
-          const changed = { ...old, labels: updateLabels(old.labels, labels, paths, what) };
-          putNamespace(tx, changed);
-          return changed;
-        });
+        const row = await store.metadata.write((tx) => labelNamespace(tx, name, labels, paths));
         if (context.output.json) context.output.document(row);
         else context.output.line(labelText(row.labels));
       }),
@@ -89,24 +75,10 @@ export const declareNamespace: Declare = (command, act) => {
       act(async (context, names: readonly string[]) => {
         const store = await context.store();
         for (const name of names) {
-          await assertNoIngests(store, name);
-          await store.metadata.write((tx) => deleteNamespace(tx, name));
+          await store.removeNamespace(name);
           if (!context.output.json) context.output.line(name);
         }
         if (context.output.json) context.output.document(names.map((name) => ({ name })));
       }),
     );
 };
-
-/** Ingests lie on disk alone: a namespace of the same name would have them again. */
-async function assertNoIngests({ folders, metadata }: Store, name: string): Promise<void> {
-  const { LocalContent } = await import('../content/local-content.js');
-  const { blobRows } = await import('../metadata/blobs.js');
-  const ingests = await new LocalContent(folders.content, blobRows(metadata, name), name).statuses();
-  const [first] = ingests;
-  if (first === undefined) return;
-  const why = `it is not empty: ${ingests.length} ingests`;
-  throw new StoreError('failed-precondition', `cannot remove namespace ${name}`, why, {
-    hint: `mica -n ${name} content abort ${first.ref}`,
-  });
-}

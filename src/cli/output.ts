@@ -4,6 +4,8 @@
 import { writeSync } from 'node:fs';
 import { type ByteString, fromText, isUtf8, toBytes, toText } from '../../fs/index.js';
 
+export { countText, sizeText } from '../web/amounts.js';
+
 export interface OutputOptions {
   readonly json: boolean;
   readonly quiet: boolean;
@@ -106,29 +108,19 @@ export function pathFields(path: ByteString): { path: string; pathBase64?: strin
   return { path: toText(path), pathBase64: Buffer.from(toBytes(path)).toString('base64') };
 }
 
-const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
-
-/** A size for people: `0 B`, `1023 B`, `1.5 MiB`. */
-export function sizeText(bytes: number): string {
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1024 && unit < UNITS.length - 1) {
-    value /= 1024;
-    unit++;
-  }
-  return unit === 0 ? `${value} B` : `${value < 10 ? value.toFixed(1) : Math.round(value)} ${UNITS[unit]}`;
-}
-
-/** A number with thousands parted by commas, whatever the locale. */
-export function countText(count: number): string {
-  return String(count).replace(/\B(?=(\d{3})+$)/g, ',');
-}
-
 /** A duration for people, from milliseconds: `8 ms`, `1.4 s`, `2 min 5 s`. */
 export function durationText(ms: number): string {
   if (ms < 1000) return `${Math.round(ms)} ms`;
   if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`;
   return `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1000)} s`;
+}
+
+/** A time of a file, RFC 3339 with nanoseconds; a number of seconds where no calendar goes. */
+export function instantText(sec: number, nsec: number): string {
+  const whole = new Date(sec * 1000);
+  const fraction = String(nsec).padStart(9, '0');
+  if (Number.isNaN(whole.getTime())) return `${sec}.${fraction}`;
+  return `${whole.toISOString().slice(0, 19)}.${fraction}Z`;
 }
 
 /** A point in time for people: how long ago, in its largest unit. */

@@ -1,7 +1,7 @@
 // The words of the program: global options, and the command that was typed, declared by its own file. Every other
 // command is a name and a summary. commander's own complaints come out as the same one-line errors as ours.
 
-import { Command, type CommanderError } from 'commander';
+import { Command, CommanderError } from 'commander';
 import { StoreError } from '../errors.js';
 import { type Act, COMMANDS } from './commands.js';
 import { addGlobalOptions } from './settings.js';
@@ -64,12 +64,22 @@ export function wordsError(
 /** `mica content ls`: the program, the command that was typed, and the one below it. */
 function pathOf(program: Command, argv: readonly string[]): string {
   const names = ['mica'];
-  let { operands } = program.parseOptions([...argv]);
+  let operands = operandsOf(program, argv);
   for (let within = program; ; ) {
     const next = within.commands.find((one) => one.name() === operands[0]);
     if (next === undefined) return names.join(' ');
     names.push(next.name());
     operands = operands.slice(1);
     within = next;
+  }
+}
+
+/** None where an option lacks its value: what follows cannot be told from it. */
+function operandsOf(program: Command, argv: readonly string[]): string[] {
+  try {
+    return program.parseOptions([...argv]).operands;
+  } catch (error) {
+    if (error instanceof CommanderError) return [];
+    throw error;
   }
 }

@@ -7,12 +7,12 @@ import { withUnion } from '../images/open-snapshot.js';
 import { withParts } from '../mounts/parts.js';
 import { prepareToRead } from '../mounts/settle.js';
 import { MountTable } from '../mounts/table.js';
-import type { SnapshotInfo } from '../snapshots/snapshot.js';
+import type { StoredSnapshot } from '../snapshots/snapshot.js';
 import type { Store } from '../store.js';
 import { mountOf } from './mounted.js';
 
 /** The layers of a snapshot, as a command may open them that changes nothing. */
-export async function stackToRead(store: Store, snapshot: SnapshotInfo): Promise<StackDescription> {
+export async function stackToRead(store: Store, snapshot: StoredSnapshot): Promise<StackDescription> {
   const stack = { ...(await store.snapshots.stack(snapshot.name)), chains: store.folders.chains };
   if (stack.upper === undefined) return stack;
   const table = new MountTable(store.state);
@@ -40,7 +40,7 @@ export function withoutUpper(stack: StackDescription): StackDescription {
 /** Runs `act` on the tree that a snapshot shows. */
 export async function withTree<T>(
   store: Store,
-  snapshot: SnapshotInfo,
+  snapshot: StoredSnapshot,
   what: string,
   act: (tree: Union) => Promise<T> | T,
 ): Promise<T> {

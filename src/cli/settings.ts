@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { StoreError } from '../errors.js';
+import { HOSTINGS, type Hosting } from '../mounts/hosting-words.js';
 import type { Driver } from '../snapshots/snapshot.js';
 
 /** The program's own; a program around the library may have registered others. */
@@ -20,7 +21,14 @@ export interface Settings {
   readonly namespace: string;
   readonly driver: Driver | 'auto';
   readonly transport: (typeof TRANSPORTS)[number];
+  /** Which process serves FUSE mounts. */
+  readonly hosting: Hosting;
+  /** The socket to ask, or of `serve` to listen at. */
   readonly address: string | undefined;
+  /** Of the server of `address`. */
+  readonly snapshotter: string | undefined;
+  /** What a served socket keeps, in place of a namespace; of the commands that take it. */
+  readonly partition: string | undefined;
   readonly json: boolean;
   readonly quiet: boolean;
   readonly debug: boolean;
@@ -33,7 +41,10 @@ interface Words {
   readonly namespace?: string;
   readonly driver?: string;
   readonly transport?: string;
+  readonly host?: string;
   readonly address?: string;
+  readonly snapshotter?: string;
+  readonly partition?: string;
   readonly json?: boolean;
   readonly quiet?: boolean;
   readonly debug?: boolean;
@@ -49,7 +60,12 @@ export function addGlobalOptions(program: Command): void {
     .option('-n, --namespace <name>', 'namespace of names and labels (MICA_NAMESPACE)')
     .option('--driver <name>', `${DRIVERS.join('|')} (MICA_DRIVER)`)
     .option('--transport <name>', `${TRANSPORTS.join('|')} (MICA_TRANSPORT)`)
-    .option('--address <socket>', 'not in this version: a running server (MICA_ADDRESS)')
+    .option('--host <which>', `${HOSTINGS.join('|')}: the process that serves mounts (MICA_HOST)`)
+    .option(
+      '--address <socket>',
+      'a running server, ours or containerd’s, for snapshot, content, images and lease (MICA_ADDRESS)',
+    )
+    .option('--snapshotter <name>', 'which of containerd’s: default overlayfs (MICA_SNAPSHOTTER)')
     .option('--json', 'results as JSON on stdout')
     .option('-q, --quiet', 'ids and names only, no progress')
     .option('--debug', 'log on stderr, with the stack of an error (MICA_DEBUG)');
@@ -67,13 +83,17 @@ export function readSettings(words: Words, environment: Environment = process.en
   const namespace = pick(words.namespace, 'MICA_NAMESPACE', '--namespace');
   const driver = pick(words.driver, 'MICA_DRIVER', '--driver');
   const transport = pick(words.transport, 'MICA_TRANSPORT', '--transport');
+  const hosting = pick(words.host, 'MICA_HOST', '--host');
   return {
     root: root === undefined ? defaultRoot(environment) : folder(root),
     state: state === undefined ? defaultState(environment) : folder(state),
     namespace: namespace === undefined ? 'default' : namespaceName(namespace),
     driver: oneOf(driver, DRIVERS),
     transport: oneOf(transport, TRANSPORTS),
+    hosting: oneOf(hosting, HOSTINGS),
     address: pick(words.address, 'MICA_ADDRESS', '--address')?.value,
+    snapshotter: pick(words.snapshotter, 'MICA_SNAPSHOTTER', '--snapshotter')?.value,
+    partition: words.partition,
     json: words.json === true,
     quiet: words.quiet === true,
     debug: words.debug === true || flag(environment, 'MICA_DEBUG'),

@@ -1,12 +1,14 @@
 // `mica snapshot`: the snapshotter, one word each.
 
 import { rootLabels } from '../labels.js';
+import { partitionOf } from '../metadata/partitions.js';
 import { parseQuota, quotaText } from '../mounts/quota-words.js';
-import type { SnapshotInfo } from '../snapshots/snapshot.js';
+import type { SnapshotInfo, Snapshotter, StoredSnapshot } from '../snapshots/snapshot.js';
 import type { Declare } from './commands.js';
 import type { Context } from './context.js';
 import { hinted } from './failure.js';
 import { labelText, parseLabels, several } from './labels.js';
+import { mountLine } from './mount-line.js';
 import { agoText, sizeText } from './output.js';
 
 interface NewWords {
@@ -15,17 +17,21 @@ interface NewWords {
 }
 
 export const declareSnapshot: Declare = (command, act) => {
+  command.option('--partition <name>', 'those of a served socket: by default its path');
+
   command
     .command('ls')
     .description('list snapshots')
+    .option('--all', 'of all namespaces and served sockets')
     .option(
       '--filter <filter>',
       'as containerd’s: kind==active,labels.KEY==VALUE; of several one must match',
       several,
     )
     .action(
-      act(async (context, words: { readonly filter?: readonly string[] }) => {
+      act(async (context, words: { readonly filter?: readonly string[]; readonly all?: boolean }) => {
         const { output } = context;
+        if (words.all === true) return listAll(context, words.filter);
         const all = await everything(context, words.filter);
         if (output.json)
           return output.document(await Promise.all(all.map((info) => snapshotJson(context, info))));
@@ -35,7 +41,7 @@ export const declareSnapshot: Declare = (command, act) => {
         }
         output.table(
           ['NAME', 'KIND', 'PARENT', 'ID', 'UPDATED'],
-          all.map((info) => [info.name, info.kind, info.parent ?? '', info.id, agoText(info.updated)]),
+          all.map((info) => [info.name, info.kind, info.parent ?? '', info.id ?? '', agoText(info.updated)]),
         );
       }),
     );
@@ -57,8 +63,8 @@ export const declareSnapshot: Declare = (command, act) => {
     .argument('<name>')
     .action(
       act(async (context, name: string) => {
-        const store = await context.store();
-        await showSnapshot(context, await store.snapshots.stat(name));
+        const { snapshots } = await context.parts();
+        await showSnapshot(context, await snapshots.stat(name));
       }),
     );
 
@@ -73,14 +79,14 @@ export const declareSnapshot: Declare = (command, act) => {
     created.action(
       act(async (context, key: string, parent: string | undefined, words: NewWords) => {
         const quota = words.quota === undefined ? {} : { quota: parseQuota('--quota', words.quota) };
-        const store = await context.store();
+        const { snapshots } = await context.parts();
         const labels = { ...rootLabels(), ...parseLabels(words.label ?? []).labels };
         try {
-          await store.snapshots[kind](key, parent, { labels, ...quota });
+          await snapshots[kind](key, parent, { labels, ...quota });
         } catch (error) {
           throw hinted(error, 'already-exists', `mica snapshot rm ${key}, or another key`);
         }
-        if (context.output.json) await showSnapshot(context, await store.snapshots.stat(key));
+        if (context.output.json) await showSnapshot(context, await snapshots.stat(key));
         else context.output.line(key);
       }),
     );
@@ -94,9 +100,8 @@ export const declareSnapshot: Declare = (command, act) => {
     .option('--label <key=value>', 'may be given several times', several)
     .action(
       act(async (context, name: string, key: string, words: NewWords) => {
-        const { commitKey } = await import('./commit-key.js');
-        const store = await context.store();
-        const info = await commitKey(store, key, name, parseLabels(words.label ?? []).labels);
+        const parts = await context.parts();
+        const info = await parts.commitSnapshot(name, key, parseLabels(words.label ?? []).labels);
         if (context.output.json) await showSnapshot(context, info);
         else context.output.line(name);
       }),
@@ -133,13 +138,10 @@ export const declareSnapshot: Declare = (command, act) => {
     .argument('<key>')
     .action(
       act(async (context, key: string) => {
-        const store = await context.store();
-        const mounts = await store.snapshots.mounts(key);
+        const { snapshots } = await context.parts();
+        const mounts = await snapshots.mounts(key);
         if (context.output.json) return context.output.document(mounts);
-        for (const { type, source, options } of mounts) {
-          const words = options.length === 0 ? '' : ` -o ${options.join(',')}`;
-          context.output.line(`mount -t ${type}${words} ${source} TARGET`);
-        }
+        for (const mount of mounts) context.output.line(mountLine(mount));
       }),
     );
 
@@ -149,10 +151,10 @@ export const declareSnapshot: Declare = (command, act) => {
     .argument('[names...]', 'default: all')
     .action(
       act(async (context, names: readonly string[]) => {
-        const store = await context.store();
+        const { snapshots } = await context.parts();
         const wanted = names.length > 0 ? names : (await everything(context)).map(({ name }) => name);
         const usages = [];
-        for (const name of wanted) usages.push({ name, ...(await store.snapshots.usage(name)) });
+        for (const name of wanted) usages.push({ name, ...(await snapshots.usage(name)) });
         if (context.output.json) return context.output.document(usages);
         context.output.table(
           ['NAME', 'SIZE', 'INODES'],
@@ -168,9 +170,9 @@ export const declareSnapshot: Declare = (command, act) => {
     .argument('<labels...>', 'KEY=VALUE')
     .action(
       act(async (context, name: string, words: readonly string[]) => {
-        const store = await context.store();
+        const { snapshots } = await context.parts();
         const { labels, paths } = parseLabels(words);
-        const info = await store.snapshots.update(name, labels, paths);
+        const info = await snapshots.update(name, labels, paths);
         if (context.output.json) await showSnapshot(context, info);
         else context.output.line(labelText(info.labels));
       }),
@@ -182,10 +184,9 @@ export const declareSnapshot: Declare = (command, act) => {
     .argument('<names...>')
     .action(
       act(async (context, names: readonly string[]) => {
-        const { removeSnapshot } = await import('./commit-key.js');
-        const store = await context.store();
+        const parts = await context.parts();
         for (const name of names) {
-          await removeSnapshot(store, name);
+          await parts.removeSnapshot(name);
           if (!context.output.json) context.output.line(name);
         }
         if (context.output.json) context.output.document(names.map((name) => ({ name })));
@@ -197,25 +198,55 @@ export const declareSnapshot: Declare = (command, act) => {
     .description('delete folders that no snapshot names')
     .action(
       act(async (context) => {
-        const store = await context.store();
-        const removed = await store.snapshots.cleanup();
-        if (context.output.json) context.output.document({ removed });
-        else context.output.line(`${removed} removed`);
+        const { snapshots } = await context.parts();
+        const removed = await snapshots.cleanup();
+        if (context.output.json) context.output.document(removed === undefined ? {} : { removed });
+        else if (removed !== undefined) context.output.line(`${removed} removed`);
       }),
     );
 };
 
-async function everything(
-  context: Context,
-  filters: readonly string[] = [],
-): Promise<readonly SnapshotInfo[]> {
-  const store = await context.store();
-  const all: SnapshotInfo[] = [];
-  for await (const info of store.snapshots.walk(filters)) all.push(info);
+/** What folders say is known of a store's own. */
+type Shown = SnapshotInfo & Partial<StoredSnapshot>;
+
+async function everything(context: Context, filters: readonly string[] = []): Promise<readonly Shown[]> {
+  const { snapshots } = await context.parts();
+  const all: Shown[] = [];
+  for await (const info of snapshots.walk(filters)) all.push(info);
   return all;
 }
 
-async function showSnapshot(context: Context, info: SnapshotInfo): Promise<void> {
+/** Each with its namespace, or the partition of the served socket through which it was made. */
+async function listAll(context: Context, filters: readonly string[] | undefined): Promise<void> {
+  const { output } = context;
+  const all: { readonly info: Shown; readonly shown: object; readonly where: string }[] = [];
+  for (const store of (await context.store()).everywhere()) {
+    const partition = partitionOf(store.namespace);
+    const place = partition === undefined ? { namespace: store.namespace } : { partition };
+    for await (const info of store.snapshots.walk(filters)) {
+      const shown = output.json ? { ...place, ...(await jsonOf(store, info)) } : {};
+      all.push({ info, shown, where: partition ?? store.namespace });
+    }
+  }
+  if (output.json) return output.document(all.map(({ shown }) => shown));
+  if (output.quiet) {
+    for (const { info } of all) output.line(info.name);
+    return;
+  }
+  output.table(
+    ['WHERE', 'NAME', 'KIND', 'PARENT', 'ID', 'UPDATED'],
+    all.map(({ where, info }) => [
+      where,
+      info.name,
+      info.kind,
+      info.parent ?? '',
+      info.id ?? '',
+      agoText(info.updated),
+    ]),
+  );
+}
+
+async function showSnapshot(context: Context, info: Shown): Promise<void> {
   const shown = await snapshotJson(context, info);
   if (context.output.json) return context.output.document(shown);
   for (const [field, value] of Object.entries(shown)) {
@@ -228,16 +259,22 @@ async function showSnapshot(context: Context, info: SnapshotInfo): Promise<void>
 }
 
 /** The shape of a snapshot in JSON: an active one and a view have a `key`, a committed one a `name`. */
-async function snapshotJson(context: Context, info: SnapshotInfo): Promise<Record<string, unknown>> {
-  const store = await context.store();
+async function snapshotJson(context: Context, info: Shown): Promise<Record<string, unknown>> {
+  return jsonOf(await context.parts(), info);
+}
+
+async function jsonOf(
+  { snapshots }: { readonly snapshots: Snapshotter },
+  info: Shown,
+): Promise<Record<string, unknown>> {
   const { name, id, parent, kind, form, created, updated, labels, quota } = info;
-  const { size, inodes } = await store.snapshots.usage(name);
+  const { size, inodes } = await snapshots.usage(name);
   return {
     [kind === 'committed' ? 'name' : 'key']: name,
-    id,
+    ...(id === undefined ? {} : { id }),
     ...(parent === undefined ? {} : { parent }),
     kind,
-    form,
+    ...(form === undefined ? {} : { form }),
     created,
     updated,
     labels,

@@ -18,7 +18,7 @@ export const declareUmount: Declare = (command, act) => {
   command
     .argument('[dirs...]', 'mount points, or keys')
     .option('--all', 'every mount of this program')
-    .option('--stale', 'those whose server has died')
+    .option('--stale', 'those whose server has died, and what killed labs have left')
     .option('--rm', 'remove the snapshots as well')
     .option('--lazy', 'out of sight at once, gone with the last user')
     .action(
@@ -39,6 +39,13 @@ export const declareUmount: Declare = (command, act) => {
           if (stats !== undefined && !context.output.json) context.output.note(statsText(stats));
           if (words.rm === true) await removeSnapshotOf(context, row);
           if (!context.output.json) context.output.line(row.snapshot?.key ?? row.target);
+        }
+        if (words.stale === true) {
+          const { sweepLabs } = await import('./lab/belongings.js');
+          for (const lab of await sweepLabs(context)) {
+            if (context.output.json) ended.push({ lab });
+            else context.output.line(lab);
+          }
         }
         if (context.output.json) context.output.document(ended);
       }),

@@ -6,13 +6,13 @@ import { fromText } from '../../fs/index.js';
 import { isKind, StoreError } from '../errors.js';
 import { findImage } from '../images/names.js';
 import type { ImageRow } from '../metadata/rows.js';
-import type { SnapshotInfo } from '../snapshots/snapshot.js';
+import type { StoredSnapshot } from '../snapshots/snapshot.js';
 import type { Store } from '../store.js';
 
 /** A snapshot that a word means: `key` for one that is not committed. */
 export interface Meant {
   readonly kind: 'key' | 'snapshot' | 'image';
-  readonly snapshot: SnapshotInfo;
+  readonly snapshot: StoredSnapshot;
   /** Set where the word named an image. */
   readonly image?: ImageRow;
 }
@@ -94,7 +94,7 @@ async function lookUp(store: Store, word: string, what: string): Promise<Meant |
   return { kind: 'image', image, snapshot: await store.snapshots.stat(await unpacked(store, image, what)) };
 }
 
-async function statIfAny(store: Store, name: string): Promise<SnapshotInfo | undefined> {
+async function statIfAny(store: Store, name: string): Promise<StoredSnapshot | undefined> {
   try {
     return await store.snapshots.stat(name);
   } catch (error) {

@@ -13,6 +13,9 @@
 // blob's size, and commit only names it. Under `isolated` it must send all of the bytes to prove that it has them,
 // but for blobs of a namespace with the label `containerd.io/namespace.shareable=true`. These are the policies of
 // containerd's metadata plugin (`content_sharing_policy`).
+//
+// `Content` is what can be asked of a server as well (src/containerd/client); `StoreContent` adds what only who has the
+// files at hand can do.
 
 import type { Digest } from '../digest.js';
 import type { Labels } from '../labels.js';
@@ -64,13 +67,20 @@ export interface ContentWriter {
   write(chunk: Uint8Array): Promise<void>;
   /** The digest of all bytes so far. */
   digest(): Digest;
-  /** Reads the bytes so far and those that follow. It outlives the writer, and sees no `truncate`. */
-  reader(): Promise<BlobReader>;
-  /** Keeps the first `size` bytes only; out-of-range if there are not so many. */
+  /**
+   * Keeps the first `size` bytes only; out-of-range if there are not so many. A server may know all or none alone, and
+   * anything between is unsupported then.
+   */
   truncate(size: number): Promise<void>;
   /** Verifies, syncs and publishes the blob. already-exists if this namespace has it (the ingest is gone then). */
   commit(options?: CommitOptions): Promise<BlobInfo>;
   close(): Promise<void>;
+}
+
+/** A writer whose bytes are here. */
+export interface ReadableWriter extends ContentWriter {
+  /** Reads the bytes so far and those that follow. It outlives the writer, and sees no `truncate`. */
+  reader(): Promise<BlobReader>;
 }
 
 export interface BlobReader {
@@ -119,6 +129,11 @@ export interface Content {
   statuses(filters?: readonly string[]): Promise<readonly IngestStatus[]>;
   /** not-found if there is no such ingest, unavailable while somebody writes it. */
   abort(ref: string): Promise<void>;
+}
+
+/** The blobs of a store that is open here. */
+export interface StoreContent extends Content {
+  writer(options: WriterOptions): Promise<ReadableWriter>;
 }
 
 /**

@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path';
 import { type Digest, digestHex, parseDigest } from '../digest.js';
 import { StoreError } from '../errors.js';
 import { FileReader, hashFile } from './blob-file.js';
-import type { BlobReader, BlobRows, ContentWriter, IngestStatus, WriterOptions } from './content.js';
+import type { BlobReader, BlobRows, IngestStatus, ReadableWriter, WriterOptions } from './content.js';
 import { lockFolder } from './folder-lock.js';
 import { ingestFolder, type LockedIngest, lockIngest, readStatus, removeIngest } from './ingest.js';
 import { IngestWriter, LINKLESS, SharedWriter, type Shelf, syncFolder, wholePath } from './local-writer.js';
@@ -46,7 +46,7 @@ export class LocalContent extends RowContent {
     }
   }
 
-  async writer(options: WriterOptions): Promise<ContentWriter> {
+  async writer(options: WriterOptions): Promise<ReadableWriter> {
     const what = `cannot write ingest ${options.ref}`;
     this.assertWanted(options);
     try {
@@ -109,7 +109,7 @@ export class LocalContent extends RowContent {
     }
   }
 
-  async #openWriter(ingest: LockedIngest, options: WriterOptions): Promise<ContentWriter> {
+  async #openWriter(ingest: LockedIngest, options: WriterOptions): Promise<ReadableWriter> {
     const { expected, total } = options;
     const size =
       expected !== undefined && this.rows.mayShare(expected)

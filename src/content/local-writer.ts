@@ -17,8 +17,8 @@ import type {
   BlobReader,
   BlobRows,
   CommitOptions,
-  ContentWriter,
   IngestStatus,
+  ReadableWriter,
   WriterOptions,
 } from './content.js';
 import { type LockedIngest, removeIngest } from './ingest.js';
@@ -34,7 +34,7 @@ export interface Shelf {
   blobPath(digest: Digest): string;
 }
 
-abstract class LocalWriter implements ContentWriter {
+abstract class LocalWriter implements ReadableWriter {
   readonly ref: string;
   protected readonly shelf: Shelf;
   protected readonly ingest: LockedIngest;

@@ -8,8 +8,8 @@ import type {
   BlobReader,
   BlobRows,
   CommitOptions,
-  ContentWriter,
   IngestStatus,
+  ReadableWriter,
   WriterOptions,
 } from './content.js';
 import {
@@ -97,7 +97,7 @@ export class MemContent extends RowContent {
     return new MemReader(() => bytes);
   }
 
-  async writer(options: WriterOptions): Promise<ContentWriter> {
+  async writer(options: WriterOptions): Promise<ReadableWriter> {
     const { ref, expected, total } = options;
     this.assertWanted(options);
     const ingest = this.#ingest(options);
@@ -151,7 +151,7 @@ export class MemContent extends RowContent {
   }
 }
 
-class MemWriter implements ContentWriter {
+class MemWriter implements ReadableWriter {
   readonly ref: string;
   readonly #rows: BlobRows;
   readonly #blobs: MemBytes;

@@ -1,10 +1,9 @@
 // What every content store does alike, given the rows of a namespace and a way to the bytes.
 
-import { type Digest, Digester, digestOf, parseDigest } from '../digest.js';
-import { isKind, StoreError } from '../errors.js';
+import { type Digest, parseDigest } from '../digest.js';
+import { StoreError } from '../errors.js';
 import { filtered } from '../filter.js';
 import { blobField, ingestField } from '../filter-fields.js';
-import { KeyedLock } from '../keyed-lock.js';
 import { assertLabels, keptLabels, type Labels, updateLabels } from '../labels.js';
 import { timeNow } from '../time.js';
 import type {
@@ -12,29 +11,27 @@ import type {
   BlobReader,
   BlobRows,
   CommitOptions,
-  Content,
   ContentWriter,
   IngestStatus,
+  ReadableWriter,
+  StoreContent,
   WriterOptions,
 } from './content.js';
+import { Puts, readWhole, verifyWhole } from './whole-blob.js';
 
-/** What `read` takes when not told: twice the manifest that every registry must accept. */
-const READ_LIMIT = 8 * 1024 * 1024;
-/** How often a blob is put that others put, or take away, at the same time. */
-const PUT_ATTEMPTS = 5;
 /** The most characters of a ref. */
 const REF_MAX = 1024;
 
-export abstract class RowContent implements Content {
+export abstract class RowContent implements StoreContent {
   protected readonly rows: BlobRows;
-  readonly #puts = new KeyedLock();
+  readonly #puts = new Puts(this);
 
   constructor(rows: BlobRows) {
     this.rows = rows;
   }
 
   abstract open(digest: Digest): Promise<BlobReader>;
-  abstract writer(options: WriterOptions): Promise<ContentWriter>;
+  abstract writer(options: WriterOptions): Promise<ReadableWriter>;
   abstract status(ref: string): Promise<IngestStatus>;
   abstract abort(ref: string): Promise<void>;
 
@@ -75,67 +72,16 @@ export abstract class RowContent implements Content {
     await this.dropUnnamed(digest);
   }
 
-  async read(digest: Digest, limit: number = READ_LIMIT): Promise<Uint8Array> {
-    const what = `cannot read blob ${digest}`;
-    const reader = await this.open(digest);
-    try {
-      if (reader.size > limit) {
-        throw new StoreError('corrupt', what, `it has ${reader.size} bytes; at most ${limit} are expected`);
-      }
-      const bytes = new Uint8Array(reader.size);
-      await reader.readAt(bytes, 0);
-      if (digestOf(bytes) !== digest) throw new StoreError('corrupt', what, 'its bytes have another digest');
-      return bytes;
-    } finally {
-      await reader.close();
-    }
+  read(digest: Digest, limit?: number): Promise<Uint8Array> {
+    return readWhole(this, digest, limit);
   }
 
-  async verify(digest: Digest): Promise<void> {
-    const reader = await this.open(digest);
-    try {
-      const digester = new Digester();
-      for await (const chunk of reader.stream()) digester.update(chunk);
-      if (digester.digest() === digest) return;
-      throw new StoreError('corrupt', `cannot verify blob ${digest}`, 'its bytes have another digest');
-    } finally {
-      await reader.close();
-    }
+  verify(digest: Digest): Promise<void> {
+    return verifyWhole(this, digest);
   }
 
-  /** Labels of a blob that exists already are added to, none are taken away. */
-  async put(ref: string, bytes: Uint8Array, labels: Labels = {}): Promise<BlobInfo> {
-    return this.#puts.run(ref, async () => {
-      const digest = digestOf(bytes);
-      for (let attempt = 1; ; attempt++) {
-        const old = this.rows.get(digest);
-        try {
-          if (old !== undefined) return await this.#addLabels(old, labels);
-          // Whoever else writes the same just now keeps the ref, which is of use to him alone.
-          const own = attempt === 1 ? ref : `${ref}-${process.pid}-${Math.random().toString(36).slice(2)}`;
-          return await this.#putWhole(own, digest, bytes, labels);
-        } catch (error) {
-          // Somebody puts it too, was faster, or has just taken it away.
-          const races =
-            old === undefined ? (['unavailable', 'already-exists'] as const) : (['not-found'] as const);
-          if (attempt === PUT_ATTEMPTS || !races.some((kind) => isKind(error, kind))) throw error;
-        }
-      }
-    });
-  }
-
-  async #putWhole(ref: string, digest: Digest, bytes: Uint8Array, labels: Labels): Promise<BlobInfo> {
-    const writer = await this.writer({ ref, expected: digest, total: bytes.length });
-    try {
-      // What an earlier writer left under this ref may be anything; a blob shared by another namespace is whole.
-      if (writer.digest() !== digest) {
-        if (writer.offset > 0) await writer.truncate(0);
-        await writer.write(bytes);
-      }
-      return await writer.commit({ labels });
-    } finally {
-      await writer.close();
-    }
+  put(ref: string, bytes: Uint8Array, labels: Labels = {}): Promise<BlobInfo> {
+    return this.#puts.put(ref, bytes, labels);
   }
 
   /** All of the namespace, in any order. */
@@ -156,16 +102,6 @@ export abstract class RowContent implements Content {
     if (this.rows.get(parseDigest(expected)) !== undefined) {
       throw alreadyExists(`cannot write ingest ${ref}`, expected);
     }
-  }
-
-  async #addLabels(old: BlobInfo, labels: Labels): Promise<BlobInfo> {
-    const paths = Object.keys(labels).filter((key) => old.labels[key] !== labels[key]);
-    if (paths.length === 0) return old;
-    return this.update(
-      old.digest,
-      labels,
-      paths.map((key) => `labels.${key}`),
-    );
   }
 }
 

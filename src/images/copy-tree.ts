@@ -200,7 +200,7 @@ class TreeCopy {
           const want = this.#buffer.subarray(0, Math.min(CHUNK, end - at));
           const count = from.read(handle, at, want);
           if (count === 0) break;
-          sys.writeAt(to, at, want.subarray(0, count));
+          sys.writeAllAt(to, at, want.subarray(0, count));
           at += count;
         }
         at = Math.max(at, end);

@@ -1,9 +1,9 @@
 // What the functions on images work with, given as their first argument: the blobs, the names of images, where
 // images are unpacked, and the leases of work that is under way. The store has all three and is handed in as it is.
 
-import type { Content } from '../content/content.js';
+import type { Content, StoreContent } from '../content/content.js';
 import type { ImageRow } from '../metadata/rows.js';
-import type { Snapshotter } from '../snapshots/snapshot.js';
+import type { StoreSnapshotter } from '../snapshots/snapshot.js';
 import type { WorkLeases } from './at-work.js';
 
 /** The names of the images of one namespace; the metadata implements it. */
@@ -23,7 +23,8 @@ export interface ImageStore {
 }
 
 export interface UnpackStore extends ImageStore {
-  readonly snapshots: Snapshotter;
+  readonly content: StoreContent;
+  readonly snapshots: StoreSnapshotter;
   readonly leases: WorkLeases;
 }
 

@@ -3,7 +3,7 @@
 import { EBUSY, FsError, fromText, isErrno, openUpperDir } from '../../fs/index.js';
 import { isKind } from '../errors.js';
 import type { Labels } from '../labels.js';
-import type { Snapshotter } from '../snapshots/snapshot.js';
+import type { StoreSnapshotter } from '../snapshots/snapshot.js';
 
 /** How keys of layers that are being unpacked begin (containerd, `pkg/unpack`). */
 export const EXTRACT_PREFIX = 'extract-';
@@ -18,7 +18,7 @@ export function ownLabel(): Labels {
 }
 
 /** Removes what dead processes left. A key of a process in another pid namespace is known by its lock. */
-export async function removeLeftovers(snapshots: Snapshotter): Promise<void> {
+export async function removeLeftovers(snapshots: StoreSnapshotter): Promise<void> {
   const left: string[] = [];
   for await (const { name, kind, labels } of snapshots.walk()) {
     const pid = Number(labels[PID_LABEL]);
@@ -45,7 +45,7 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-async function isHeld(snapshots: Snapshotter, name: string): Promise<boolean> {
+async function isHeld(snapshots: StoreSnapshotter, name: string): Promise<boolean> {
   const { upper } = await snapshots.stack(name);
   if (upper === undefined) return false;
   try {

@@ -150,7 +150,7 @@ async function spool(
     let size = 0;
     for await (const chunk of decompress(from)) {
       assertGoesOn(options.signal, what);
-      await file.write(chunk, 0, chunk.length, size);
+      await file.writeFile(chunk);
       size += chunk.length;
     }
     const members = await indexTar(file, size, what, options.signal);

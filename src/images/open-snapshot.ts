@@ -2,7 +2,7 @@
 
 import { type Filesystem, FsError, openStack, type StackDescription, Union } from '../../fs/index.js';
 import { StoreError } from '../errors.js';
-import type { Snapshotter } from '../snapshots/snapshot.js';
+import type { StoreSnapshotter } from '../snapshots/snapshot.js';
 
 /** The union over a stack, of the class `kind`; whoever has it destroys it. */
 export function openUnion(stack: StackDescription, what: string, kind: typeof Union = Union): Union {
@@ -31,7 +31,7 @@ export async function withUnion<T>(
 
 /** Runs `act` on the tree that a snapshot shows. */
 export async function withSnapshot<T>(
-  snapshots: Snapshotter,
+  snapshots: StoreSnapshotter,
   name: string,
   what: string,
   act: (tree: Filesystem) => Promise<T> | T,

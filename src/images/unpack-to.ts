@@ -33,10 +33,16 @@ export async function unpackTo(
     }
     return await withSnapshot(store.snapshots, top, what, (tree) => copyTree(tree, '', path, what, options));
   } catch (error) {
-    if (existed) for (const name of await readdir(path)) removeTree(join(path, name));
+    if (existed) await emptyFolder(path);
     else removeTree(path);
     throw error;
   }
+}
+
+/** The folder itself is the caller's; names are bytes. */
+async function emptyFolder(path: string): Promise<void> {
+  const inside = Buffer.from(join(path, '/'));
+  for (const name of await readdir(path, { encoding: 'buffer' })) removeTree(Buffer.concat([inside, name]));
 }
 
 /** False if there is nothing at `path`. */

@@ -153,7 +153,7 @@ export class UnpackRun {
     const stack = await snapshots.stack(key);
     let actual: Digest;
     try {
-      actual = await applyTo(stack, form, this.#watched(layer, what, bytes), what);
+      ({ diffId: actual } = await applyTo(stack, form, this.#watched(layer, what, bytes), what));
       // What follows the compressed data is part of the blob.
       await bytes.drain();
     } catch (error) {

@@ -98,7 +98,7 @@ async function unpackWithJournal(
   let isKept = false;
   try {
     const options = { framing: journal, ...(signal === undefined ? {} : { signal }) };
-    const actual = await applyTo(stack, form, tar(), what, options);
+    const { diffId: actual } = await applyTo(stack, form, tar(), what, options);
     if (diffId !== undefined && actual !== diffId) {
       throw new StoreError('corrupt', what, `its diff ID is ${actual}, and not ${diffId}`);
     }

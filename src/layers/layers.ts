@@ -8,21 +8,21 @@
 // References are counted from the rows whenever somebody asks: layers and read-write layers on top of it, images,
 // holds, and whatever keeps its snapshot from garbage collection (leases, containers, labels).
 
-import type { Content } from '../content/content.js';
+import type { StoreContent } from '../content/content.js';
 import type { Digest } from '../digest.js';
 import type { ImageRows } from '../images/images.js';
 import type { Metadata } from '../metadata/db.js';
 import type { ForeignDescriptor } from '../metadata/layers.js';
 import type { StoreFolders } from '../root-folder.js';
-import type { Driver, Snapshotter } from '../snapshots/snapshot.js';
+import type { Driver, StoreSnapshotter } from '../snapshots/snapshot.js';
 
 /** What the view is of: a store is one. */
 export interface LayerParts {
   readonly metadata: Metadata;
   readonly namespace: string;
-  readonly content: Content;
+  readonly content: StoreContent;
   readonly images: ImageRows;
-  readonly snapshots: Snapshotter;
+  readonly snapshots: StoreSnapshotter;
   readonly folders: StoreFolders;
   readonly state: string;
   readonly driver: Driver;

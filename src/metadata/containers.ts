@@ -7,11 +7,16 @@ import { timeNow } from '../time.js';
 import type { Metadata } from './db.js';
 import { assertIdentifier } from './identifier.js';
 import { ensureNamespace } from './namespaces.js';
-import type { ContainerRow } from './rows.js';
+import type { ContainerRow, OpaqueValue } from './rows.js';
 import type { Key, ReadTx, WriteTx } from './transaction.js';
 
-/** What a caller says of a container; times are the store's. */
-export type NewContainer = Omit<ContainerRow, 'created' | 'updated'>;
+/** What a caller says of a container; times are the store's. Who changes other fields need not send the specification. */
+export interface NewContainer extends Omit<ContainerRow, 'created' | 'updated' | 'spec'> {
+  readonly spec?: OpaqueValue;
+}
+
+/** A row that is being put together. */
+type Draft = Omit<ContainerRow, 'spec'> & { readonly spec: OpaqueValue | undefined };
 
 /** What a change without field paths replaces; the other fields never change. */
 const CHANGEABLE = ['labels', 'spec', 'extensions', 'image', 'snapshotkey'] as const;
@@ -27,16 +32,15 @@ export function listContainers(tx: ReadTx, ns: string): readonly ContainerRow[] 
   return tx.list<ContainerRow>(['v1', 'containers', ns]).map((row) => row.value);
 }
 
-/** already-exists; invalid-argument for a bad id, a missing runtime, or a snapshot key without a snapshotter. */
+/** already-exists; invalid-argument for a bad id, no runtime or specification, or a snapshot key without a snapshotter. */
 export function createContainer(tx: WriteTx, ns: string, container: NewContainer): ContainerRow {
   const what = `cannot create container ${container.id}`;
-  assertSound(container, what);
+  const now = timeNow();
+  const row = sound({ ...container, spec: container.spec, created: now, updated: now }, what);
   if (getContainer(tx, ns, container.id) !== undefined) {
     throw new StoreError('already-exists', what, 'there is a container of this id');
   }
   ensureNamespace(tx, ns);
-  const now = timeNow();
-  const row: ContainerRow = { ...container, created: now, updated: now };
   tx.put(at(ns, row.id), row);
   return row;
 }
@@ -59,11 +63,11 @@ export function updateContainer(
     if (changed.snapshotter !== old.snapshotter) throw fixed(what, 'snapshotter');
     if (changed.runtime.name !== old.runtime.name) throw fixed(what, 'runtime');
   }
-  let row: ContainerRow = { ...old, updated: timeNow() };
+  let draft: Draft = { ...old, updated: timeNow() };
   for (const path of fieldPaths.length === 0 ? CHANGEABLE : fieldPaths) {
-    row = { ...row, ...changeAt(row, changed, path, what) };
+    draft = { ...draft, ...changeAt(draft, changed, path, what) };
   }
-  assertSound(row, what);
+  const row = sound(draft, what);
   tx.put(at(ns, row.id), row);
   return row;
 }
@@ -91,12 +95,7 @@ export function containerRows(metadata: Metadata, ns: string) {
   };
 }
 
-function changeAt(
-  row: ContainerRow,
-  changed: NewContainer,
-  path: string,
-  what: string,
-): Partial<ContainerRow> {
+function changeAt(row: Draft, changed: NewContainer, path: string, what: string): Partial<Draft> {
   if (path === 'labels' || path.startsWith('labels.')) {
     return { labels: updateLabels(row.labels, changed.labels, [path], what) };
   }
@@ -120,14 +119,17 @@ function changeAt(
   }
 }
 
-function assertSound(container: NewContainer, what: string): void {
-  assertIdentifier(container.id, what);
-  assertLabels(container.labels, what);
-  const why = flawOf(container);
+/** The row that the draft has become; invalid-argument. */
+function sound({ spec, ...others }: Draft, what: string): ContainerRow {
+  assertIdentifier(others.id, what);
+  assertLabels(others.labels, what);
+  const why = flawOf(others);
   if (why !== undefined) throw new StoreError('invalid-argument', what, why);
+  if (spec === undefined) throw new StoreError('invalid-argument', what, 'it has no specification');
+  return { ...others, spec };
 }
 
-function flawOf({ runtime, snapshotKey, snapshotter, extensions }: NewContainer): string | undefined {
+function flawOf({ runtime, snapshotKey, snapshotter, extensions }: Omit<Draft, 'spec'>): string | undefined {
   if (runtime.name === '') return 'its runtime has no name';
   if (snapshotKey !== '' && snapshotter === '') return 'it has a snapshot key without a snapshotter';
   if (Object.keys(extensions).includes('')) return 'an extension has no name';

@@ -3,7 +3,7 @@
 // caller's affair, afterwards: one that no row names any more may go.
 //
 // Roots are images, leases that have not expired, containers, what has the label `containerd.io/gc.root`, and
-// snapshots that are in use just now. From there labels lead on (`containerd.io/gc.ref.content[.…]`: a digest,
+// snapshots that are in use just now, and all that lies in a partition. From there labels lead on (`containerd.io/gc.ref.content[.…]`: a digest,
 // `containerd.io/gc.ref.snapshot.<snapshotter>[/…]`: a name), and a snapshot keeps its parent. Meaning as in
 // containerd's `core/metadata/gc.go`; a reference to what is not there is none.
 
@@ -15,6 +15,7 @@ import { listImages } from './images.js';
 import { removeLayer } from './layers.js';
 import { GC_FLAT, isExpired, leaseResources, listLeases } from './leases.js';
 import { listNamespaces } from './namespaces.js';
+import { partitionOf } from './partitions.js';
 import type { BlobRow, SnapshotRow } from './rows.js';
 import { dropSnapshots, listSnapshots } from './snapshots.js';
 import type { ReadTx, WriteTx } from './transaction.js';
@@ -27,8 +28,8 @@ const REF_SNAPSHOT = 'containerd.io/gc.ref.snapshot.';
 
 /** One object of the store, or a reason outside of it why one stays. */
 export interface Thing {
-  readonly kind: 'image' | 'lease' | 'container' | 'label' | 'use' | 'blob' | 'snapshot';
-  /** '' for a use: that of its snapshot. */
+  readonly kind: 'image' | 'lease' | 'container' | 'label' | 'use' | 'partition' | 'blob' | 'snapshot';
+  /** '' for a use and a partition: that of its snapshot. */
   readonly namespace: string;
   /** Of a use: where or by what. */
   readonly name: string;
@@ -119,7 +120,10 @@ class Marking implements Marked {
     for (const namespace of this.#contents.keys()) this.#rootRows(namespace);
     // First, because a name says more than a label to who asks why a thing stays.
     this.#follow();
-    for (const [namespace, contents] of this.#contents) this.#rootLabels(namespace, contents);
+    for (const [namespace, contents] of this.#contents) {
+      this.#rootLabels(namespace, contents);
+      this.#rootPartition(namespace, contents);
+    }
     this.#follow();
     for (const [namespace, { snapshots }] of this.#contents) this.#rootUses(namespace, snapshots);
     for (const [namespace, { blobs, snapshots }] of this.#contents) {
@@ -193,6 +197,15 @@ class Marking implements Marked {
     for (const { name, labels } of snapshots.values()) {
       if (isRooted(labels)) this.#reach(idOf('snapshot', namespace, name), root);
     }
+  }
+
+  /** The client of a served socket collects its own garbage. */
+  #rootPartition(namespace: string, { blobs, snapshots }: Contents): void {
+    const partition = partitionOf(namespace);
+    if (partition === undefined) return;
+    const root = idOf('partition', '', partition);
+    for (const digest of blobs.keys()) this.#reach(idOf('blob', namespace, digest), root);
+    for (const name of snapshots.keys()) this.#reach(idOf('snapshot', namespace, name), root);
   }
 
   /** To ask costs a look at files, so it is asked for what is left only. */

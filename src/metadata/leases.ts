@@ -3,6 +3,7 @@
 // taking it away twice is no error.
 
 import { randomBytes } from 'node:crypto';
+import { isDigest } from '../digest.js';
 import { StoreError } from '../errors.js';
 import { assertLabels, type Labels } from '../labels.js';
 import { msOfTime, timeNow } from '../time.js';
@@ -151,10 +152,21 @@ function requireLease(tx: ReadTx, ns: string, id: string, what: string): LeaseRo
   throw new StoreError('not-found', what, 'there is no lease of this id', { hint: 'mica lease ls' });
 }
 
-function assertLeasable({ type }: LeaseResource, what: string): void {
-  if (type === 'content' || type === 'ingests' || type === 'images' || /^snapshots\/./.test(type)) return;
-  if (type === 'snapshots' || type === 'snapshots/') {
-    throw new StoreError('invalid-argument', what, 'the snapshotter is missing: snapshots/NAME');
+function assertLeasable({ type, id }: LeaseResource, what: string): void {
+  const [kind = '', ...rest] = type.split('/');
+  if (!LEASABLE.includes(kind)) {
+    throw new StoreError('unsupported', what, `a lease holds no resource of type ${type}`);
   }
-  throw new StoreError('unsupported', what, `a lease holds no resource of type ${type}`);
+  const why = flawOf(kind, rest, id);
+  if (why !== undefined) throw new StoreError('invalid-argument', what, why);
+}
+
+const LEASABLE: readonly string[] = ['content', 'ingests', 'images', 'snapshots'];
+
+function flawOf(kind: string, rest: readonly string[], id: string): string | undefined {
+  if (kind === 'snapshots') {
+    return rest.length === 1 && rest[0] !== '' ? undefined : 'the snapshotter is missing: snapshots/NAME';
+  }
+  if (rest.length > 0) return `there is no kind of ${kind}`;
+  return kind === 'content' && !isDigest(id) ? 'content is named by a digest of sha256' : undefined;
 }

@@ -2,9 +2,10 @@
 // first row in it, and goes only when asked and empty.
 
 import { StoreError } from '../errors.js';
-import { assertLabels } from '../labels.js';
+import { assertLabels, keptLabels, type Labels, updateLabels } from '../labels.js';
 import { timeNow } from '../time.js';
 import { assertIdentifier } from './identifier.js';
+import { partitionOf } from './partitions.js';
 import type { NamespaceRow } from './rows.js';
 import type { Key, ReadTx, WriteTx } from './transaction.js';
 
@@ -27,9 +28,36 @@ export function getNamespace(tx: ReadTx, name: string): NamespaceRow | undefined
 
 /** Makes the namespace or replaces its row. */
 export function putNamespace(tx: WriteTx, row: NamespaceRow): void {
-  assertNamespaceName(row.name);
+  if (partitionOf(row.name) === undefined) assertNamespaceName(row.name);
   assertLabels(row.labels, `cannot label namespace ${row.name}`);
   tx.put(at(row.name), row);
+}
+
+/** already-exists; invalid-argument for a bad name or bad labels. */
+export function createNamespace(tx: WriteTx, name: string, labels: Labels): NamespaceRow {
+  if (getNamespace(tx, name) !== undefined) {
+    throw new StoreError('already-exists', `cannot create namespace ${name}`, 'it exists', {
+      hint: `mica namespace label ${name} KEY=VALUE`,
+    });
+  }
+  const row: NamespaceRow = { name, created: timeNow(), labels: keptLabels(labels) };
+  putNamespace(tx, row);
+  return row;
+}
+
+/** Changes labels; field paths as `updateLabels`. not-found. */
+export function labelNamespace(
+  tx: WriteTx,
+  name: string,
+  labels: Labels,
+  fieldPaths: readonly string[],
+): NamespaceRow {
+  const what = `cannot label namespace ${name}`;
+  const old = getNamespace(tx, name);
+  if (old === undefined) throw new StoreError('not-found', what, 'there is none of this name');
+  const row: NamespaceRow = { ...old, labels: updateLabels(old.labels, labels, fieldPaths, what) };
+  putNamespace(tx, row);
+  return row;
 }
 
 /** The namespace, made without labels if it is missing. */
@@ -53,7 +81,7 @@ export function deleteNamespace(tx: WriteTx, name: string): void {
   tx.remove(at(name));
 }
 
-/** Ordered by name. */
+/** Partitions among them (partitions.ts). Ordered by name. */
 export function listNamespaces(tx: ReadTx): readonly NamespaceRow[] {
   return tx.list<NamespaceRow>(['v1', 'namespaces']).map((row) => row.value);
 }

@@ -112,6 +112,8 @@ export interface ContainerRow {
   readonly snapshotter: string;
   readonly snapshotKey: string;
   readonly extensions: Readonly<Record<string, OpaqueValue>>;
+  /** The sandbox that it is in; absent where it is in none. */
+  readonly sandbox?: string;
   /** RFC 3339 with nanoseconds. */
   readonly created: string;
   readonly updated: string;

@@ -6,7 +6,7 @@
 //   ├── sequence                           number: the last snapshot id given out; ids are never given twice
 //   ├── driver                             DriverRow: of the first snapshot; absent before there was one
 //   ├── settings/content-sharing           'shared' (as when absent) or 'isolated': sharing.ts
-//   ├── namespaces/<ns>                    NamespaceRow; made by the first row that needs it
+//   ├── namespaces/<ns>                    NamespaceRow; made by the first row that needs it. `partition:<socket>` is one, too
 //   ├── snapshots/<ns>/<name>              SnapshotRow; <name> is the key of an active one, the name of a committed one
 //   ├── children/<ns>/<parent>/<name>      true: <name> has <parent> as its parent; written with the row above only
 //   ├── snapshot-ids/<id>                  true: a snapshot of some namespace has this folder; with its row only

@@ -1,10 +1,16 @@
 // `mica-overlayfs`: our union behind the command line of fuse-overlayfs, for `mount_program` of podman and buildah,
 // for mount.fuse3 and for mount(8). Exit code 0 means that the mount is live and that no daemon holds the
-// caller's stdout or stderr, because podman reads stderr to its end.
+// caller's stdout or stderr, because podman reads stderr to its end. The process that reads the words is the server,
+// unless the shared host is (MICA_HOST): bin/mica-overlayfs waits for its word.
 
-import type { StackDescription } from '../../fs/index.js';
+import { closeSync, writeSync } from 'node:fs';
+import type { StackDescription, sys } from '../../fs/index.js';
+import type { Settings } from '../cli/settings.js';
 import { checkWithout } from '../cli/without.js';
-import type { FuseOptions } from '../mounts/host-spec.js';
+import { meantBy } from '../mounts/hosting-words.js';
+import { prepareToServe } from '../mounts/serve.js';
+import { MountTable } from '../mounts/table.js';
+import { ThisProcess } from './this-process.js';
 import { parseWords, type Words } from './words.js';
 
 const USAGE = `usage: mica-overlayfs [-f] [-o OPTIONS] [SOURCE] DIR
@@ -13,10 +19,12 @@ OPTIONS, separated by commas:
   lowerdir=DIR:DIR    layers, topmost first; \\: is a colon in a name; DIR::DIR is a layer and one of data alone
   upperdir=DIR        where changes go; without it the mount is read only
   workdir=DIR         an empty folder on the filesystem of upperdir
+  state=DIR           where mica mounts and mica umount find it; default as theirs
   ro                  nothing can be changed
-  volatile            do not wait for the disk when a file is copied up: after a power cut it may be empty
+  volatile            never wait for the disk, whoever asks for it: after a power cut upperdir may be damaged
   settle              make the upper plain when the mount has ended
   userxattr           the marks are user.overlay.* xattrs, even for root
+  fsync=0             the same as volatile
   writeback=0|1       the kernel collects writes, which are lost if the server is killed; default 0
   quota=SIZE[:INODES] what upperdir may take, in bytes or with a unit (10G)
   dialect=overlay|wh  how the layers spell their marks; default wh: files .wh.* count as well
@@ -26,9 +34,15 @@ OPTIONS, separated by commas:
                       which owners are shown as the mounter; default unmapped: those that have no number here
   squash_to_root, squash_to_uid=UID, squash_to_gid=GID
                       all owners are shown as this one
+  static_nlink        folders have one link, whatever is in them
+  noacl, noxattrs=1   there are no POSIX ACLs, or no extended attributes
+  allow_other, nodev, nosuid, noexec
+                      as for every FUSE mount; as root others may use it anyway
+  debug               stay in the foreground and write what is asked for to stderr
 Every other option is ignored, with a line on stderr if it asks for what is not done anyway.
 
   -f         stay in the foreground until the mount ends
+  -d         the same as -o debug
   -V         version
   -h         this text
 `;
@@ -40,14 +54,21 @@ export async function main(argv: readonly string[]): Promise<void> {
     if (words.help) process.stdout.write(USAGE);
     else if (words.version) await printVersion();
     else {
+      const shares = !words.foreground && (await isShared(words));
+      // The server's thread begins while this one finds out what it is to serve.
+      if (!shares) prepareToServe(transport());
       await checkWithout();
-      await run(words);
+      await run(words, shares);
     }
   } catch (error) {
     process.exitCode = 1;
-    const text = error instanceof Error ? error.message : String(error);
-    process.stderr.write(`mica-overlayfs: ${text.replace(/\s*\n\s*/g, ' ')}\n`);
+    tell(error instanceof Error ? error.message : String(error));
   }
+}
+
+/** One line on stderr, past Node's stream, which would keep the descriptor. */
+function tell(text: string): void {
+  writeSync(2, `mica-overlayfs: ${text.replace(/\s*\n\s*/g, ' ')}\n`);
 }
 
 async function printVersion(): Promise<void> {
@@ -55,34 +76,75 @@ async function printVersion(): Promise<void> {
   process.stdout.write(`mica-overlayfs: version ${version()}\n`);
 }
 
-async function run(words: Words): Promise<void> {
-  const { MountTable } = await import('../mounts/table.js');
+function transport(): string {
+  return process.env['MICA_TRANSPORT'] ?? 'auto';
+}
+
+async function run(words: Words, shares: boolean): Promise<void> {
   const { mountStack } = await import('../mounts/mount-snapshot.js');
-  for (const word of words.ignored) process.stderr.write(`mica-overlayfs: ignoring ${word}\n`);
+  const { lowersToRead } = await import('./lowers-to-read.js');
+  const { isLiveAlready } = await import('./live-already.js');
+  for (const word of words.ignored) tell(`ignoring ${word}`);
   if (words.target === undefined) throw new Error('cannot mount: no mount point was given');
   const stack = await stackOf(words);
-  const state = await stateFolder();
-  for (const line of new MountTable(state).sweep()) process.stderr.write(`mica-overlayfs: ${line}\n`);
-  const owners = words.owners === undefined ? {} : { owners: words.owners };
-  const fuse: FuseOptions = {
-    ...owners,
-    ...(words.writeback ? { writeback: true } : {}),
-    subtype: 'mica-overlayfs',
-    fsname: words.source ?? 'mica-overlayfs',
-  };
+  const state = await stateFolder(words.state);
+  const table = new MountTable(state);
+  for (const line of table.sweep()) tell(line);
+  const ready = readyDescriptor();
+  if (!words.foreground && (await isLiveAlready(stack, words.target, words.readOnly, table))) {
+    if (ready !== undefined) writeSync(ready, 'live');
+    return;
+  }
+  await lowersToRead(stack, table);
+  const host = new ThisProcess(ready);
   const { target } = await mountStack(stack, words.target, {
     driver: 'fuse',
+    hosting: shares ? 'shared' : 'own',
     state,
-    transport: process.env['MICA_TRANSPORT'] ?? 'auto',
+    transport: transport(),
     readOnly: words.readOnly,
     settle: words.settle,
-    fuse,
+    fuse: {
+      ...(words.owners && { owners: words.owners }),
+      ...words.shows,
+      subtype: 'mica-overlayfs',
+      fsname: words.source ?? 'mica-overlayfs',
+    },
+    ...(!shares && (words.foreground || host.isAwaited) ? { host } : {}),
   });
-  if (!words.foreground) return;
-  const { untilEnded } = await import('../cli/until-ended.js');
-  const ending = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => ending.abort());
-  await untilEnded(target, state, ending.signal);
+  if (shares && ready !== undefined) await tellLive(ready, target);
+  if (words.debug) await host.tellRequests();
+}
+
+/** A shared host serves it rather than this process. */
+async function isShared({ state }: Words): Promise<boolean> {
+  const { hosting } = await settings();
+  return meantBy(hosting, new MountTable(await stateFolder(state)).size) === 'shared';
+}
+
+/** The mount is another process's. Whoever stopped waiting for it gets none. */
+async function tellLive(ready: number, target: string): Promise<void> {
+  try {
+    writeSync(ready, 'live');
+    closeSync(ready);
+  } catch (error) {
+    const { unmountPlace } = await import('../mounts/mount-all.js');
+    unmountPlace(target, true);
+    throw error;
+  }
+}
+
+/** What the environment says. The root is not looked at, and need not be known here. */
+async function settings(): Promise<Settings> {
+  const { readSettings } = await import('../cli/settings.js');
+  return readSettings({ root: '/' });
+}
+
+/** Where the launcher waits for a word; undefined where there is none. */
+function readyDescriptor(): number | undefined {
+  const word = process.env['MICA_READY_FD'];
+  delete process.env['MICA_READY_FD'];
+  return word !== undefined && /^[3-9]$/.test(word) ? Number(word) : undefined;
 }
 
 async function stackOf(words: Words): Promise<StackDescription> {
@@ -110,17 +172,18 @@ async function stackOf(words: Words): Promise<StackDescription> {
  * The folder of sockets and notes. Engines start this program inside user namespaces, where uid 0 is nobody
  * special, so the usual place of root may be out of reach.
  */
-async function stateFolder(): Promise<string> {
+async function stateFolder(wanted: string | undefined): Promise<string> {
   const { tmpdir } = await import('node:os');
-  const { join } = await import('node:path');
-  const { readSettings } = await import('../cli/settings.js');
+  const { isAbsolute, join, resolve } = await import('node:path');
+  const { sys } = await import('../../fs/index.js');
   const { ensureStateFolder } = await import('../root-folder.js');
-  const usual = readSettings({ root: '/' }).state;
-  const runtime = process.env['XDG_RUNTIME_DIR'];
+  const { state: usual } = await settings();
+  const runtime = process.env['XDG_RUNTIME_DIR'] ?? '';
   const places = [
+    ...(wanted === undefined ? [] : [resolve(wanted)]),
     usual,
-    ...(runtime === undefined ? [] : [join(runtime, 'mica')]),
-    join(tmpdir(), `mica-${process.getuid?.() ?? 0}`),
+    ...(isAbsolute(runtime) ? [join(runtime, 'mica')] : []),
+    join(tmpdir(), `mica-${outsideUid(sys.namespaceIds('uid'))}`),
   ];
   let failure: unknown;
   for (const place of places) {
@@ -132,4 +195,11 @@ async function stateFolder(): Promise<string> {
     }
   }
   throw failure;
+}
+
+/** Who this is outside of the user namespace, in which many are 0. */
+function outsideUid(spans: ReturnType<typeof sys.namespaceIds>): number {
+  const uid = process.getuid?.() ?? 0;
+  const span = spans.find(({ first, count }) => uid >= first && uid < first + count);
+  return span === undefined ? uid : span.outside + uid - span.first;
 }

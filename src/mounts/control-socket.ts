@@ -1,14 +1,12 @@
 // The control protocol on a unix socket: one JSON object a line in both directions, answers in the order of the
-// questions. The path of a unix socket has room for 107 bytes, so a longer one is reached through its folder's
-// descriptor.
+// questions.
 
-import { closeSync, openSync, rmSync } from 'node:fs';
-import { createConnection, createServer, type Server, type Socket } from 'node:net';
-import { basename, dirname } from 'node:path';
-import { createInterface } from 'node:readline';
+import { rmSync } from 'node:fs';
+import { createServer, type Socket } from 'node:net';
 import { FsError } from '../../fs/index.js';
 import { type ErrorKind, StoreError } from '../errors.js';
 import type { ControlClient, ControlHandler, ControlReply, ControlRequest } from './control.js';
+import { connectTo, linesOf, listenAt } from './unix-socket.js';
 
 interface Failure {
   readonly kind?: ErrorKind;
@@ -19,9 +17,6 @@ interface Failure {
 }
 
 type Answer = { readonly reply: object } | { readonly error: Failure };
-
-/** sizeof(sockaddr_un.sun_path) is 108 with its NUL (unix(7)). */
-const SOCKET_PATH_MAX = 107;
 
 export interface ControlServer {
   /** Ends all connections and removes the socket. */
@@ -37,9 +32,9 @@ export async function serveControl(path: string, handler: ControlHandler): Promi
     socket.once('close', () => sockets.delete(socket));
     // An asker that has gone away is no failure of the server.
     socket.on('error', () => socket.destroy());
-    void answerAll(socket, handler);
+    answerAll(socket, handler);
   });
-  await withShortPath(path, (short) => listening(server, short));
+  await listenAt(server, path);
   return {
     close: () =>
       new Promise((resolve) => {
@@ -55,8 +50,7 @@ export async function serveControl(path: string, handler: ControlHandler): Promi
 /** Connects to a server; failed-precondition if there is none. */
 export async function connectControl(path: string): Promise<ControlClient> {
   try {
-    const socket = await withShortPath(path, connected);
-    return new SocketClient(socket);
+    return new SocketClient(await connectTo(path));
   } catch (error) {
     throw gone('connect to', error);
   }
@@ -83,8 +77,7 @@ class SocketClient implements ControlClient {
 
   constructor(socket: Socket) {
     this.#socket = socket;
-    const lines = createInterface({ input: socket });
-    lines.on('line', (line) => this.#waiting.shift()?.resolve(line));
+    linesOf(socket).on('line', (line) => this.#waiting.shift()?.resolve(line));
     const end = (): void => {
       this.#ended = true;
       for (const { reject } of this.#waiting.splice(0)) reject(gone('ask'));
@@ -107,11 +100,15 @@ class SocketClient implements ControlClient {
   }
 }
 
-async function answerAll(socket: Socket, handler: ControlHandler): Promise<void> {
-  for await (const line of createInterface({ input: socket })) {
-    const answer = await answerOne(line, handler);
-    if (!socket.destroyed) socket.write(`${answer}\n`);
-  }
+/** One question after the other. */
+function answerAll(socket: Socket, handler: ControlHandler): void {
+  let turn = Promise.resolve();
+  linesOf(socket).on('line', (line) => {
+    turn = turn.then(async () => {
+      const answer = await answerOne(line, handler);
+      if (!socket.destroyed) socket.write(`${answer}\n`);
+    });
+  });
 }
 
 async function answerOne(line: string, handler: ControlHandler): Promise<string> {
@@ -176,31 +173,4 @@ function gone(verb: string, cause?: unknown): StoreError {
     'it is gone',
     options,
   );
-}
-
-function listening(server: Server, path: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(path, resolve);
-  });
-}
-
-function connected(path: string): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = createConnection(path, () => {
-      socket.off('error', reject);
-      resolve(socket);
-    });
-    socket.once('error', reject);
-  });
-}
-
-async function withShortPath<T>(path: string, use: (short: string) => Promise<T>): Promise<T> {
-  if (Buffer.byteLength(path) <= SOCKET_PATH_MAX || process.platform !== 'linux') return use(path);
-  const folder = openSync(dirname(path), 'r');
-  try {
-    return await use(`/proc/self/fd/${folder}/${basename(path)}`);
-  } finally {
-    closeSync(folder);
-  }
 }

@@ -1,25 +1,33 @@
 // The control socket of a running mount: what other processes may ask the server of a mount for. One request
-// is one JSON object on a line, answered by one JSON object on a line (`events` with `follow` by many, until the
-// asker closes). The socket's folder is 0700, which is the whole of its access control.
+// is one JSON object on a line, answered by one JSON object on a line. The socket's folder is 0700, which is the whole
+// of its access control.
 //
 // The server answers from the thread that serves the filesystem, between two of its steps, so an answer never
-// shows a half-done operation.
+// shows a half-done operation. Only events are read beside that thread, which is not kept from its work by them.
 
 import type {
+  EventsReply,
+  EventsRequest,
   ExchangeReply,
   ExchangeRequest,
   Explanation,
   RequestTime,
   StackDescription,
-  UnionEvent,
 } from '../../fs/index.js';
 
 export type ControlRequest =
   | { readonly op: 'status' }
-  /** The kept events after `since`; with `requests` the server records requests too from now on. */
-  | { readonly op: 'events'; readonly since: number; readonly requests?: boolean }
-  /** `path` as base64 of its bytes, relative to the root of the mount. */
-  | { readonly op: 'explain'; readonly pathBase64: string }
+  /**
+   * The kept events after `since`; with `requests` the server records requests too from now on, for some seconds or until
+   * somebody asks with `requests` false.
+   */
+  | EventsRequest
+  /** `path` as base64 of its bytes, relative to the root of the mount; `names`: what sentences call layers, by their ids. */
+  | {
+      readonly op: 'explain';
+      readonly pathBase64: string;
+      readonly names?: Readonly<Record<string, string>>;
+    }
   | { readonly op: 'usage' }
   | { readonly op: 'settle' }
   /** The upper may be read as one more lower: names of hard links are made; it need not be plain. */
@@ -48,7 +56,7 @@ export interface MountStatus {
 
 export interface ControlReplies {
   status: MountStatus;
-  events: { readonly events: readonly UnionEvent[]; readonly lastSeq: number };
+  events: EventsReply;
   explain: Explanation;
   usage: { readonly size: number; readonly inodes: number };
   settle: { readonly settled: boolean };

@@ -1,10 +1,13 @@
 // The mount host: a process of its own that serves one FUSE mount and outlives whoever started it. It makes ready what
 // every mount needs, gets its spec over the IPC channel, answers once with the live mount or the reason against it, and
-// lets go of the channel. SIGTERM and SIGINT unmount; so does a starter that goes away before the answer.
+// lets go of the channel, unless the mount is tied to its starter. SIGTERM and SIGINT unmount; so does a starter that goes
+// away before the answer, or at any time from a mount that is tied to it.
 
 import { rmSync } from 'node:fs';
-import { StoreError } from '../errors.js';
+import { endOnSignal } from './end-mount.js';
+import { faultText, refusal } from './host-report.js';
 import type { HostReport, HostSpec } from './host-spec.js';
+import { closeInherited } from './inherited-files.js';
 import { prepareToServe, serveMount } from './serve.js';
 
 function report(answer: HostReport): Promise<void> {
@@ -21,40 +24,36 @@ async function run(spec: HostSpec): Promise<void> {
   // The shell's end is not the mount's.
   process.on('SIGHUP', () => undefined);
   const mount = await serveMount(spec).catch(async (error: unknown) => {
-    await report({ error: plain(error) });
+    await report(refusal(error, say));
     return undefined;
   });
   if (mount === undefined) {
-    process.disconnect?.();
+    letGo();
     process.exitCode = 1;
     return;
   }
-  let asked = false;
-  const end = (): void => {
-    // The second time, or when files are still open: out of sight now, and gone with its last user.
-    void mount.unmount(asked).catch(() => mount.unmount(true));
-    asked = true;
-  };
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, end);
+  const end = endOnSignal(mount, say);
   await report({ live: mount.row }).catch(end);
-  if (process.connected) process.disconnect?.();
+  // The kernel closes the channel with a starter that is killed.
+  if (spec.tied !== true) letGo();
+  else if (process.connected) process.once('disconnect', end);
+  else end();
   await mount.ended;
+  process.off('disconnect', end);
+  letGo();
 }
 
-function plain(error: unknown): Extract<HostReport, { error: object }>['error'] {
-  if (error instanceof StoreError) {
-    const { kind, what, why, hint } = error;
-    return { kind, what, why, ...(hint === undefined ? {} : { hint }) };
-  }
-  process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
-  return {
-    kind: 'failed',
-    what: 'cannot mount',
-    why: error instanceof Error ? error.message : String(error),
-  };
+function letGo(): void {
+  if (process.connected) process.disconnect?.();
+}
+
+function say(text: string): void {
+  process.stderr.write(text);
 }
 
 const [transport = 'auto', log] = process.argv.slice(2);
+// After the channel to who started it.
+closeInherited(4);
 prepareToServe(transport);
 
 /** Nothing but the waiting for it keeps this process. */
@@ -66,7 +65,7 @@ else onNoSpec();
 process.once('message', (spec) => {
   process.off('disconnect', onNoSpec);
   run(spec as HostSpec).catch((error: unknown) => {
-    process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
+    say(`${faultText(error)}\n`);
     process.exitCode = 1;
   });
 });

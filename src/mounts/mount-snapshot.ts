@@ -8,7 +8,9 @@ import { EBUSY, isErrno, prepareStack, type StackDescription, sys } from '../../
 import { StoreError } from '../errors.js';
 import { timeNow } from '../time.js';
 import { assertFit, driverNamed, type StorageDriver, whyNotIn } from './drivers.js';
-import type { FuseOptions, HostSpec } from './host-spec.js';
+import type { FuseOptions, Host, HostSpec } from './host-spec.js';
+import { hostFor } from './hosting.js';
+import type { Hosting } from './hosting-words.js';
 import type { Driver } from './mount.js';
 import { unmountPlace } from './mount-all.js';
 import { mountFailure } from './mount-failure.js';
@@ -18,7 +20,6 @@ import { mountAt, readMounts } from './mountinfo.js';
 import { withParts } from './parts.js';
 import { bootId, markOf, mountNamespace, processIn } from './process-life.js';
 import { settleForKernel } from './settle.js';
-import { type BegunHost, startHost } from './start.js';
 import { type ListedMount, type MountedSnapshot, type MountRow, MountTable } from './table.js';
 
 export interface MountOptions {
@@ -32,8 +33,12 @@ export interface MountOptions {
   readonly fuse?: FuseOptions;
   /** Make the upper plain when the mount has ended; the kernel's mounts leave it so anyway. */
   readonly settle?: boolean;
-  /** What is to serve it if the driver is `fuse`; absent: one that is started then. */
-  readonly host?: BegunHost;
+  /** Which process is to serve it if the driver is `fuse`; default `auto`. */
+  readonly hosting?: Hosting;
+  /** The same, begun already. */
+  readonly host?: Host;
+  /** A mount of `fuse` ends with this process, however that ends; it has a server of its own. */
+  readonly tied?: boolean;
 }
 
 /** What mounting needs of a store. */
@@ -183,9 +188,12 @@ export async function mountStack(
       readOnly: options.readOnly === true,
       ...(options.fuse === undefined ? {} : { options: options.fuse }),
       ...(options.settle === true ? { settle: true } : {}),
+      ...(options.tied === true ? { tied: true } : {}),
       ...more,
     };
-    return options.host === undefined ? startHost(spec) : options.host.serve(spec);
+    const hosting = options.tied === true ? 'own' : (options.hosting ?? 'auto');
+    const host = options.host ?? hostFor(hosting, spec.state, place, spec.transport);
+    return host.serve(spec);
   }
   const { mount } = driverNamed(options.driver);
   if (mount === 'served') throw new Error('served mounts are started, not made');

@@ -6,7 +6,7 @@ import type { StackDescription } from '../../fs/index.js';
  * Files from this size on are not copied when they are changed: a copy takes longer than writing past the server
  * (passthrough), which a file that is in part its own does without, saves in a few thousand writes.
  */
-const PARTS_FROM = 4 << 20;
+export const PARTS_FROM = 4 << 20;
 
 /** The stack for a mount of ours whose upper nobody reads without asking its server. */
 export function withParts(stack: StackDescription): StackDescription {

@@ -2,7 +2,7 @@
 // the control socket, and notes the mount down as long as it is there. It must never touch the mount itself.
 
 import { execFile } from 'node:child_process';
-import { closeSync, openSync, statSync } from 'node:fs';
+import { appendFileSync, closeSync, openSync, statSync } from 'node:fs';
 import { promisify } from 'node:util';
 import {
   deviceTransport,
@@ -96,7 +96,7 @@ async function answer(
     return running.control(request);
   }
   // Waiting for the end here would wait for this answer.
-  void unmount().catch((error: Error) => process.stderr.write(`${error.message}\n`));
+  void unmount().catch((error: Error) => note(spec, error.message));
   return {};
 }
 
@@ -168,6 +168,7 @@ function rowOf(
     driver: 'fuse',
     transport: running.transport,
     process: markOf(process.pid),
+    ...(spec.shared === true ? { shared: true } : {}),
     readOnly: running.readOnly,
     ...(spec.options?.owners === undefined ? {} : { owners: spec.options.owners }),
     ...(spec.options?.stats === true ? { stats: true } : {}),
@@ -188,11 +189,17 @@ async function started(spec: HostSpec): Promise<RunningMount> {
       mountPoint: spec.target,
       readOnly: spec.readOnly,
       ...spec.options,
-      onFault: (fault) => process.stderr.write(`${fault.operation}: ${fault.stack ?? fault.message}\n`),
+      onFault: (fault) => note(spec, `${fault.operation}: ${fault.stack ?? fault.message}`),
     });
   } catch (error) {
     throw mountFailure(`cannot mount at ${spec.target}`, error);
   }
+}
+
+/** A line for who looks after a mount: in its log, which of a process with one mount is its standard error. */
+function note({ shared, log }: HostSpec, line: string): void {
+  if (shared === true && log !== undefined) appendFileSync(log, `${line}\n`, { mode: 0o600 });
+  else process.stderr.write(`${line}\n`);
 }
 
 function transportOf(name: string): Transport {

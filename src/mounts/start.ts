@@ -1,17 +1,22 @@
-// Starts a mount host and waits until its mount is live, or relays why it is not. A host takes as long to begin as a
+// Starts a host for one mount and waits until that is live, or relays why it is not. A host takes as long to begin as a
 // command takes to find out what it is to mount, so that it may be begun first and told later.
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, existsSync, openSync, readFileSync, realpathSync, rmSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { closeSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { type ErrorKind, StoreError } from '../errors.js';
-import { ensureStateFolder } from '../root-folder.js';
-import type { HostReport, HostSpec } from './host-spec.js';
+import { StoreError } from '../errors.js';
+import { rowOf } from './host-report.js';
+import type { Host, HostReport, HostSpec } from './host-spec.js';
 import { type MountRow, MountTable } from './table.js';
 
-/** A host that waits for its spec. Whoever began it gives it one, or dismisses it. */
-export class BegunHost {
+/** What is to serve a mount, and waits to be told which. Whoever has it gives it a spec, once, or dismisses it. */
+export interface MountHost extends Host {
+  /** If it still waits it was not needed. */
+  dismiss(): void;
+}
+
+/** A process for one mount. */
+export class BegunHost implements MountHost {
   readonly #child: ChildProcess;
   readonly #log: string;
   readonly #report: Promise<HostReport>;
@@ -39,23 +44,20 @@ export class BegunHost {
     this.#report.catch(() => undefined);
   }
 
-  /** The row of a mount that is live, served by a process of its own in a session of its own. */
   async serve(spec: HostSpec): Promise<MountRow> {
     this.#isWaiting = false;
     try {
       this.#child.send({ ...spec, log: this.#log });
-      const answer = await this.#report;
-      if ('live' in answer) return answer.live;
-      const { kind, what, why, hint } = answer.error;
-      throw new StoreError(kind as ErrorKind, what, why, hint === undefined ? {} : { hint });
+      const row = rowOf(await this.#report);
+      if (spec.tied === true) this.#holdOn();
+      else this.#letGo();
+      return row;
     } catch (error) {
-      throw withLog(error, spec, this.#log);
-    } finally {
       this.#letGo();
+      throw withLog(error, spec, this.#log);
     }
   }
 
-  /** If it still waits it was not needed, and ends. */
   dismiss(): void {
     if (!this.#isWaiting) return;
     this.#isWaiting = false;
@@ -63,26 +65,15 @@ export class BegunHost {
     this.#letGo();
   }
 
+  /** The channel stays, for its end to be noticed; it keeps nobody from ending. */
+  #holdOn(): void {
+    this.#child.channel?.unref();
+    this.#child.unref();
+  }
+
   #letGo(): void {
     if (this.#child.connected) this.#child.disconnect();
     this.#child.unref();
-  }
-}
-
-/**
- * A host for a mount that is about to be asked for at the folder `target`; undefined where something stands against it,
- * which is found and named by whoever mounts.
- */
-export function hostAhead(state: string, target: string, transport: string): BegunHost | undefined {
-  if (!existsSync('/dev/fuse') || (transport !== 'auto' && transport !== 'device')) return undefined;
-  try {
-    const place = realpathSync(resolve(target));
-    ensureStateFolder(state);
-    return new BegunHost(state, place, transport);
-  } catch (error) {
-    if (error instanceof StoreError || typeof (error as NodeJS.ErrnoException).code === 'string')
-      return undefined;
-    throw error;
   }
 }
 

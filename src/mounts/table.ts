@@ -30,11 +30,15 @@ export interface MountRow {
   readonly target: string;
   /** Absent for plain folders. */
   readonly snapshot?: MountedSnapshot;
+  /** Of plain folders: what layers are called whose ids say nothing, by their ids. */
+  readonly layers?: Readonly<Record<string, string>>;
   readonly driver: Driver;
   /** How the FUSE protocol travels; absent for the kernel's mounts. */
   readonly transport?: string;
   /** The server of a FUSE mount; the process that mounted, which has ended, for the kernel's. */
   readonly process: ProcessMark;
+  /** The process serves other mounts, too, and outlives this one; it takes the row out when this one has ended. */
+  readonly shared?: boolean;
   readonly readOnly: boolean;
   /** What its owners are shown as, where that was asked for. */
   readonly owners?: OwnerRules;
@@ -66,6 +70,9 @@ export function canExchange(mount: ListedMount | undefined): mount is ListedMoun
 const ENDING_MS = 30_000;
 const POLL_MS = 10;
 
+/** How many this process has named. */
+let sockets = 0;
+
 export class MountTable {
   readonly folder: string;
 
@@ -73,9 +80,10 @@ export class MountTable {
     this.folder = join(state, 'mounts');
   }
 
-  /** Where the control socket of this process's mount at `target` belongs. */
+  /** Where the control socket of a new mount of this process at `target` belongs. */
   socketFor(target: string): string {
-    return join(this.folder, `${nameOf(target)}.${process.pid}.sock`);
+    // One process may mount there again while the mount before it, which is out of sight, is still in use.
+    return join(this.folder, `${nameOf(target)}.${process.pid}.${++sockets}.sock`);
   }
 
   /** Where a server of a mount at `target` that is started now writes what it has to say. */
@@ -96,8 +104,12 @@ export class MountTable {
   /** Takes a row out with what belongs to it, unless another mount has taken its place meanwhile. */
   remove(row: MountRow): void {
     for (const path of [row.socket, row.log]) if (path !== undefined) rmSync(path, { force: true });
-    const [now] = this.#read(`${nameOf(row.target)}.json`);
-    if (now?.since === row.since) rmSync(this.#path(row.target), { force: true });
+    if (this.#has(row)) rmSync(this.#path(row.target), { force: true });
+  }
+
+  /** How many mounts are noted down, whatever became of them. */
+  get size(): number {
+    return this.#names().length;
   }
 
   /** The mounts of ours that are there, live or dead, ordered by place; rows of mounts that are gone are left out. */
@@ -154,7 +166,7 @@ export class MountTable {
    */
   async serverGone(row: MountRow, device?: string, waitMs = ENDING_MS): Promise<void> {
     const deadline = performance.now() + waitMs;
-    while (isAlive(row.process)) {
+    while (isAlive(row.process) && (row.shared !== true || this.#has(row))) {
       if (performance.now() > deadline) throw stillBusy(row, device === undefined ? [] : mountUsers(device));
       await sleep(POLL_MS);
     }
@@ -175,19 +187,27 @@ export class MountTable {
     return lines;
   }
 
+  /** Neither taken out nor replaced by the row of another mount. */
+  #has(row: MountRow): boolean {
+    const [now] = this.#read(`${nameOf(row.target)}.json`);
+    return now?.since === row.since;
+  }
+
   #path(target: string): string {
     return join(this.folder, `${nameOf(target)}.json`);
   }
 
-  #rows(): readonly MountRow[] {
-    let names: readonly string[];
+  #names(): readonly string[] {
     try {
-      names = readdirSync(this.folder);
+      return readdirSync(this.folder).filter((name) => name.endsWith('.json'));
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
       throw error;
     }
-    const rows = names.filter((name) => name.endsWith('.json')).flatMap((name) => this.#read(name));
+  }
+
+  #rows(): readonly MountRow[] {
+    const rows = this.#names().flatMap((name) => this.#read(name));
     return rows.sort((a, b) => (a.target < b.target ? -1 : 1));
   }
 

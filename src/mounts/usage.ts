@@ -2,18 +2,34 @@
 
 import { Attr, EACCES, isErrno, isFolder, sys } from '../../fs/index.js';
 
+interface Usage {
+  size: number;
+  inodes: number;
+}
+
 /**
  * Bytes on disk and inodes of the tree at the folder `fd` (open for reading), the folder itself included. A
  * folder that this user may not list counts as itself.
  */
-export function measureTree(fd: number): { readonly size: number; readonly inodes: number } {
-  const seen = new Set<number>();
+export function measureTree(fd: number): Readonly<Usage> {
   const attr = new Attr();
   sys.statFd(fd, attr);
-  let size = attr.blocks * 512;
-  let inodes = 1;
+  const usage = { size: attr.blocks * 512, inodes: 1 };
+  addBelow(fd, usage, new Set());
+  return usage;
+}
+
+/** Longer paths are walked from a descriptor on the way: no system call takes more than PATH_MAX. */
+const LONG_PATH = sys.PATH_MAX / 2;
+
+function addBelow(fd: number, usage: Usage, seen: Set<number>): void {
+  const attr = new Attr();
   const folders = ['.'];
   for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
+    if (folder.length > LONG_PATH) {
+      addBelowPath(fd, folder, usage, seen);
+      continue;
+    }
     for (const name of namesIn(fd, folder)) {
       const path = `${folder}/${name}`;
       if (!sys.statAt(fd, path, attr)) continue;
@@ -23,21 +39,35 @@ export function measureTree(fd: number): { readonly size: number; readonly inode
         if (seen.has(attr.ino)) continue;
         seen.add(attr.ino);
       }
-      size += attr.blocks * 512;
-      inodes++;
+      usage.size += attr.blocks * 512;
+      usage.inodes++;
     }
   }
-  return { size, inodes };
+}
+
+function addBelowPath(fd: number, path: string, usage: Usage, seen: Set<number>): void {
+  const folder = openFolder(fd, path);
+  if (folder === undefined) return;
+  try {
+    addBelow(folder, usage, seen);
+  } finally {
+    sys.closeFd(folder);
+  }
+}
+
+/** undefined for one that this user may not list. */
+function openFolder(root: number, path: string): number | undefined {
+  try {
+    return sys.openAt(root, path, sys.O_RDONLY | sys.O_DIRECTORY | sys.O_NOFOLLOW | sys.O_CLOEXEC);
+  } catch (error) {
+    if (isErrno(error, EACCES)) return undefined;
+    throw error;
+  }
 }
 
 function namesIn(root: number, path: string): readonly string[] {
-  let fd: number;
-  try {
-    fd = sys.openAt(root, path, sys.O_RDONLY | sys.O_DIRECTORY | sys.O_NOFOLLOW | sys.O_CLOEXEC);
-  } catch (error) {
-    if (isErrno(error, EACCES)) return [];
-    throw error;
-  }
+  const fd = openFolder(root, path);
+  if (fd === undefined) return [];
   try {
     const names: string[] = [];
     sys.listFolder(fd, (name) => {

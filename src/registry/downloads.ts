@@ -4,7 +4,7 @@
 // process is fetching is waited for.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { BlobReader, Content, ContentWriter } from '../content/content.js';
+import type { BlobReader, ReadableWriter, StoreContent } from '../content/content.js';
 import type { Digest } from '../digest.js';
 import { isKind, StoreError } from '../errors.js';
 import type { WorkLease } from '../images/at-work.js';
@@ -45,14 +45,19 @@ interface Download {
 }
 
 export class Downloads {
-  readonly #content: Content;
+  readonly #content: StoreContent;
   readonly #from: Repository;
   readonly #options: DownloadOptions;
   readonly #downloads = new Map<Digest, Download>();
   readonly #added: Digest[] = [];
 
   /** Each blob once, in this order. */
-  constructor(content: Content, from: Repository, blobs: readonly Descriptor[], options: DownloadOptions) {
+  constructor(
+    content: StoreContent,
+    from: Repository,
+    blobs: readonly Descriptor[],
+    options: DownloadOptions,
+  ) {
     this.#content = content;
     this.#from = from;
     this.#options = options;
@@ -154,7 +159,7 @@ export class Downloads {
     }
   }
 
-  async #fill(download: Download, writer: ContentWriter): Promise<void> {
+  async #fill(download: Download, writer: ReadableWriter): Promise<void> {
     const { descriptor } = download;
     const { digest, size } = descriptor;
     if (writer.offset > size) await writer.truncate(0);
@@ -188,7 +193,7 @@ export class Downloads {
   }
 
   /** undefined if the blob is there. */
-  async #openWriter({ digest, size }: Descriptor): Promise<ContentWriter | undefined> {
+  async #openWriter({ digest, size }: Descriptor): Promise<ReadableWriter | undefined> {
     const { signal } = this.#options;
     const options = { ref: refOf(digest), expected: digest, total: size };
     let seen = -1;

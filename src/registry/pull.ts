@@ -61,7 +61,8 @@ export async function pullImage(
   const registry = await Registry.open(remote.host, what, { ...options, signal });
   try {
     const from = new Repository(registry, remote.repository, what);
-    const pulling = { ...options, signal, stop: () => stopping.abort() };
+    const isOurs = (): boolean => options.signal?.aborted !== true;
+    const pulling = { ...options, signal, stop: () => stopping.abort(), isOurs };
     return await atWork(store.leases, (lease) => pullFrom(store, from, remote, lease, pulling));
   } catch (error) {
     throw isKind(error, 'canceled') ? resumable(error) : error;
@@ -74,6 +75,8 @@ type Pulling = PullOptions & {
   readonly signal: AbortSignal;
   /** Aborts the signal. */
   readonly stop: () => void;
+  /** Nobody else has aborted it. */
+  readonly isOurs: () => boolean;
 };
 
 async function pullFrom(
@@ -110,7 +113,7 @@ async function pullFrom(
             read: (layer) => downloads.follow(layer.descriptor.digest),
             skip: () => Promise.resolve(),
           });
-    await allOf([() => downloads.run(), unpacking], stop);
+    await allOf([() => downloads.run(), unpacking], options);
     for (const { descriptor, bytes } of made.parts) {
       await parts.put(descriptor, bytes, { ...labels, ...made.labels.get(descriptor.digest) });
     }
@@ -154,15 +157,22 @@ async function labelAll(
   for (const digest of digestsOf(made)) await noteSource(content, digest, host, repository);
 }
 
-/** Runs all to their ends; the first that fails stops the others, and its error is thrown. */
-async function allOf(work: readonly (() => Promise<void>)[], stop: () => void): Promise<void> {
+/**
+ * Runs all to their ends; the first that fails stops the others, and its error is thrown: one that was stopped may end
+ * before the one that is the cause.
+ */
+async function allOf(
+  work: readonly (() => Promise<void>)[],
+  { stop, isOurs }: Pick<Pulling, 'stop' | 'isOurs'>,
+): Promise<void> {
   let failure: { readonly error: unknown } | undefined;
   await Promise.all(
     work.map(async (one) => {
       try {
         await one();
       } catch (error) {
-        failure ??= { error };
+        const isCause = isOurs() && !isKind(error, 'canceled');
+        if (failure === undefined || (isCause && isKind(failure.error, 'canceled'))) failure = { error };
         stop();
       }
     }),

@@ -5,12 +5,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EBUSY, FsError, isErrno } from '../../fs/index.js';
 import { StoreError } from '../errors.js';
+import { closeInherited } from '../mounts/inherited-files.js';
 import { unmountPlace } from '../mounts/mount-all.js';
 import { mountStack } from '../mounts/mount-snapshot.js';
 import { readMounts } from '../mounts/mountinfo.js';
 import { prepareToServe, serveMount } from '../mounts/serve.js';
 import { MountTable } from '../mounts/table.js';
-import { closeInherited } from './inherited-files.js';
 import type { KeeperReport, KeeperSpec } from './messages.js';
 import { plainError } from './plain-error.js';
 

@@ -2,10 +2,9 @@
 // threads, as Node is, can neither unshare its user namespace nor fork into a new pid namespace (unshare(2)).
 
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { userInfo } from 'node:os';
 import { sys } from '../../fs/index.js';
 import { StoreError } from '../errors.js';
+import { hasRange, namesOfUser, RANGE_FILES } from '../subordinate-ids.js';
 
 export interface OwnNamespaces {
   /** For who has no CAP_SYS_ADMIN. */
@@ -21,7 +20,9 @@ export function neededNamespaces(): OwnNamespaces {
   const help = spawnSync('unshare', ['--help'], { encoding: 'utf8' });
   if (help.error !== undefined) throw missing('there is no program unshare', 'apt-get install util-linux');
   if (sys.hasCapability(sys.CAP_SYS_ADMIN)) return { user: false, manyIds: false };
-  const manyIds = help.stdout.includes('--map-auto') && hasSubordinateIds() && has('newuidmap');
+  const names = namesOfUser();
+  const hasIds = RANGE_FILES.every((path) => hasRange(path, names));
+  const manyIds = help.stdout.includes('--map-auto') && hasIds && has('newuidmap');
   return { user: true, manyIds };
 }
 
@@ -46,25 +47,6 @@ export function initWords(keeper: number, { user }: OwnNamespaces): readonly [st
   ];
   const own = ['unshare', '--mount', '--uts', '--ipc', '--pid', '--fork', '--kill-child', '--'];
   return ['sh', '-c', 'trap "" INT QUIT TERM HUP; exec "$@"', 'sh', ...enter, '--', ...own];
-}
-
-/** newuidmap(1) maps what these files give to the user, by name or number (subuid(5)). */
-function hasSubordinateIds(): boolean {
-  const { uid, username } = userInfo();
-  return ['/etc/subuid', '/etc/subgid'].every((path) =>
-    readIfThere(path)
-      .split('\n')
-      .some((line) => [username, `${uid}`].includes(line.split(':', 1)[0] ?? '')),
-  );
-}
-
-function readIfThere(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
-    throw error;
-  }
 }
 
 function has(program: string): boolean {

@@ -124,7 +124,7 @@ function copyExtent(source: number, target: number, start: number, end: number):
   while (at < end) {
     const count = sys.readAt(source, at, buffer.subarray(0, Math.min(CHUNK, end - at)));
     if (count === 0) return;
-    sys.writeAt(target, at, buffer.subarray(0, count));
+    sys.writeAllAt(target, at, buffer.subarray(0, count));
     at += count;
   }
 }

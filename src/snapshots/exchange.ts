@@ -34,6 +34,7 @@ import { timeNow } from '../time.js';
 import { noteRow } from './facts.js';
 import { asFailure, fillFolder, said } from './folder-work.js';
 import { type NewFolder, removeTree, type SnapshotFolders } from './folders.js';
+import { layerToIndex } from './layer-index.js';
 import { numberingOf, type Place, stackOf } from './mounts.js';
 import { rowsIn, rowsRead } from './row-access.js';
 import { checkCommit, commitRow, existing, parentsOf } from './rules.js';
@@ -237,7 +238,8 @@ export class Exchanges {
         return { active: found, below: parentsOf(rows, found)[0] };
       });
       this.#unshare(active, what);
-      const usage = sealFolder(this.#folders, active, commit.name, below);
+      const index = layerToIndex(this.#folders, active, commit.name, below);
+      const usage = sealFolder(this.#folders, active, index);
       const made = await this.#metadata.write((tx) => {
         const rows = rowsIn(tx, this.#namespace);
         removeExchange(tx, this.#namespace, row);

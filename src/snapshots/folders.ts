@@ -18,7 +18,7 @@ import {
   rmSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { sys } from '../../fs/index.js';
+import { removeFolderTree, sys } from '../../fs/index.js';
 
 /** Temporary names: being made, being removed. A snapshot's own folder is a decimal number. */
 const NEW = 'new-';
@@ -218,15 +218,25 @@ function renameIfAny(from: string, to: string): boolean {
   }
 }
 
-/** Deletes a tree, also one with folders that their owner may not enter. What is gone already is no error. */
-export function removeTree(path: string): void {
+/** What a tree may hold that paths do not reach: closed folders, and paths longer than a system call takes. */
+const OUT_OF_REACH: ReadonlySet<string | undefined> = new Set([
+  'EACCES',
+  'EPERM',
+  'ENOTEMPTY',
+  'ENAMETOOLONG',
+]);
+
+/** Deletes a tree, also one with folders that their owner may not enter, however deep. What is gone already is no error. */
+export function removeTree(path: string | Buffer): void {
   try {
     rmSync(path, { recursive: true, force: true });
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code !== 'EACCES' && code !== 'EPERM' && code !== 'ENOTEMPTY') throw error;
-    openFolders(Buffer.from(path));
-    rmSync(path, { recursive: true, force: true });
+    if (!OUT_OF_REACH.has((error as NodeJS.ErrnoException).code)) throw error;
+    if (process.platform === 'linux') removeFolderTree(Buffer.from(path).toString('latin1'));
+    else {
+      openFolders(Buffer.from(path));
+      rmSync(path, { recursive: true, force: true });
+    }
   }
 }
 

@@ -21,13 +21,20 @@ import {
   type SnapshotRows,
   updateRow,
 } from './rules.js';
-import type { Driver, Mount, PrepareOptions, SnapshotInfo, Snapshotter, SnapshotUsage } from './snapshot.js';
+import type {
+  Driver,
+  Mount,
+  PrepareOptions,
+  SnapshotUsage,
+  StoredSnapshot,
+  StoreSnapshotter,
+} from './snapshot.js';
 
 const PLACE = { fs: (id: string) => `/memory/${id}/fs`, work: (id: string) => `/memory/${id}/work` };
 /** An empty folder counts as one inode. */
 const EMPTY: SnapshotUsage = { size: 0, inodes: 1 };
 
-export class MemSnapshotter implements Snapshotter {
+export class MemSnapshotter implements StoreSnapshotter {
   readonly #driver: Driver;
   readonly #table = new Map<string, SnapshotRow>();
   #sequence = 0;
@@ -44,11 +51,11 @@ export class MemSnapshotter implements Snapshotter {
     this.#driver = driver;
   }
 
-  async stat(name: string): Promise<SnapshotInfo> {
+  async stat(name: string): Promise<StoredSnapshot> {
     return infoOf(existing(this.#rows, name, 'cannot stat snapshot'));
   }
 
-  async update(name: string, labels: Labels, fieldPaths: readonly string[]): Promise<SnapshotInfo> {
+  async update(name: string, labels: Labels, fieldPaths: readonly string[]): Promise<StoredSnapshot> {
     return infoOf(updateRow(this.#rows, name, labels, fieldPaths));
   }
 
@@ -69,6 +76,7 @@ export class MemSnapshotter implements Snapshotter {
       features: new Set(),
       redirects: 'unsaid',
       helper: '/memory/mica-overlayfs',
+      state: '/memory/state',
       bind: true,
     });
   }
@@ -81,7 +89,7 @@ export class MemSnapshotter implements Snapshotter {
     return this.#add('view', key, parent, options);
   }
 
-  async commit(name: string, key: string, options: PrepareOptions = {}): Promise<SnapshotInfo> {
+  async commit(name: string, key: string, options: PrepareOptions = {}): Promise<StoredSnapshot> {
     return infoOf(commitRow(this.#rows, name, key, options.labels ?? {}, EMPTY));
   }
 
@@ -89,12 +97,12 @@ export class MemSnapshotter implements Snapshotter {
     removeRow(this.#rows, name);
   }
 
-  async *walk(filters: readonly string[] = []): AsyncIterable<SnapshotInfo> {
+  async *walk(filters: readonly string[] = []): AsyncIterable<StoredSnapshot> {
     const rows = [...this.#table.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
     yield* filtered(rows.map(infoOf), filters, snapshotField);
   }
 
-  async limit(key: string, quota: SpaceLimit | undefined): Promise<SnapshotInfo> {
+  async limit(key: string, quota: SpaceLimit | undefined): Promise<StoredSnapshot> {
     if (quota !== undefined) assertCounts(this.#driver, `cannot limit snapshot ${key}`);
     return infoOf(limitRow(this.#rows, key, quota));
   }

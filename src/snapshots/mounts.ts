@@ -34,6 +34,8 @@ export interface MountWords {
   readonly redirects: 'follow' | 'unsaid';
   /** Absolute path of mica-overlayfs: what `fuse3.<helper>` runs. */
   readonly helper: string;
+  /** Where that program is to note its mount down; whoever starts it may have another environment than we. */
+  readonly state: string;
   /** A bind shows the same tree, and the caller of `mounts` may make one. */
   readonly bind: boolean;
 }
@@ -94,7 +96,7 @@ export function mountsOf(chain: Chain, place: Place, words: MountWords): readonl
     return [{ type: 'bind', source: only.path, options: [stack.upper ? 'rw' : 'ro', 'rbind'] }];
   }
   if (only !== undefined) {
-    return [{ type: `fuse3.${words.helper}`, source: 'overlay', options: aloneWords(stack) }];
+    return [{ type: `fuse3.${words.helper}`, source: 'overlay', options: aloneWords(stack, words) }];
   }
   const others = driverNamed(words.driver).mounts?.(stack);
   if (others !== undefined) return others;
@@ -104,7 +106,7 @@ export function mountsOf(chain: Chain, place: Place, words: MountWords): readonl
   if (plan.kind !== 'overlay') throw new Error('a stack of several layers was planned as a bind');
   // The helper takes any folder for a layer as a tar tool left it (`.wh.` files) unless told.
   const options = [
-    ...(words.driver === 'fuse' ? [dialectWord(layers), ...quotaWords(stack)] : []),
+    ...(words.driver === 'fuse' ? [dialectWord(layers), stateWord(words), ...quotaWords(stack)] : []),
     ...overlayWords(plan),
   ];
   return [{ type, source: 'overlay', options: stack.upper === undefined ? ['ro', ...options] : options }];
@@ -114,19 +116,29 @@ function dialectWord(layers: readonly LowerDescription[]): string {
   return `dialect=${layers.some((layer) => layer.dialect === 'wh') ? 'wh' : 'overlay'}`;
 }
 
+function stateWord({ state }: MountWords): string {
+  return `state=${escapeOption(state, false)}`;
+}
+
 function quotaWords({ upper }: StackDescription): readonly string[] {
   return upper?.quota === undefined ? [] : [`quota=${quotaText(upper.quota)}`];
 }
 
 /** The helper takes one folder, too: as the upper, or as the only lower. */
-function aloneWords(stack: StackDescription): readonly string[] {
+function aloneWords(stack: StackDescription, words: MountWords): readonly string[] {
   const { upper, lowers } = stack;
   const dialect = dialectWord(upper === undefined ? lowers : [upper]);
   if (upper === undefined) {
-    return ['ro', dialect, ...lowers.map((lower) => `lowerdir=${escapeOption(lower.path, true)}`)];
+    return [
+      'ro',
+      dialect,
+      stateWord(words),
+      ...lowers.map((lower) => `lowerdir=${escapeOption(lower.path, true)}`),
+    ];
   }
   return [
     dialect,
+    stateWord(words),
     ...quotaWords(stack),
     `workdir=${escapeOption(upper.work, false)}`,
     `upperdir=${escapeOption(upper.path, false)}`,

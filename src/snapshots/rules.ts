@@ -7,7 +7,7 @@ import { StoreError } from '../errors.js';
 import { assertLabels, type Labels, updateLabels } from '../labels.js';
 import type { SnapshotForm, SnapshotRow } from '../metadata/rows.js';
 import { timeNow } from '../time.js';
-import type { Driver, SnapshotInfo, SnapshotUsage } from './snapshot.js';
+import type { Driver, SnapshotUsage, StoredSnapshot } from './snapshot.js';
 
 /** The rows of one namespace as the rules need them. */
 export interface SnapshotRows {
@@ -237,7 +237,7 @@ export function parentsOf(rows: SnapshotRows, row: SnapshotRow): readonly Snapsh
   return parents;
 }
 
-export function infoOf(row: SnapshotRow): SnapshotInfo {
+export function infoOf(row: SnapshotRow): StoredSnapshot {
   const { size: _size, inodes: _inodes, diffId: _diffId, ...info } = row;
   return info;
 }

@@ -10,6 +10,9 @@
 //   remove(name) works when nothing has it as parent (failed-precondition otherwise).
 //
 // The snapshotter mounts nothing: `mounts` says what to mount, `stack` the same for this program's own drivers.
+//
+// `Snapshotter` is what can be asked of a server as well (src/containerd/client); `StoreSnapshotter` adds what only who has
+// the folders at hand can say.
 
 import type { SpaceLimit, StackDescription } from '../../fs/index.js';
 import type { Labels } from '../labels.js';
@@ -18,7 +21,19 @@ import type { Driver, Mount } from '../mounts/mount.js';
 
 export type { Driver, Mount, SnapshotForm, SnapshotKind };
 
-export type SnapshotInfo = Omit<SnapshotRow, 'size' | 'inodes' | 'diffId'>;
+export interface SnapshotInfo {
+  /** The key of an active snapshot or a view, the name of a committed one. */
+  readonly name: string;
+  readonly parent?: string;
+  readonly kind: SnapshotKind;
+  /** RFC 3339 with nanoseconds. */
+  readonly created: string;
+  readonly updated: string;
+  readonly labels: Labels;
+}
+
+/** The same of a snapshot whose folders are here. */
+export type StoredSnapshot = SnapshotInfo & Omit<SnapshotRow, 'size' | 'inodes' | 'diffId'>;
 
 /** Space of a snapshot's own changes, without its parents: bytes on disk and number of inodes. */
 export interface SnapshotUsage {
@@ -28,8 +43,16 @@ export interface SnapshotUsage {
 
 export interface PrepareOptions {
   readonly labels?: Labels;
-  /** Of an active snapshot: what its changes may take, until it is committed. unsupported but with the driver `fuse`. */
+  /**
+   * Of an active snapshot: what its changes may take, until it is committed. unsupported but with the driver `fuse`, and by
+   * servers.
+   */
   readonly quota?: SpaceLimit;
+  /**
+   * A layer is about to be unpacked through the mounts, once, and by a caller who makes them as containerd does. Where the
+   * kernel could mount the snapshot it is let, which is sooner there than our helper.
+   */
+  readonly unpacks?: boolean;
 }
 
 export interface Snapshotter {
@@ -56,16 +79,25 @@ export interface Snapshotter {
   remove(name: string, lease?: string): Promise<void>;
   /** The snapshots of the namespace that any of `filters` means (all without one), ordered by name: snapshotField. */
   walk(filters?: readonly string[]): AsyncIterable<SnapshotInfo>;
+  /** Deletes folders that no row names. Returns how many, where that is known. */
+  cleanup(): Promise<number | undefined>;
+  close(): Promise<void>;
+}
+
+/** The snapshots of a store that is open here. */
+export interface StoreSnapshotter extends Snapshotter {
+  stat(name: string): Promise<StoredSnapshot>;
+  update(name: string, labels: Labels, fieldPaths: readonly string[]): Promise<StoredSnapshot>;
+  commit(name: string, key: string, options?: PrepareOptions): Promise<StoredSnapshot>;
+  walk(filters?: readonly string[]): AsyncIterable<StoredSnapshot>;
   /**
    * What the changes of an active snapshot may take from its next mount on; undefined: as much as there is.
    * failed-precondition for a view or a committed one.
    */
-  limit(key: string, quota: SpaceLimit | undefined): Promise<SnapshotInfo>;
-  /** Deletes folders that no row names. Returns how many. */
+  limit(key: string, quota: SpaceLimit | undefined): Promise<StoredSnapshot>;
   cleanup(): Promise<number>;
   /** The folders of a snapshot as a stack for `fs`: a chain of committed parents, and the upper of an active one. */
   stack(name: string): Promise<StackDescription>;
-  close(): Promise<void>;
 }
 
 /** How an exchange of what is below a mount was for whoever used it. */
@@ -77,7 +109,7 @@ export interface Stop {
 }
 
 /** What a store can do with snapshots that are mounted, beyond what engines ask for. */
-export interface LiveSnapshotter extends Snapshotter {
+export interface LiveSnapshotter extends StoreSnapshotter {
   /**
    * As `commit`; but of a key that is mounted by this program's server, what was changed so far is committed, and the mount
    * goes on: the key stays active, on top of `name`. `stop` is undefined of a key that was not mounted, and is consumed, or
@@ -87,7 +119,7 @@ export interface LiveSnapshotter extends Snapshotter {
     name: string,
     key: string,
     options?: PrepareOptions,
-  ): Promise<{ readonly info: SnapshotInfo; readonly stop: Stop | undefined }>;
+  ): Promise<{ readonly info: StoredSnapshot; readonly stop: Stop | undefined }>;
   /**
    * Throws away what was changed in an active snapshot; what is open of that through a mount goes on without a name.
    * failed-precondition for a view or a committed one, or while the kernel has it mounted.

@@ -22,10 +22,13 @@ import { canExchange, type ListedMount, MountTable } from '../mounts/table.js';
 import { measureTree } from '../mounts/usage.js';
 import { timeNow } from '../time.js';
 import { sweepChains } from './chains.js';
+import { worksIn } from './choose-driver.js';
 import { Exchanges } from './exchange.js';
 import { noteRow } from './facts.js';
 import { asFailure, fillFolder, said, withFolder } from './folder-work.js';
 import { removeTree, SnapshotFolders } from './folders.js';
+import { layerToIndex } from './layer-index.js';
+import type { LayerThread } from './layer-thread.js';
 import { type Chain, mountsOf, stackOf } from './mounts.js';
 import { rowsIn, rowsRead } from './row-access.js';
 import {
@@ -47,13 +50,20 @@ import type {
   LiveSnapshotter,
   Mount,
   PrepareOptions,
-  SnapshotInfo,
   SnapshotUsage,
   Stop,
+  StoredSnapshot,
 } from './snapshot.js';
 
 /** Where containerd's clients look for the folder of changes. */
 export const UPPERDIR_LABEL = 'containerd.io/snapshot/overlay.upperdir';
+
+/**
+ * A second mount on top of the kernel's, by which nothing happens: a remount that changes nothing is left out by containerd
+ * (`mount.Mount.mount`). A single mount of overlayfs it would not mount to unpack a layer, but write to its upper folder,
+ * where it finds no symlinks of the layers below, and makes `bin` a folder of an image that has it as a link to `usr/bin`.
+ */
+const NOTHING_MORE: Mount = { type: 'overlay', source: 'overlay', options: ['remount'] };
 
 export interface SnapshotterOptions {
   /** ROOT/snapshots. */
@@ -71,6 +81,8 @@ export interface SnapshotterOptions {
   readonly upperdirLabel?: boolean;
   /** `remove` leaves the deleting to `cleanup` (containerd's `async_remove`). */
   readonly asyncRemove?: boolean;
+  /** For who goes on after a commit, which then does not wait for the index of its layer. */
+  readonly thread?: LayerThread;
 }
 
 export class FolderSnapshotter implements LiveSnapshotter {
@@ -79,6 +91,8 @@ export class FolderSnapshotter implements LiveSnapshotter {
   readonly #folders: SnapshotFolders;
   readonly #table: MountTable;
   readonly #exchanges: Exchanges;
+  /** Whether the kernel's overlayfs passed its trial here; undefined before it was asked for. */
+  #kernelWorks: boolean | undefined;
 
   constructor(metadata: Metadata, options: SnapshotterOptions) {
     this.#metadata = metadata;
@@ -93,12 +107,12 @@ export class FolderSnapshotter implements LiveSnapshotter {
     return typeof driver === 'string' ? driver : driver();
   }
 
-  async stat(name: string): Promise<SnapshotInfo> {
+  async stat(name: string): Promise<StoredSnapshot> {
     await this.#exchanges.recover();
     return this.#info(this.#row(name, 'cannot stat snapshot'));
   }
 
-  async update(name: string, labels: Labels, fieldPaths: readonly string[]): Promise<SnapshotInfo> {
+  async update(name: string, labels: Labels, fieldPaths: readonly string[]): Promise<StoredSnapshot> {
     await this.#exchanges.recover();
     const row = await this.#metadata.write((tx) =>
       updateRow(rowsIn(tx, this.#options.namespace), name, labels, fieldPaths),
@@ -114,7 +128,11 @@ export class FolderSnapshotter implements LiveSnapshotter {
     return said(`cannot measure snapshot ${name}`, () => withFolder(this.#folders.fs(row.id), measureTree));
   }
 
-  async mounts(key: string): Promise<readonly Mount[]> {
+  mounts(key: string): Promise<readonly Mount[]> {
+    return this.#mounts(key, false);
+  }
+
+  async #mounts(key: string, unpacks: boolean): Promise<readonly Mount[]> {
     await this.#exchanges.settled(key, `cannot mount snapshot ${key}`);
     const chain = this.#chain(key, 'cannot mount snapshot');
     if (chain.row.kind === 'committed') {
@@ -129,8 +147,11 @@ export class FolderSnapshotter implements LiveSnapshotter {
       });
     }
     const isFull = chain.row.form === 'full' && driverNamed(this.#driver).form === 'diff';
-    const driver = isFull ? 'native' : this.#driver;
     const stack = stackOf(chain, this.#folders);
+    // Who unpacks a layer looks at little of what is below.
+    if (!unpacks) await this.#indexed(chain);
+    const chosen = unpacks && this.#kernelCould(stack) ? 'overlay' : this.#driver;
+    const driver = isFull ? 'native' : chosen;
     // An outside caller's bind or overlay would count nothing; our helper does.
     if (stack.upper?.quota !== undefined) assertCounts(driver, `cannot mount snapshot ${key}`);
     const isPlain = chain.row.form === 'full' || layerWithStandIns(stack) === undefined;
@@ -138,9 +159,17 @@ export class FolderSnapshotter implements LiveSnapshotter {
     const bind = isPlain && mayMount();
     // A single layer is bound; a longer chain is the driver's, and ours reads the upper as it is.
     if (driver === 'fuse' && bind && stack.lowers.length === 0) await settle(stack, this.#table);
-    const { helper } = this.#options;
+    const { helper, state } = this.#options;
     const redirects = followsRedirects() ? 'unsaid' : 'follow';
-    return mountsOf(chain, this.#folders, { driver, features: features(), redirects, helper, bind });
+    const mounts = mountsOf(chain, this.#folders, {
+      driver,
+      features: features(),
+      redirects,
+      helper,
+      state,
+      bind,
+    });
+    return driver === this.#driver || isFull ? mounts : [...mounts, NOTHING_MORE];
   }
 
   prepare(key: string, parent: string | undefined, options?: PrepareOptions): Promise<readonly Mount[]> {
@@ -151,7 +180,7 @@ export class FolderSnapshotter implements LiveSnapshotter {
     return this.#add('view', key, parent, options);
   }
 
-  async commit(name: string, key: string, options: PrepareOptions = {}): Promise<SnapshotInfo> {
+  async commit(name: string, key: string, options: PrepareOptions = {}): Promise<StoredSnapshot> {
     await this.#exchanges.settled(key, `cannot commit snapshot ${key}`);
     const labels = options.labels ?? {};
     const active = this.#metadata.read((tx) =>
@@ -159,7 +188,9 @@ export class FolderSnapshotter implements LiveSnapshotter {
     );
     await this.#quiesce(active);
     const [below] = this.#chain(key, 'cannot commit snapshot').parents;
-    const usage = sealFolder(this.#folders, active, name, below);
+    const index = layerToIndex(this.#folders, active, name, below);
+    const { thread } = this.#options;
+    const usage = sealFolder(this.#folders, active, thread === undefined ? index : undefined);
     const row = await this.#metadata.write((tx) => {
       const rows = rowsIn(tx, this.#options.namespace);
       const now = existing(rows, key, 'cannot commit snapshot');
@@ -168,6 +199,8 @@ export class FolderSnapshotter implements LiveSnapshotter {
     });
     removeTree(this.#folders.work(row.id));
     noteRow(this.#folders, this.#options.namespace, row);
+    if (index !== undefined) thread?.index(index);
+    thread?.sealed(row.id);
     return this.#info(row);
   }
 
@@ -175,7 +208,7 @@ export class FolderSnapshotter implements LiveSnapshotter {
     name: string,
     key: string,
     options: PrepareOptions = {},
-  ): Promise<{ readonly info: SnapshotInfo; readonly stop: Stop | undefined }> {
+  ): Promise<{ readonly info: StoredSnapshot; readonly stop: Stop | undefined }> {
     await this.#exchanges.settled(key, `cannot commit snapshot ${key}`);
     const row = this.#row(key, 'cannot commit snapshot');
     const mount = this.#served(row);
@@ -207,11 +240,12 @@ export class FolderSnapshotter implements LiveSnapshotter {
       if (lease !== undefined) assertHeldByNoOther(tx, namespace, name, lease);
       return removeRow(rowsIn(tx, namespace), name);
     });
+    this.#options.thread?.sealed(row.id);
     const away = this.#folders.retire(row.id);
     if (away !== undefined && this.#options.asyncRemove !== true) removeTree(away);
   }
 
-  async *walk(filters: readonly string[] = []): AsyncIterable<SnapshotInfo> {
+  async *walk(filters: readonly string[] = []): AsyncIterable<StoredSnapshot> {
     await this.#exchanges.recover();
     const rows = this.#metadata.read((tx) => listSnapshots(tx, this.#options.namespace));
     yield* filtered(
@@ -221,7 +255,7 @@ export class FolderSnapshotter implements LiveSnapshotter {
     );
   }
 
-  async limit(key: string, quota: SpaceLimit | undefined): Promise<SnapshotInfo> {
+  async limit(key: string, quota: SpaceLimit | undefined): Promise<StoredSnapshot> {
     if (quota !== undefined) assertCounts(this.#driver, `cannot limit snapshot ${key}`);
     const row = await this.#metadata.write((tx) => limitRow(rowsIn(tx, this.#options.namespace), key, quota));
     noteRow(this.#folders, this.#options.namespace, row);
@@ -239,11 +273,17 @@ export class FolderSnapshotter implements LiveSnapshotter {
   async stack(name: string): Promise<StackDescription> {
     await this.#exchanges.settled(name, `cannot open snapshot ${name}`);
     const chain = this.#chain(name, 'cannot open snapshot');
+    await this.#indexed(chain);
     return stackOf(chain, this.#folders);
   }
 
   async close(): Promise<void> {
     // The metadata belong to whoever opened them, and nothing else is open.
+  }
+
+  /** Whoever shows the chain finds the indexes that are being made, rather than make them as well. */
+  async #indexed({ row, parents }: Chain): Promise<void> {
+    await this.#options.thread?.indexed([row, ...parents].map(({ id }) => id));
   }
 
   /** The mount of a key whose server can exchange what is below it. */
@@ -338,13 +378,23 @@ export class FolderSnapshotter implements LiveSnapshotter {
         return row;
       });
       noteRow(this.#folders, this.#options.namespace, made);
+      if (options.unpacks === true) this.#options.thread?.unpacks(made.id, this.#folders.fs(made.id));
     } catch (error) {
       folder.discard();
       throw asFailure(what, error);
     } finally {
       folder.release();
     }
-    return this.mounts(key);
+    return this.#mounts(key, options.unpacks === true);
+  }
+
+  /** Whether the kernel's overlayfs would show the same tree as our helper, which takes longer to start. */
+  #kernelCould(stack: StackDescription): boolean {
+    if (this.#driver !== 'fuse' || stack.lowers.length === 0 || stack.upper?.quota !== undefined)
+      return false;
+    if (ownMarks() !== 'trusted' || layerWithStandIns(stack) !== undefined) return false;
+    this.#kernelWorks ??= worksIn(this.#options.folder)(driverNamed('overlay'));
+    return this.#kernelWorks;
   }
 
   #chain(name: string, doing: string): Chain {
@@ -361,7 +411,7 @@ export class FolderSnapshotter implements LiveSnapshotter {
     return this.#metadata.read((tx) => existing(rowsRead(tx, this.#options.namespace), name, doing));
   }
 
-  #info(row: SnapshotRow): SnapshotInfo {
+  #info(row: SnapshotRow): StoredSnapshot {
     const info = infoOf(row);
     if (this.#options.upperdirLabel !== true) return info;
     return { ...info, labels: { ...info.labels, [UPPERDIR_LABEL]: this.#folders.fs(row.id) } };

@@ -8,16 +8,26 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { contenders, takesPart } from './contenders.mjs';
 import { Fixtures, sizesOf } from './fixture.mjs';
-import { dropCaches } from './measure.mjs';
+import { dropCaches, readAll } from './measure.mjs';
 import { plot } from './plot.mjs';
 import { failures, header, line, rowsOf, wrongBounds } from './table.mjs';
-import { chosenBy, WORKLOADS } from './workloads.mjs';
+import { chosenBy, comparedGroups, heldNames, WORKLOADS } from './workloads.mjs';
 
 const USAGE = `usage: npm run bench -- [WORD...] [options]
 
 Words choose workloads by a part of their name; without words all run but the two series:
   depth                  a cold walk against the number of layers that the same files lie in, 1 to 200
   scale                  a cold walk, and memory of the server, against the number of files, up to a million
+and, asked for alone:
+  many                   1, 10 and 50 mounts of one image, by a process each and by a shared one: time from \`mica mount\` to
+                         a live mount, MB (10^6 bytes) when all are there and when all were used, p99 of stat in ms alone
+                         and while another mount is busy, how many are dead when one server is killed, and when the
+                         heap of one mount's thread is full; with --check at most 600 MB for 50 in one host
+  handing-out            a container under containerd by how its snapshot is handed out, bind or program, beside containerd's
+                         overlayfs: ms of \`ctr run --rm\`, MB of servers a container, how many of ten are dead when one
+                         server is killed, how many mounts are left when all were removed
+  engines [import] [build]  \`ctr images import\` with our snapshotter and with overlayfs, and a \`podman build\` that installs 70
+                         packages with mica-overlayfs and with fuse-overlayfs, in turn: seconds of --rounds turns
 Among the others are \`latency\` (stat during a copy-up and an fsync of 2 GiB), \`walk\`, \`untar\`, \`GiB\`, \`mount\`,
 \`store\` (10,000 snapshots and 100,000 blobs), \`import\` (of the image that the tests make, which takes minutes the first time).
 
@@ -32,7 +42,8 @@ the server: all, and not shared.
   --user NAME            the ordinary user (nobody); - for none
   --against DIR          another checkout of micafs, built: only the two builds are compared, old and new in turn
   --check                exit code 1 when a row is above its target or was not measured (with --against: when new is
-                         over 1.10 times old); a row in test/bench/bounds.json is held to its bound there
+                         over 1.10 times old); a row in test/bench/bounds.json is held to its bound there. Only those
+                         are measured whom a target names, unless --contenders names others
   --json                 one JSON document on stdout instead of the table
   --from FILE            show, check and draw what an earlier --json said, and measure nothing; may be repeated
   --plot FILE            draw the rows as an SVG
@@ -105,6 +116,9 @@ if (options.help) {
   process.stdout.write(USAGE);
   process.exit(0);
 }
+if (words.length === 1 && words[0] === 'many') process.exit(await measuredMany());
+if (words.length === 1 && words[0] === 'handing-out') process.exit(await measuredHandingOut());
+if (words[0] === 'engines') process.exit(await measuredEngines(words.slice(1)));
 for (const text of wrongBounds(bounds, WORKLOADS)) fail(1, text);
 const document = options.from === undefined ? await measured() : earlier(options.from);
 if (options.json) process.stdout.write(`${JSON.stringify(document, undefined, 2)}\n`);
@@ -124,14 +138,59 @@ function earlier(files) {
   return { ...documents[0], rows, wrong: documents.reduce((sum, one) => sum + one.wrong, 0) };
 }
 
-async function measured() {
+async function measuredMany() {
+  const { many, manyFailures, manyHeader, manyLine } = await import('./many.mjs');
+  assertRoot();
+  const say = (text) => options.json || process.stdout.write(text);
+  say(manyHeader());
+  const rows = await many(options.dir, (row) => say(manyLine(row)));
+  return ended(rows, manyFailures(rows));
+}
+
+async function measuredHandingOut() {
+  const { handingFailures, handingHeader, handingLine, handingOut } = await import('./handing-out.mjs');
+  assertRoot();
+  const rows = await handingOut(options.dir, Number(options.rounds));
+  if (!options.json) process.stdout.write(handingHeader() + rows.map(handingLine).join(''));
+  return ended(rows, handingFailures(rows));
+}
+
+async function measuredEngines(names) {
+  const { engineFailures, engines, isEngineWork } = await import('./engines.mjs');
+  const unknown = names.filter((name) => !isEngineWork(name));
+  if (unknown.length > 0) fail(2, `engines are not measured at ${unknown.join(', ')}`);
+  assertRoot();
+  const rounds = roundsAsked();
+  const say = (text) => options.json || process.stdout.write(`${text}\n`);
+  const rows = await engines(options.dir, names, rounds, say);
+  return ended(rows, engineFailures(rows));
+}
+
+/** The exit code. */
+function ended(rows, above) {
+  if (options.json) process.stdout.write(`${JSON.stringify({ rows }, undefined, 2)}\n`);
+  if (!options.check) return 0;
+  above.forEach(note);
+  return above.length === 0 ? 0 : 1;
+}
+
+function assertRoot() {
+  if (process.geteuid() !== 0) fail(6, 'only root may drop caches and mount the kernel overlayfs');
+}
+
+function roundsAsked() {
   const rounds = Number(options.rounds);
-  const size = Number(options.size);
   if (!Number.isInteger(rounds) || rounds < 1)
     fail(2, `--rounds ${options.rounds} is not a number of rounds`);
+  return rounds;
+}
+
+async function measured() {
+  const rounds = roundsAsked();
+  const size = Number(options.size);
   if (!(size > 0 && size <= 1)) fail(2, `--size ${options.size} is no part of 1`);
   if (options.check && size !== 1) fail(2, 'the targets of --check are for full sizes');
-  if (process.geteuid() !== 0) fail(6, 'only root may drop caches and mount the kernel overlayfs');
+  assertRoot();
   const chosen = chosenBy(words);
   if (chosen.length === 0) {
     fail(
@@ -161,12 +220,14 @@ async function measured() {
     if (!options.json) process.stdout.write(`${about(here)}\n${header(everybody)}`);
     const rows = [];
     let wrong = 0;
-    for (const workload of chosen) {
-      const { seen, failed } = await turns(workload, everybody, rounds);
+    for (const group of comparedGroups(chosen)) {
+      const { seen, failed } = await turns(group, everybody, rounds);
       wrong += failed;
-      const done = rowsOf(workload, seen, rows, options.against !== undefined);
-      rows.push(...done);
-      if (!options.json) for (const row of done) process.stdout.write(line(row, everybody, bounds));
+      for (const workload of group) {
+        const done = rowsOf(workload, seen.get(workload), rows, options.against !== undefined);
+        rows.push(...done);
+        if (!options.json) for (const row of done) process.stdout.write(line(row, everybody, bounds));
+      }
     }
     return { machine: here, rounds, size, wrong, rows };
   } finally {
@@ -175,20 +236,38 @@ async function measured() {
   }
 }
 
-/** All turns of a workload. What went wrong is a line on stderr and counts as failed. */
-async function turns(workload, everybody, rounds) {
-  const here = everybody.filter((contender) => takesPart(contender, workload));
-  const seen = new Map(here.map(({ name }) => [name, []]));
+/**
+ * All turns of workloads that are compared with each other, by workload and name of a contender. What went wrong is a
+ * line on stderr and counts as failed.
+ */
+async function turns(group, everybody, rounds) {
+  // A check measures nobody whom it does not hold to anything.
+  const onlyHeld = options.check && options.contenders === undefined && options.against === undefined;
+  const parts = group.map((workload) => {
+    const held = onlyHeld ? heldNames(workload, group) : undefined;
+    const here = everybody.filter(
+      (one) => takesPart(one, workload) && (held === undefined || held.has(one.name)),
+    );
+    return { workload, here };
+  });
+  const seen = new Map(
+    parts.map(({ workload, here }) => [workload, new Map(here.map(({ name }) => [name, []]))]),
+  );
   let failed = 0;
   for (let round = 0; round < rounds; round++) {
     // Each round begins with another contender, so that none always finds the machine as the same one left it.
-    for (let n = 0; n < here.length; n++) {
-      const contender = here[(n + round) % here.length];
-      try {
-        seen.get(contender.name).push(await turn(workload, contender));
-      } catch (error) {
-        failed++;
-        note(`${workload.name}: ${contender.name}: ${error.message}`);
+    const order = everybody.map((_, n) => everybody[(n + round) % everybody.length]);
+    for (const contender of order) {
+      for (const { workload } of parts.filter(({ here }) => here.includes(contender))) {
+        try {
+          seen
+            .get(workload)
+            .get(contender.name)
+            .push(await turn(workload, contender));
+        } catch (error) {
+          failed++;
+          note(`${workload.name}: ${contender.name}: ${error.message}`);
+        }
       }
     }
   }
@@ -198,7 +277,8 @@ async function turns(workload, everybody, rounds) {
 /** One turn of one contender, on a mount of its own unless the workload has no fixture. */
 function turn(workload, contender) {
   if (workload.fixture === undefined) return workload.run({ mica: contender.mica, contender });
-  return contender.withMount(workload, () => {
-    if (workload.caches !== undefined) dropCaches(workload.caches);
+  return contender.withMount(workload, (lowers) => {
+    if (workload.caches === 'read') readAll(lowers);
+    else if (workload.caches !== undefined) dropCaches(workload.caches);
   });
 }

@@ -116,7 +116,15 @@ export const CHANGES = [
     not,
     measures: { seconds: slower(3.5), requests: requests('entry', 2) },
   },
-  { name: 'append to 3,000 lower files', fixture: '2', run: append, not, measures: { seconds: slower(4) } },
+  {
+    name: 'append to 3,000 lower files',
+    fixture: '2',
+    // Else whoever is first reads them from the disk for the others.
+    caches: 'read',
+    run: append,
+    not,
+    measures: { seconds: slower(4) },
+  },
   { name: 'chmod -R of a lower tree', fixture: '2', run: chmod, not, measures: { seconds: slower(2) } },
   {
     name: 'git add, commit, reset',

@@ -59,8 +59,10 @@ function overFolders(given, mount, serverFor) {
       );
       try {
         const server = user === undefined ? serverFor(mountPoint, state) : undefined;
-        ready();
-        return await runOn(workload, fixtures, layers, user, { mountPoint, upper, mountSeconds, ...server });
+        ready(layers.folder);
+        const { mica } = given;
+        const place = { mica, state, mountPoint, upper, mountSeconds, ...server };
+        return await runOn(workload, fixtures, layers, user, place);
       } finally {
         must('umount', [mountPoint]);
         rmSync(at, { recursive: true, force: true });
@@ -98,8 +100,10 @@ function onStore(given, words, globalWords = []) {
       try {
         const upper = words.includes('--read-only') ? undefined : upperOf(root, state, at);
         const server = user === undefined ? serverOf(checkout, state, at) : undefined;
-        ready();
+        ready(join(root, 'snapshots'));
         return await runOn(workload, fixtures, layers, user, {
+          mica: given.mica,
+          state,
           mountPoint: at,
           upper,
           mountSeconds,
@@ -169,7 +173,7 @@ export function contenders(fixtures, { against, fuseOverlayfs, user }, note) {
     ...oursOf('', here),
     byOption(
       { ...here, name: 'mica-overlayfs', kind: 'program' },
-      [process.execPath, join(top, 'bin/mica-overlayfs')],
+      [join(top, 'bin/mica-overlayfs')],
       (target, state) => serverOf(top, state, target),
     ),
     onStore({ ...here, name: 'driver', kind: 'driver' }, ['--read-only'], ['--driver', 'overlay']),

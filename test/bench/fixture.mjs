@@ -151,8 +151,9 @@ export class Fixtures {
     return this.#image;
   }
 
+  /** Lazily: a server of a mount lives until the last copy of it is gone, which may be in another mount namespace. */
   remove() {
-    execFileSync('umount', [this.uppers]);
+    execFileSync('umount', ['--lazy', this.uppers]);
   }
 }
 

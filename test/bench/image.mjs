@@ -13,9 +13,16 @@ const NAME = 'bench';
  * `bin`, which is a symlink, beside that symlink's target.
  */
 export function debianImage(base) {
+  return packed(base, join(madeByTests(), 'oci'), [2, 3]);
+}
+
+/** Packages that are not in that image, as .deb files in a folder. */
+export const packagesOfTests = () => join(madeByTests(), 'debs');
+
+function madeByTests() {
   const made = join(top, '.cache/image');
   must('sh', [join(top, 'test/image/make-image.sh'), made]);
-  return packed(base, join(made, 'oci'), [2, 3]);
+  return made;
 }
 
 /** An archive of small files as the one layer of an image. */
@@ -42,15 +49,19 @@ function packed(base, from, left) {
   const kept = (list) => list.filter((_, at) => !left.includes(at));
   const [target] = JSON.parse(readFileSync(join(from, 'index.json'), 'utf8')).manifests;
   const manifest = read(target);
-  const { history: _, ...config } = read(manifest.config);
+  const config = read(manifest.config);
   const layers = kept(manifest.layers);
   for (const { digest } of layers) {
     copyFileSync(join(from, blobs, digest.slice(7)), join(folder, blobs, digest.slice(7)));
   }
   const rootfs = { ...config.rootfs, diff_ids: kept(config.rootfs.diff_ids) };
+  let at = 0;
+  const history = (config.history ?? []).filter(
+    ({ empty_layer: isEmpty }) => isEmpty || !left.includes(at++),
+  );
   const descriptor = write(target, {
     ...manifest,
-    config: write(manifest.config, { ...config, rootfs }),
+    config: write(manifest.config, { ...config, rootfs, history }),
     layers,
   });
   const annotations = { 'org.opencontainers.image.ref.name': NAME };

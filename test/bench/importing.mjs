@@ -2,9 +2,9 @@
 // already (overlayfs, as it comes), and `umoci unpack`, which keeps no layers. Each begins with nothing, and what it
 // shows afterwards is the same tree to the last attribute. The archive is in the page cache, so that no disk is read;
 // ours writes to the disk all that it acknowledges, containerd the layers alone, umoci nothing.
-import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { ofMountedImage, withContainerd } from './containerd.mjs';
 import { assertEqual, must, shell, timed } from './measure.mjs';
 
 /**
@@ -41,35 +41,11 @@ function byUmoci(_contender, { layout }, at) {
   return { seconds, tree: treeOf(join(at, 'bundle/rootfs')) };
 }
 
-async function byContainerd(_contender, { archive }, at) {
-  const socket = join(at, 'sock');
-  const config = join(at, 'config.toml');
-  writeFileSync(config, 'version = 2\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n');
-  const words = ['--root', join(at, 'root'), '--state', join(at, 'state'), '--address', socket];
-  const server = spawn('containerd', ['--config', config, '--log-level', 'error', ...words], {
-    stdio: 'ignore',
-  });
-  const ended = new Promise((resolve) => server.once('exit', resolve));
-  const ctr = (...more) => must('ctr', ['--address', socket, ...more]);
-  try {
-    shell(
-      'for i in $(seq 100); do ctr --address "$1" version >/dev/null 2>&1 && exit; sleep 0.1; done; exit 1',
-      socket,
-    );
+function byContainerd(_contender, { archive }, at) {
+  return withContainerd(at, '', (ctr) => {
     const seconds = timed(() => ctr('images', 'import', '--snapshotter', 'overlayfs', archive));
-    const [name] = ctr('images', 'ls', '-q').split('\n');
-    const mountPoint = join(at, 'mnt');
-    mkdirSync(mountPoint);
-    ctr('images', 'mount', '--snapshotter', 'overlayfs', name, mountPoint);
-    try {
-      return { seconds, tree: treeOf(mountPoint) };
-    } finally {
-      must('umount', [mountPoint]);
-    }
-  } finally {
-    server.kill();
-    await ended;
-  }
+    return { seconds, tree: ofMountedImage(ctr, at, 'overlayfs', treeOf) };
+  });
 }
 
 const WAYS = { plain: byMica, containerd: byContainerd, umoci: byUmoci };

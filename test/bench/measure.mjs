@@ -53,6 +53,11 @@ export function dropCaches(what) {
   shell(`sync; echo ${what === 'disk' ? 3 : 2} > /proc/sys/vm/drop_caches`);
 }
 
+/** Brings the content of all files below a folder into the page cache. */
+export function readAll(folder) {
+  shell('find "$1" -xdev -type f -exec cat {} + > /dev/null', folder);
+}
+
 export function assertEqual(what, seen, wanted) {
   if (seen !== wanted) throw new Error(`${what}: ${seen}, not ${wanted}`);
 }

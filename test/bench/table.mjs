@@ -8,7 +8,7 @@ const SAME = 1.1;
 const SECONDS = { unit: 's', targets: [] };
 
 /** `measures` of a workload with nothing left out; an array stands for the targets of seconds. */
-function measuresOf({ measures = { seconds: [] } }) {
+export function measuresOf({ measures = { seconds: [] } }) {
   return Object.entries(measures).map(([measure, said]) => ({
     measure,
     ...SECONDS,

@@ -15,6 +15,8 @@ interface Workload {
 }
 const WORKLOADS: readonly Workload[] = all.WORKLOADS;
 const chosenBy: (words: readonly string[]) => readonly Workload[] = all.chosenBy;
+const comparedGroups: (workloads: readonly object[]) => readonly object[][] = all.comparedGroups;
+const heldNames: (workload: object, group?: readonly object[]) => Set<string> | undefined = all.heldNames;
 
 it('has bounds that stand', () => {
   const bounds = JSON.parse(readFileSync(new URL('bounds.json', import.meta.url), 'utf8'));
@@ -48,6 +50,23 @@ it('lets everybody take part but who cannot or was not asked', () => {
   expect(who({ only: ['driver', 'store'] })).toEqual(['store', 'driver']);
   expect(who({ only: ['store', 'umoci'] })).toEqual(['store', 'umoci']);
   expect(who({ not: ['view'], upperOnDisk: true })).toEqual(['store']);
+});
+
+it('runs workloads that are compared with each other in turn, and a check nobody who is held to nothing', () => {
+  const goal = (ours: string, than?: string, of?: string) => ({ ours, than, of, atMost: 1 });
+  const few = { name: 'few', measures: {} };
+  const many = { name: 'many', measures: { seconds: [goal('store', 'store', 'few')] } };
+  const alone = {
+    name: 'alone',
+    measures: { seconds: [goal('micafs', 'kernel')], size: { targets: [goal('view')] } },
+  };
+  const free = { name: 'free' };
+  const groups = comparedGroups([few, alone, many, free]);
+  expect(groups).toEqual([[few, many], [alone], [free]]);
+  expect([...(heldNames(few, groups[0]) ?? [])]).toEqual(['store']);
+  expect([...(heldNames(many, groups[0]) ?? [])]).toEqual(['store']);
+  expect([...(heldNames(alone, [alone]) ?? [])]).toEqual(['micafs', 'kernel', 'view', undefined]);
+  expect(heldNames(free, [free])).toBeUndefined();
 });
 
 it('takes percentiles from the sorted values', () => {

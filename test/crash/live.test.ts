@@ -10,7 +10,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { openStack, Union } from '../../fs/index.js';
 import { unmountSnapshot } from '../../src/mounts/mount-snapshot.js';
 import { MountTable } from '../../src/mounts/table.js';
-import type { SnapshotInfo } from '../../src/snapshots/snapshot.js';
+import type { StoredSnapshot } from '../../src/snapshots/snapshot.js';
 import { Store } from '../../src/store.js';
 import { Scratch, top } from '../program.js';
 import { describeWith } from '../requires.js';
@@ -82,7 +82,7 @@ describeWith(
     async function check(shown: string): Promise<boolean> {
       const store = await Store.open(scratch.path('root'), { state: scratch.path('state'), driver: 'fuse' });
       try {
-        const rows: SnapshotInfo[] = [];
+        const rows: StoredSnapshot[] = [];
         for await (const row of store.snapshots.walk()) rows.push(row);
         const committed = rows.find(({ name }) => name === 'one');
         const active = rows.find(({ name }) => name === 'work');

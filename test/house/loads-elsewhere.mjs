@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 
 const isProgram = (file) =>
-  /^(#!|.*(parentPort|workerData|process\.argv\[2\]|^await main\())/m.test(readFileSync(file, 'utf8'));
+  /^(#!|(await )?main\(|.*(parentPort|workerData|process\.argv\[2\]))/m.test(readFileSync(file, 'utf8'));
 const files = builtFiles().filter((file) => !isProgram(file));
 
 function builtFiles() {

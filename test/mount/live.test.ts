@@ -19,6 +19,7 @@ class Steps {
   readonly #process: ChildProcess;
   readonly #lines: AsyncIterator<string>;
   #errors = '';
+  #isClosed = false;
 
   constructor(folder: string, program: string) {
     const prelude =
@@ -27,6 +28,10 @@ class Steps {
     this.#process = spawn('timeout', ['100', 'python3', '-c', `${prelude}\n${program}`], {
       cwd: folder,
       stdio: ['pipe', 'pipe', 'pipe'],
+      detached: true,
+    });
+    this.#process.once('close', () => {
+      this.#isClosed = true;
     });
     this.#process.stderr?.on('data', (chunk: Buffer) => {
       this.#errors += chunk.toString();
@@ -55,8 +60,13 @@ class Steps {
     return new Promise((resolve) => this.#process.once('exit', resolve));
   }
 
-  kill(): void {
-    this.#process.kill('SIGKILL');
+  /** Ends it with the processes that it made, which share its group and its output. */
+  async kill(): Promise<void> {
+    if (this.#isClosed) return;
+    const closed = new Promise((resolve) => this.#process.once('close', resolve));
+    // `timeout` leads a group of its own.
+    process.kill(-(this.#process.pid as number), 'SIGKILL');
+    await closed;
   }
 }
 
@@ -85,7 +95,7 @@ describeWith(['root', 'fuse', 'program:python3'], 'a mount that is in use', () =
     await store.snapshots.prepare('key', 'base');
   });
   afterEach(async () => {
-    for (const program of programs.splice(0)) program.kill();
+    for (const program of programs.splice(0)) await program.kill();
     for (const row of new MountTable(store.state).list())
       await unmountSnapshot(row.target, store.state, true);
     await store.close();
@@ -176,7 +186,7 @@ step()
           expect(prefix.length).toBeLessThanOrEqual(ceilings[p]! + 1);
         }
       }
-      writers.kill();
+      await writers.kill();
     });
 
     it('keeps what is open, its locks and its numbers over a commit', async () => {
@@ -333,7 +343,7 @@ step()
 for p in range(4):
   if os.fork() == 0:
     n = 0
-    while os.getppid() != 1:
+    while True:
       n += 1
       try:
         path = 'dir/%d-%d' % (p, n % 7)
@@ -350,7 +360,7 @@ step()
       await store.snapshots.rollBack('key');
       await store.snapshots.commitLive(`c${n}`, 'key');
     }
-    busy.kill();
+    await busy.kill();
     expect((await store.snapshots.stat('key')).parent).toBe('c9');
   });
 

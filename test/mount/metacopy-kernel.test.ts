@@ -152,7 +152,8 @@ function flattened(lowers: readonly string[]): ErofsLayer {
     return new ImageReader(bytes, length);
   });
   const { bytes, length } = writeImage(mergeImages(images, 'trusted.overlay.'));
-  const index = { image: new ImageReader(bytes, length), release: () => undefined };
+  const nothing = () => undefined;
+  const index = { image: new ImageReader(bytes, length), letGo: nothing, release: nothing };
   const chain = new ErofsLayer(index, { id: 'chain', marks: 'trusted', layers, flattened: true });
   opened.push(chain);
   return chain;

@@ -52,7 +52,7 @@ describeWith(['root', 'fuse', 'overlay'], 'mica settle UPPER', () => {
     writeFileSync(at('low/big'), content);
     mount();
     const explained = () => JSON.parse(scratch.mica('explain', at('mnt/big'), '--json'));
-    expect(explained().onWrite).toEqual({ copiesBytes: 4096 });
+    expect(explained().onWrite).toMatchObject({ copiesBytes: 4096 });
     execFileSync(
       'timeout',
       ['60', 'sh', '-c', 'printf ! | dd of="$0" bs=1 seek=5 conv=notrunc', at('mnt/big')],
@@ -62,6 +62,14 @@ describeWith(['root', 'fuse', 'overlay'], 'mica settle UPPER', () => {
     );
     content.write('!', 5);
     expect(explained().layers.map(({ finding }: { finding: string }) => finding)).toEqual(['part', 'file']);
+    expect(explained().data).toEqual({
+      ownBytes: 4096,
+      ownRanges: 1,
+      ranges: [
+        { from: 0, to: 4096, layer: at('up') },
+        { from: 4096, to: 5 << 20, layer: at('low') },
+      ],
+    });
     expect(statSync(at('up/big')).blocks).toBeLessThan(32);
     scratch.mica('umount', at('mnt'));
     scratch.mica('settle', at('up'), '--lower', at('low'), '--work', at('work'));

@@ -121,7 +121,9 @@ describe('the fields of', () => {
     const is = found({ name: 'x', parent: 'y', kind: 'active', labels }, snapshotField);
     expect(is('name==x,parent==y,kind==active,labels."a.b/c"')).toBe(true);
     expect(is('kind==Active')).toBe(false);
-    expect(found({ name: 'x', kind: 'active', labels }, snapshotField)('parent')).toBe(false);
+    // Of what has none it is there, and empty, as containerd's clients ask for it.
+    expect(found({ name: 'x', kind: 'active', labels }, snapshotField)('parent==""')).toBe(true);
+    expect(found({ name: 'x', kind: 'active', labels }, snapshotField)('parent==y')).toBe(false);
   });
 
   test('a blob, an ingest, a lease, a namespace', () => {

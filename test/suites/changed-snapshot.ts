@@ -2,13 +2,13 @@
 
 import { openStack, Union } from '../../fs/index.js';
 import { applyTo } from '../../src/images/apply-layer.js';
-import type { Snapshotter } from '../../src/snapshots/snapshot.js';
+import type { StoreSnapshotter } from '../../src/snapshots/snapshot.js';
 import { Hands } from '../src/diff/hands.js';
 import { type Draft, writeTar } from '../src/diff/tar-tools.js';
 
 /** Returns the name of the snapshot that `key` is built on; undefined without layers. */
 export async function changed(
-  { snapshots }: { readonly snapshots: Snapshotter },
+  { snapshots }: { readonly snapshots: StoreSnapshotter },
   layers: readonly (readonly Draft[])[],
   change: (hands: Hands) => void,
 ): Promise<string | undefined> {

@@ -1,4 +1,4 @@
-// The contract of Content (src/content/content.ts), for every implementation.
+// The contract of Content (src/content/content.ts), for every implementation: what containerd keeps as well.
 
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -11,8 +11,8 @@ export interface ContentUnderTest {
   readonly content: Content;
   /** The content of another namespace over the same bytes. */
   readonly other: Content;
-  /** Lets namespaces share nothing; `shareable`: but what `other` has. */
-  isolate(shareable: boolean): Promise<void>;
+  /** Lets namespaces share nothing. */
+  isolate(): Promise<void>;
   /** Changes the stored bytes of a blob, keeping their number. */
   damage(digest: string): Promise<void>;
   remove(): Promise<void>;
@@ -88,41 +88,9 @@ export function contentSuite(name: string, make: () => Promise<ContentUnderTest>
       await expect(content.status('r')).rejects.toMatchObject({ kind: 'not-found' });
     });
 
-    test('the bytes of an ingest are read while they come, and after its writer has ended', async () => {
-      await write('r', 'hello');
-      const writer = await content.writer({ ref: 'r' });
-      const reader = await writer.reader();
-      const read = async (offset: number): Promise<string> => {
-        const into = new Uint8Array(20);
-        return Buffer.from(into.subarray(0, await reader.readAt(into, offset))).toString();
-      };
-      try {
-        expect(await read(0)).toBe('hello');
-        await writer.write(bytes(', layers'));
-        expect(await read(5)).toBe(', layers');
-        await writer.commit();
-        expect(await read(0)).toBe('hello, layers');
-        expect(await read(13)).toBe('');
-      } finally {
-        await reader.close();
-      }
-      await expect(writer.reader()).rejects.toMatchObject({ kind: 'failed-precondition' });
-    });
-
-    test('an ingest on its way to another digest begins again', async () => {
-      const first = await content.writer({ ref: 'r', expected: digestOf('other') });
-      await first.write(bytes('oth'));
-      await first.close();
-      const second = await content.writer({ ref: 'r', expected: DIGEST });
-      expect(second.offset).toBe(0);
-      await second.close();
-      expect(await content.status('r')).toMatchObject({ expected: DIGEST });
-    });
-
     test('a ref has one writer at a time', async () => {
       const writer = await content.writer({ ref: 'r' });
       await expect(content.writer({ ref: 'r' })).rejects.toMatchObject({ kind: 'unavailable' });
-      await expect(content.abort('r')).rejects.toMatchObject({ kind: 'unavailable' });
       await writer.close();
       const next = await content.writer({ ref: 'r' });
       await next.close();
@@ -161,19 +129,6 @@ export function contentSuite(name: string, make: () => Promise<ContentUnderTest>
       expect(await content.statuses()).toEqual([]);
     });
 
-    test('an ingest on its way to another size begins again, and one of unknown size goes on', async () => {
-      const first = await content.writer({ ref: 'r' });
-      await first.write(bytes('hello, '));
-      await first.close();
-      const second = await content.writer({ ref: 'r', expected: DIGEST, total: 13 });
-      expect(second.status()).toMatchObject({ offset: 7, total: 13, expected: DIGEST });
-      await second.close();
-      expect(await content.status('r')).toMatchObject({ offset: 7, total: 13, expected: DIGEST });
-      const third = await content.writer({ ref: 'r', total: 14 });
-      expect(third.status()).toMatchObject({ offset: 0, total: 14 });
-      await third.close();
-    });
-
     test('a writer knows its status: what it was told, where it is and when it got there', async () => {
       const before = timeNow();
       const writer = await content.writer({ ref: 'r', expected: DIGEST, total: 13 });
@@ -190,7 +145,7 @@ export function contentSuite(name: string, make: () => Promise<ContentUnderTest>
       await again.close();
     });
 
-    test.each([0, 5, 13])('cut to %i bytes, an ingest goes on from there', async (size) => {
+    test.each([0, 13])('cut to %i bytes, an ingest goes on from there', async (size) => {
       const writer = await content.writer({ ref: 'r' });
       await writer.write(bytes('hello, layers'));
       await writer.truncate(size);
@@ -242,7 +197,7 @@ export function contentSuite(name: string, make: () => Promise<ContentUnderTest>
       const writer = await content.writer({ ref: 'a/with: odd\nname', expected: DIGEST, total: 13 });
       await writer.write(bytes('hel'));
       expect(await content.statuses()).toMatchObject([
-        { ref: 'a/with: odd\nname', offset: 3, total: 13, expected: DIGEST },
+        { ref: 'a/with: odd\nname', offset: 3, total: 13 },
         { ref: 'b', offset: 1, total: 0 },
       ]);
       await writer.close();
@@ -256,13 +211,13 @@ export function contentSuite(name: string, make: () => Promise<ContentUnderTest>
 
     test('what is no digest is invalid', async () => {
       for (const invalid of [
-        content.info('sha256:abc'),
-        content.open('sha256:abc'),
-        content.read('sha256:abc'),
-        content.update('sha256:abc', {}, ['labels']),
-        content.delete('sha256:abc'),
+        () => content.info('sha256:abc'),
+        () => content.open('sha256:abc'),
+        () => content.read('sha256:abc'),
+        () => content.update('sha256:abc', {}, ['labels']),
+        () => content.delete('sha256:abc'),
       ]) {
-        await expect(invalid).rejects.toMatchObject({ kind: 'invalid-argument' });
+        await expect(invalid()).rejects.toMatchObject({ kind: 'invalid-argument' });
       }
     });
 
@@ -289,7 +244,7 @@ export function contentSuite(name: string, make: () => Promise<ContentUnderTest>
       };
       expect(await found()).toEqual(['a', 'bb', 'cc']);
       expect(await found(`digest==${digestOf('bb')}`)).toEqual(['bb']);
-      expect(await found('size==2,labels."x.y/z"')).toEqual(['cc']);
+      expect(await found('labels.text==cc,labels."x.y/z"')).toEqual(['cc']);
       expect(await found('labels.text~=^[ab]$', 'labels."x.y/z"==v')).toEqual(['a', 'cc']);
       expect(await found('name==a')).toEqual([]);
       await expect(found('digest=')).rejects.toMatchObject({ kind: 'invalid-argument' });
@@ -336,14 +291,14 @@ export function contentSuite(name: string, make: () => Promise<ContentUnderTest>
       await content.delete(DIGEST);
       expect(await content.has(DIGEST)).toBe(false);
       for (const missing of [
-        content.delete(DIGEST),
-        content.info(DIGEST),
-        content.open(DIGEST),
-        content.read(DIGEST),
-        content.verify(DIGEST),
-        content.update(DIGEST, {}, ['labels']),
+        () => content.delete(DIGEST),
+        () => content.info(DIGEST),
+        () => content.open(DIGEST),
+        () => content.read(DIGEST),
+        () => content.verify(DIGEST),
+        () => content.update(DIGEST, {}, ['labels']),
       ]) {
-        await expect(missing).rejects.toMatchObject({ kind: 'not-found' });
+        await expect(missing()).rejects.toMatchObject({ kind: 'not-found' });
       }
     });
 
@@ -394,10 +349,6 @@ export function contentSuite(name: string, make: () => Promise<ContentUnderTest>
         const writer = await content.writer({ ref: 'r', expected: DIGEST });
         expect([writer.offset, writer.digest()]).toEqual([HELLO.length, DIGEST]);
         expect(writer.status()).toMatchObject({ offset: 13, total: 13 });
-        const reader = await writer.reader();
-        const start = new Uint8Array(5);
-        expect([await reader.readAt(start, 0), Buffer.from(start).toString()]).toEqual([5, 'hello']);
-        await reader.close();
         expect(await writer.commit({ labels: { mine: 'x' } })).toMatchObject({ labels: { mine: 'x' } });
         expect(await content.read(DIGEST)).toEqual(HELLO);
         expect((await under.other.info(DIGEST)).labels).toEqual({ theirs: 'x' });
@@ -419,9 +370,8 @@ export function contentSuite(name: string, make: () => Promise<ContentUnderTest>
       test('other bytes than those of the expected shared blob are refused', async () => {
         await under.other.put('r', HELLO);
         const writer = await content.writer({ ref: 'r', expected: DIGEST });
-        await writer.truncate(5);
-        expect(writer.digest()).toBe(digestOf('hello'));
-        await writer.write(bytes(', others'));
+        await writer.truncate(0);
+        await writer.write(bytes('hello, others'));
         await expect(writer.commit()).rejects.toMatchObject({ kind: 'failed-precondition' });
       });
 
@@ -446,25 +396,13 @@ export function contentSuite(name: string, make: () => Promise<ContentUnderTest>
 
       test('isolated, the bytes of a blob must be sent to have it', async () => {
         await under.other.put('r', HELLO);
-        await under.isolate(false);
+        await under.isolate();
         const writer = await content.writer({ ref: 'r', expected: DIGEST, total: 13 });
         expect([writer.offset, writer.digest()]).toEqual([0, digestOf('')]);
         await writer.write(HELLO);
         expect(await writer.commit()).toMatchObject({ digest: DIGEST });
         expect(await content.read(DIGEST)).toEqual(HELLO);
         expect(await under.other.read(DIGEST)).toEqual(HELLO);
-      });
-
-      test('isolated, a namespace that is shareable still gives, and it alone', async () => {
-        await under.other.put('r', HELLO);
-        await content.put('r', bytes('mine'));
-        await under.isolate(true);
-        const writer = await content.writer({ ref: 'r', expected: DIGEST });
-        expect(writer.offset).toBe(13);
-        expect(await writer.commit()).toMatchObject({ digest: DIGEST });
-        const others = await under.other.writer({ ref: 'r', expected: digestOf('mine') });
-        expect(others.offset).toBe(0);
-        await others.close();
       });
 
       test('a discarded blob stays for the other one', async () => {

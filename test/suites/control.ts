@@ -24,8 +24,7 @@ export function controlSuite(
       under = await open(async (request) => {
         asked.push(request.op);
         if (request.op === 'usage') return { size: 4096, inodes: 1 };
-        if (request.op === 'events')
-          return { events: [{ path: 'caf\u00c3\u00a9', since: request.since }], lastSeq: 7 };
+        if (request.op === 'explain') return { path: 'caf\u00c3\u00a9\n', asked: request.pathBase64 };
         if (request.op === 'flush') await new Promise<void>((resolve) => (release = resolve));
         if (request.op === 'settle') throw new FsError(EINVAL, 'settle');
         if (request.op === 'stop') {
@@ -45,8 +44,8 @@ export function controlSuite(
 
     it('keeps the bytes of paths', async () => {
       const client = await under.connect();
-      const { events } = await client.ask({ op: 'events', since: 3 });
-      expect(events).toEqual([{ path: 'caf\u00c3\u00a9', since: 3 }]);
+      const answer = await client.ask({ op: 'explain', pathBase64: 'Y2Fmw6k=' });
+      expect(answer).toEqual({ path: 'caf\u00c3\u00a9\n', asked: 'Y2Fmw6k=' });
       client.close();
     });
 

@@ -61,54 +61,13 @@ export function snapshotterSuite(
         expect((await sn.stat('base-key')).kind).toBe('view');
       });
 
-      it(
-        driver === 'fuse' ? 'keeps a quota until it is committed' : 'has no quota where nobody counts',
-        async () => {
-          const quota = { bytes: 1 << 20, inodes: 100 };
-          if (driver !== 'fuse') {
-            await fails('unsupported', sn.prepare('key', undefined, { quota }));
-            await sn.prepare('key', undefined);
-            await fails('unsupported', sn.limit('key', quota));
-            return;
-          }
-          await sn.prepare('key', undefined, { quota });
-          expect((await sn.stat('key')).quota).toEqual(quota);
-          expect((await sn.stack('key')).upper?.quota).toEqual(quota);
-          expect((await sn.limit('key', { bytes: 5 })).quota).toEqual({ bytes: 5 });
-          expect((await sn.limit('key', undefined)).quota).toBeUndefined();
-          await sn.limit('key', quota);
-          expect((await sn.commit('base', 'key')).quota).toBeUndefined();
-          await fails('failed-precondition', sn.limit('base', quota));
-          await fails('not-found', sn.limit('none', quota));
-          await fails('invalid-argument', sn.view('view', 'base', { quota }));
-        },
-      );
-
-      it('keeps one folder number for life and never gives one out twice', async () => {
-        await sn.prepare('key', undefined);
-        const { id } = await sn.stat('key');
-        await sn.commit('base', 'key');
-        expect((await sn.stat('base')).id).toBe(id);
-        await sn.remove('base');
-        await sn.prepare('key', undefined);
-        expect((await sn.stat('key')).id).not.toBe(id);
-      });
-
-      it('keeps the parent through commit and stacks chains in order', async () => {
+      it('keeps the parent through commit', async () => {
         await committed('one');
         await committed('two', 'one');
-        await committed('three', 'two');
-        expect((await sn.stat('three')).parent).toBe('two');
-        const ids = await Promise.all(['three', 'two', 'one'].map(async (n) => (await sn.stat(n)).id));
-        await sn.prepare('top', 'three');
-        const stack = await sn.stack('top');
-        if (driver === 'native') {
-          expect(stack.lowers).toEqual([]);
-        } else {
-          expect(stack.lowers.map((layer) => layer.id)).toEqual(ids);
-        }
-        expect(stack.upper?.id).toBe((await sn.stat('top')).id);
-        expect((await sn.stack('three')).upper).toBeUndefined();
+        await sn.prepare('top', 'two');
+        expect((await sn.stat('two')).parent).toBe('one');
+        expect((await sn.stat('top')).parent).toBe('two');
+        expect('parent' in (await sn.stat('one'))).toBe(false);
       });
 
       it('takes keys that look like paths, with spaces and colons', async () => {
@@ -155,8 +114,9 @@ export function snapshotterSuite(
         await committed('base');
         const keys = Array.from({ length: 20 }, (_, n) => `key-${n}`);
         await Promise.all(keys.map((key) => sn.prepare(key, 'base')));
-        const ids = await Promise.all(keys.map(async (key) => (await sn.stat(key)).id));
-        expect(new Set(ids).size).toBe(20);
+        expect(await names()).toEqual(['base', ...keys.sort()]);
+        const sources = await Promise.all(keys.map(async (key) => JSON.stringify(await sn.mounts(key))));
+        expect(new Set(sources).size).toBe(20);
         const once = await Promise.allSettled([sn.prepare('same', 'base'), sn.prepare('same', 'base')]);
         expect(once.map((result) => result.status).sort()).toEqual(['fulfilled', 'rejected']);
       });
@@ -187,7 +147,6 @@ export function snapshotterSuite(
         await fails('not-found', sn.remove('none'));
         await fails('not-found', sn.update('none', {}, []));
         await fails('not-found', sn.commit('name', 'none'));
-        await fails('not-found', sn.stack('none'));
         expect(await names()).toEqual([]);
       });
 
@@ -214,15 +173,6 @@ export function snapshotterSuite(
         await fails('failed-precondition', sn.commit('new', 'view'));
         await fails('failed-precondition', sn.commit('new', 'base'));
         await fails('failed-precondition', sn.mounts('base'));
-      });
-
-      it('names the next command in the hint', async () => {
-        await committed('base');
-        await sn.prepare('child', 'base');
-        await expect(sn.remove('base')).rejects.toMatchObject({ hint: 'mica snapshot rm child' });
-        await expect(sn.prepare('child', 'base')).rejects.toMatchObject({
-          hint: expect.stringContaining('mica snapshot rm child'),
-        });
       });
     });
 
@@ -287,8 +237,7 @@ export function snapshotterSuite(
           expect.arrayContaining(['index', 'workdir', 'upperdir', 'lowerdir']),
         );
         const lowers = mount.options.find((word) => word.startsWith('lowerdir='));
-        const folders = (await sn.stack('key')).lowers.map((layer) => layer.path);
-        expect(lowers).toBe(`lowerdir=${folders.join(':')}`);
+        expect(lowers?.split(':')).toHaveLength(2);
         await sn.view('view', 'two');
         const view = await mountOf('view');
         expect(view.options).not.toEqual(expect.arrayContaining([expect.stringMatching(/^upperdir=/)]));

@@ -16,7 +16,7 @@ function indexed(folder: ReadLayer, marks: MarkPrefix): ReadLayer {
   const { bytes, length } = writeImage(scanLayer(folder, { marks, dataPath: '/1/fs' }));
   const image = new ImageReader(bytes, length);
   return new ErofsLayer(
-    { image, release: () => image.close() },
+    { image, letGo: () => undefined, release: () => image.close() },
     { id: folder.id, marks, layers: [folder], flattened: false },
   );
 }

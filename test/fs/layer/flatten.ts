@@ -17,7 +17,7 @@ export function flattened(layers: readonly ReadLayer[]): ErofsLayer {
   const { bytes, length } = writeImage(mergeImages(layers.map(imageOf), 'trusted.overlay.'));
   const image = new ImageReader(bytes, length);
   return new ErofsLayer(
-    { image, release: () => image.close() },
+    { image, letGo: () => undefined, release: () => image.close() },
     { id: 'chain', marks: 'trusted', layers, flattened: true },
   );
 }

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { type Description, rig } from './stacks.js';
 
 /** Findings from the top, then the layer that wins. */
@@ -80,4 +80,172 @@ test('explaining changes nothing', () => {
   const names: string[] = [];
   upper.list('', (name) => names.push(name));
   expect(names).toEqual([]);
+});
+
+test('size, time, mode and redirects of what a layer holds are told', () => {
+  const r = rig([{ a: {}, 'a/f': 'four' }]);
+  r.paths.rename('a', 'b');
+  const { layers, parents } = r.union.explain('b/f');
+  expect(layers[1]).toMatchObject({
+    finding: 'file',
+    size: 4,
+    mode: 0o100644,
+    mtime: { nsec: expect.any(Number) },
+  });
+  expect(parents).toMatchObject([
+    { path: 'b', layers: [{ finding: 'redirect', redirect: 'a' }, { finding: 'folder' }] },
+  ]);
+  expect(layers[0]).toEqual({ id: 'upper', role: 'upper', finding: 'nothing' });
+});
+
+test('each folder on the way is told with the layers that decided it', () => {
+  const { parents } = explain(
+    [
+      { d: { opaque: true }, 'd/e': {} },
+      { d: {}, 'd/e': {} },
+    ],
+    'd/e/f',
+  );
+  expect(parents.map(({ path, layers }) => [path, ...layers.map(({ finding }) => finding)])).toEqual([
+    ['d', 'nothing', 'opaque', 'not-looked'],
+    ['d/e', 'nothing', 'folder', 'not-looked'],
+  ]);
+});
+
+/** Bytes that were copied by what is done to the union, as its events tell. */
+function copied({ events }: ReturnType<typeof rig>): number {
+  return events.reduce((sum, { bytesCopied = 0 }) => sum + bytesCopied, 0);
+}
+
+test.each([
+  ['a lower file', { f: 'lower' }, 'f'],
+  ['a lower file with two names', { f: 'lower', g: '=f' }, 'f'],
+  ['a lower folder', { f: {}, 'f/g': 'lower' }, 'f'],
+])('what explain says of a rename of %s is what it copies', (_, description, path) => {
+  const r = rig([description]);
+  const { onRename } = r.union.explain(path);
+  r.paths.rename(path, 'new');
+  expect(copied(r)).toBe(onRename?.copiesBytes);
+  const whiteouts = r.events.filter(({ kind }) => kind === 'whiteout').length;
+  expect(onRename?.does.includes('whiteout')).toBe(whiteouts === 1);
+});
+
+test('what explain says of a rename where data may not stay below is what it copies', () => {
+  const r = rig([{ f: 'lower' }], { marks: 'user' });
+  r.lowers[0]!.hold('', 'f').chmod(0o4755);
+  const { onRename } = r.union.explain('f');
+  r.paths.rename('f', 'g');
+  expect([copied(r), onRename?.copiesBytes]).toEqual([5, 5]);
+});
+
+test('what explain says of a delete and a write is what they copy', () => {
+  const r = rig([{ f: 'lower', g: '=f', h: 'high' }]);
+  const { onDeleteCopiesBytes } = r.union.explain('f');
+  r.paths.unlink('f');
+  expect(copied(r)).toBe(onDeleteCopiesBytes);
+  const { onWrite } = r.union.explain('h');
+  r.paths.writeAt('h', 0, '!');
+  expect(copied(r)).toBe((onDeleteCopiesBytes ?? 0) + (onWrite?.copiesBytes ?? 0));
+});
+
+test.each([
+  ['a lower file', { f: 'lower' }, 'f'],
+  ['a lower file with two names', { f: 'lower', g: '=f' }, 'f'],
+  ['an empty lower file', { f: '' }, 'f'],
+  ['a lower folder', { f: {}, 'f/g': 'lower' }, 'f'],
+])('what explain says of a chmod of %s is what it copies', (_, description, path) => {
+  const r = rig([description]);
+  const { onChmod } = r.union.explain(path);
+  r.paths.chmod(path, 0o700);
+  expect([copied(r), onChmod?.does]).toEqual([onChmod?.copiesBytes, expect.stringContaining('upper')]);
+  expect(r.union.explain(path).onChmod).toEqual({
+    copiesBytes: 0,
+    does: 'It is changed where it is, in the upper.',
+  });
+});
+
+test('a chmod where data may not stay below copies all of it, and of a symlink there is none', () => {
+  const r = rig([{ f: 'lower' }], { marks: 'user' });
+  r.lowers[0]!.hold('', 'f').chmod(0o4755);
+  const { onChmod } = r.union.explain('f');
+  expect(onChmod).toEqual({ copiesBytes: 5, does: 'It is copied up, all of it, and changed in the upper.' });
+  r.paths.chmod('f', 0o700);
+  expect(copied(r)).toBe(5);
+  r.paths.symlink('f', 'l');
+  expect(r.union.explain('l').onChmod).toBeUndefined();
+});
+
+describe('a name of a file that was copied up through another name', () => {
+  const made = (change: (r: ReturnType<typeof rig>) => void, data = 'lower') => {
+    const r = rig([{ d: {}, f: data, 'd/g': '=f', 'd/h': '=f' }], { partsFrom: 4096 });
+    change(r);
+    return r;
+  };
+
+  test('shows the copy, which the index has', () => {
+    const r = made(({ paths }) => paths.write('f', 'changed'));
+    const { result, shows, layers, why } = r.union.explain('d/g');
+    expect(result).toEqual({ layer: 'upper' });
+    expect(layers).toMatchObject([
+      { finding: 'indexed', role: 'upper', size: 7 },
+      { finding: 'file', size: 5 },
+    ]);
+    expect(shows).toMatchObject({ size: 7, nlink: 3 });
+    expect(why).toBe(
+      'Layer upper has a copy of this file under another of its names, and the index of hard links in its work folder joins all names to that copy.',
+    );
+    const { size, nlink } = r.paths.stat('d/g');
+    expect({ size, nlink }).toEqual({ size: 7, nlink: 3 });
+    expect(r.union.explain('f')).toMatchObject({ shows: { size: 7, nlink: 3 } });
+  });
+
+  test.each([
+    ['write', 'onWrite', (r: ReturnType<typeof rig>) => r.paths.writeAt('d/g', 0, '!')],
+    ['rename', 'onRename', (r: ReturnType<typeof rig>) => r.paths.rename('d/g', 'new')],
+    ['chmod', 'onChmod', (r: ReturnType<typeof rig>) => r.paths.chmod('d/g', 0o700)],
+  ] as const)('copies nothing more at a %s', (_, field, act) => {
+    const r = made(({ paths }) => paths.write('f', 'changed'));
+    const before = copied(r);
+    expect(r.union.explain('d/g')[field]?.copiesBytes).toBe(0);
+    act(r);
+    expect(copied(r)).toBe(before);
+  });
+
+  test('leaves the others when it is deleted', () => {
+    const r = made(({ paths }) => paths.write('f', 'changed'));
+    const { onDelete, onDeleteCopiesBytes } = r.union.explain('d/g');
+    expect([onDelete, onDeleteCopiesBytes]).toEqual([
+      'A whiteout in the upper hides this name; the file stays for its other names.',
+      0,
+    ]);
+    r.paths.unlink('d/g');
+    expect(r.union.explain('d/g').result).toBe('absent');
+    expect(r.union.explain('d/h').shows).toMatchObject({ size: 7, nlink: 2 });
+  });
+
+  test('has its data below where attributes alone were copied, and a write brings it', () => {
+    const r = made(({ paths }) => paths.chmod('f', 0o600));
+    const { layers, data, why, onWrite } = r.union.explain('d/g');
+    expect(layers.map(({ finding }) => finding)).toEqual(['indexed', 'file']);
+    expect(data).toEqual({ ownBytes: 0, ownRanges: 0, ranges: [{ from: 0, to: 5, layer: 'lower0' }] });
+    expect(why).toContain('its attributes and not its data, which is in layer lower0.');
+    r.paths.writeAt('d/g', 0, '!');
+    expect(copied(r)).toBe(onWrite?.copiesBytes);
+  });
+
+  test('tells the ranges of a copy in part, after a remount too', () => {
+    const r = made(({ paths }) => paths.writeAt('f', 5000, '!'), 'x'.repeat(20_000));
+    const { data } = r.union.explain('d/g');
+    expect(data).toMatchObject({ ownBytes: 4096, ownRanges: 1 });
+    expect(data).toEqual(r.union.explain('f').data);
+    expect(r.remount().union.explain('d/g').data).toEqual(data);
+  });
+});
+
+test('sentences call the layers as they are called, and all else has their ids', () => {
+  const { union, paths } = rig([{ f: 'lower' }]);
+  paths.chmod('f', 0o600);
+  const { why, result, data } = union.explain('f', (id) => `<${id}>`);
+  expect(why).toBe('Layer <upper> has its attributes and not its data, which is in layer <lower0>.');
+  expect([result, data?.ranges[0]?.layer]).toEqual([{ layer: 'upper' }, 'lower0']);
 });

@@ -34,7 +34,10 @@ test('one byte into a lower file copies one block, and keeps times, number and b
   expect(isInPart(r, 'f')).toBe(true);
   expect(r.upper.guarded).toBe(true);
   expect(ownBlocks(r, 'f')).toBe(1);
-  expect(r.events.at(-1)).toMatchObject({ kind: 'copy-up', path: 'f', bytesCopied: 0, bytesSaved: SIZE });
+  expect(r.events.slice(-2)).toMatchObject([
+    { kind: 'copy-up', path: 'f', bytesCopied: 0, bytesSaved: SIZE },
+    { kind: 'copy-up', path: 'f', bytesCopied: BLOCK, bytesSaved: 0 },
+  ]);
   const { ino, size, blocks } = r.paths.stat('f');
   expect({ ino, size, blocks }).toEqual({ ino: before.ino, size: SIZE, blocks: before.blocks });
   expect(r.remount().paths.stat('f')).toMatchObject({ ino, size, blocks });
@@ -112,9 +115,23 @@ function expectRead(r: Rig, content: string): void {
   expect(r.paths.read('f') === content).toBe(true);
 }
 
+test('what a write fetches is told, once a block: of its first and last block, unless it writes all of them', () => {
+  const r = rig([{ f: CONTENT, g: '=f' }], IN_PART);
+  const written = (offset: number, length: number) => {
+    const before = copied(r);
+    r.paths.writeAt('f', offset, '!'.repeat(length));
+    return copied(r) - before;
+  };
+  expect(written(0, BLOCK)).toBe(0);
+  expect(written(BLOCK - 10, 20)).toBe(BLOCK);
+  expect(written(BLOCK + 100, 20)).toBe(0);
+  expect(written(SIZE - 1, 1)).toBe(1000);
+  expect(r.events.at(-1)).toMatchObject({ kind: 'copy-up', path: 'f', layer: 'upper' });
+});
+
 test('O_TRUNC and a truncation to nothing copy nothing, and end it', () => {
   const r = rig([{ f: CONTENT, g: CONTENT }], IN_PART);
-  for (const name of ['f', 'g']) r.paths.writeAt(name, 0, '!');
+  for (const name of ['f', 'g']) r.paths.writeAt(name, 0, '!'.repeat(BLOCK));
   r.paths.fs.release(r.paths.open('f', O_RDWR | O_TRUNC));
   r.paths.setattr('g', { size: 0 });
   expect(copied(r)).toBe(0);
@@ -235,7 +252,7 @@ test('hard links of a lower stay one file, whichever is written', () => {
   r.paths.writeAt('a', 5000, 'one');
   const again = r.remount();
   again.paths.writeAt('b', 0, 'two');
-  expect([isInPart(again, 'a'), copied(again)]).toEqual([true, 0]);
+  expect([isInPart(again, 'a'), copied(again)]).toEqual([true, BLOCK]);
   const content = over(over(CONTENT, 5000, 'one'), 0, 'two');
   expectLasting(again, { a: content, b: content, c: content });
 });
@@ -339,16 +356,39 @@ test('for who reads the upper as a lower it is fetched, and from then on files a
 
 test('explain tells what was written from the rest, and what a write would copy', () => {
   const r = rig([{ f: CONTENT, g: CONTENT }], IN_PART);
-  expect(r.union.explain('f').onWrite).toEqual({ copiesBytes: BLOCK });
+  expect(r.union.explain('f').onWrite).toMatchObject({ copiesBytes: BLOCK });
   r.paths.chmod('g', 0o600);
-  expect(r.union.explain('g').onWrite).toEqual({ copiesBytes: BLOCK });
+  expect(r.union.explain('g').onWrite).toMatchObject({ copiesBytes: BLOCK });
   r.paths.writeAt('f', 0, '!');
   const { layers, why, onWrite } = r.union.explain('f');
   expect(layers.map(({ finding }) => finding)).toEqual(['part', 'file']);
   expect(why).toBe(
     'Layer upper has its attributes and what was written of its data, and not the rest, which is in layer lower0.',
   );
-  expect(onWrite).toEqual({ copiesBytes: BLOCK });
+  expect(onWrite).toMatchObject({ copiesBytes: BLOCK });
+});
+
+test('explain tells which ranges of a file in part come from which layer', () => {
+  const r = rig([{ f: CONTENT }], IN_PART);
+  const size = CONTENT.length;
+  r.paths.writeAt('f', BLOCK + 3, '!');
+  expect(r.union.explain('f').data).toEqual({
+    ownBytes: BLOCK,
+    ownRanges: 1,
+    ranges: [
+      { from: 0, to: BLOCK, layer: 'lower0' },
+      { from: BLOCK, to: 2 * BLOCK, layer: 'upper' },
+      { from: 2 * BLOCK, to: size, layer: 'lower0' },
+    ],
+  });
+  r.paths.writeAt('f', size, 'end');
+  const { data } = r.remount().union.explain('f');
+  expect(data?.ranges.at(-1)).toMatchObject({ to: size + 3, layer: 'upper' });
+  expect(data?.ranges.map(({ from }) => from).slice(1)).toEqual(
+    data?.ranges.map(({ to }) => to).slice(0, -1),
+  );
+  for (let at = 0; at < size; at += BLOCK) r.paths.writeAt('f', at, '?');
+  expect(r.union.explain('f').data?.ownBytes ?? size + 3).toBe(size + 3);
 });
 
 test('nobody is given an object to write past the union', () => {

@@ -92,3 +92,17 @@ test('the index answers alone also once a name of a file went that could not be 
   expect(union.lookup(dir, 'deep', entry)).toBe(true);
   expect(union.nodeCount).toBe(before);
 });
+
+test('a walk over more nodes than are of use at a time lets go of what it read of the index', () => {
+  const { lowers } = rig([{ file: 'below' }]);
+  const chain = flattened(lowers);
+  const { tree } = chain;
+  if (tree === undefined) throw new Error('a flattened chain is one tree');
+  let times = 0;
+  Object.assign(tree, { letGo: () => times++ });
+  const union = new Union({ lowers: [chain] });
+  for (let n = 0; n < 65_535; n++) known(union, 'file');
+  expect(times).toBe(0);
+  known(union, 'file');
+  expect(times).toBe(1);
+});

@@ -487,12 +487,13 @@ test('a settling that was cut short at any step loses nothing and goes on', () =
 test('explain tells attributes and data apart', () => {
   const r = rig([{ f: 'hidden' }, { f: 'gone' }]);
   r.paths.chmod('f', 0o600);
-  const { layers, why, onWrite, result } = r.union.explain('f');
+  const { layers, why, onWrite, result, data } = r.union.explain('f');
   expect(layers.map(({ finding }) => finding)).toEqual(['metadata', 'file', 'not-looked']);
-  expect({ why, onWrite, result }).toEqual({
+  expect({ why, onWrite, result, data }).toMatchObject({
     why: 'Layer upper has its attributes and not its data, which is in layer lower0.',
     onWrite: { copiesBytes: 6 },
     result: { layer: 'upper' },
+    data: { ownBytes: 0, ranges: [{ from: 0, to: 6, layer: 'lower0' }] },
   });
 });
 

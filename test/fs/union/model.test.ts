@@ -8,31 +8,12 @@ import { expect, test } from 'vitest';
 import type { MarkPrefix } from '../../../fs/layer/layer.js';
 import { runs } from '../../runs.js';
 import type { Paths } from '../../suites/paths.js';
-import { line, linksOf, type Model, type ModelNode } from './model.js';
+import type { Model, ModelNode } from './model.js';
 import { apply, LOWEST, layers, lowestModel, type Operation } from './operations.js';
 import { type Rig, rig } from './stacks.js';
+import { checkCounts, numbersOf, treeOf } from './trees.js';
 
 const RUNS = runs(200);
-
-function treeOf(paths: Paths, prefix = ''): string[] {
-  return paths
-    .list(prefix)
-    .sort((a, b) => (a.name < b.name ? -1 : 1))
-    .flatMap(({ name, ino, type }) => {
-      const at = prefix === '' ? name : `${prefix}/${name}`;
-      const attr = paths.stat(at);
-      expect([attr.ino, attr.mode >>> 12]).toEqual([ino, type]);
-      if (type === 4) return [line(at, attr.mode, attr.nlink), ...treeOf(paths, at)];
-      return [line(at, attr.mode, attr.nlink, paths.read(at))];
-    });
-}
-
-function numbersOf(paths: Paths, prefix = ''): [string, number][] {
-  return paths.list(prefix).flatMap(({ name, ino, type }) => {
-    const at = prefix === '' ? name : `${prefix}/${name}`;
-    return [[at, ino] as [string, number], ...(type === 4 ? numbersOf(paths, at) : [])];
-  });
-}
 
 /** Knows the mtime of every file and folder, and that it changes exactly when the model says so. */
 class Mtimes {
@@ -49,15 +30,6 @@ class Mtimes {
       this.#known.set(node, { touches: node.touches, mtime });
     }
   }
-}
-
-/** The count of links of every file and folder, at any moment and not only once all was listed. */
-function checkCounts(model: Model, paths: Paths): void {
-  for (const [path, node] of model.nodes()) {
-    const { nlink } = paths.stat(path);
-    expect({ path, nlink }).toEqual({ path, nlink: node.kind === 'file' ? node.names : linksOf(node) });
-  }
-  expect(paths.stat('').nlink).toBe(linksOf(model.root));
 }
 
 function check(

@@ -6,7 +6,8 @@ import { LayerEntry, type MarkPrefix, type WriteLayer } from '../../../fs/layer/
 import { MemLayer, type MemLayerOptions } from '../../../fs/layer/mem-layer.js';
 import { S_IFDIR, S_IFREG } from '../../../fs/mode.js';
 import { basename, dirname } from '../../../fs/name.js';
-import { EventStream, type UnionEvent } from '../../../fs/union/event.js';
+import type { UnionEvent } from '../../../fs/union/event.js';
+import { EventStream } from '../../../fs/union/event-stream.js';
 import { Union } from '../../../fs/union/union.js';
 import { bytes, Paths } from '../../suites/paths.js';
 import { flattened } from '../layer/flatten.js';

@@ -10,38 +10,12 @@ import { Union } from '../../../fs/union/union.js';
 import { runs } from '../../runs.js';
 import { Paths } from '../../suites/paths.js';
 import { flattened } from '../layer/flatten.js';
-import { line, linksOf, type Model } from './model.js';
+import type { Model } from './model.js';
 import { apply, LOWEST, layers, lowestModel, type Operation } from './operations.js';
 import { fillLayer } from './stacks.js';
+import { checkCounts, numbersOf, treeOf } from './trees.js';
 
 const RUNS = runs(200);
-
-function treeOf(paths: Paths, prefix = ''): string[] {
-  return paths
-    .list(prefix)
-    .sort((a, b) => (a.name < b.name ? -1 : 1))
-    .flatMap(({ name, ino, type }) => {
-      const at = prefix === '' ? name : `${prefix}/${name}`;
-      const attr = paths.stat(at);
-      expect([attr.ino, attr.mode >>> 12]).toEqual([ino, type]);
-      if (type === 4) return [line(at, attr.mode, attr.nlink), ...treeOf(paths, at)];
-      return [line(at, attr.mode, attr.nlink, paths.read(at))];
-    });
-}
-
-function numbersOf(paths: Paths, prefix = ''): [string, number][] {
-  return paths.list(prefix).flatMap(({ name, ino, type }) => {
-    const at = prefix === '' ? name : `${prefix}/${name}`;
-    return [[at, ino] as [string, number], ...(type === 4 ? numbersOf(paths, at) : [])];
-  });
-}
-
-function checkCounts(model: Model, paths: Paths): void {
-  for (const [path, node] of model.nodes()) {
-    const { nlink } = paths.stat(path);
-    expect({ path, nlink }).toEqual({ path, nlink: node.kind === 'file' ? node.names : linksOf(node) });
-  }
-}
 
 interface Batch {
   readonly steps: readonly Operation[];

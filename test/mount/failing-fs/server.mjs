@@ -21,11 +21,7 @@ const dispatcher = new Dispatcher(
   holding,
 );
 const { device } = mountDevice({ mountPoint, fsname: 'failing', subtype: 'failing' }, false);
-serve({
-  device,
-  control,
-  dispatcher,
-  onControl: () => true,
-  onLive: () => writeSync(1, 'live\n'),
-});
+const session = { device, control, dispatcher, onControl: () => true, onLive: () => writeSync(1, 'live\n') };
+let how = serve(session);
+while (how === 'idle') how = serve({ ...session, rested: true });
 process.exit(0);

@@ -196,7 +196,7 @@ export class ProgramMount extends Mount {
   protected mount(target: string): void {
     const [ground, bottom, lower, upper] = LAYERS.map((name) => this.scratch.path(name));
     const options = `lowerdir=${lower}:${bottom}:${ground},upperdir=${upper},workdir=${this.made('work')}`;
-    this.run(process.execPath, join(top, 'bin/mica-overlayfs'), '-o', options, target);
+    this.run(join(top, 'bin/mica-overlayfs'), '-o', options, target);
   }
 
   protected override unmount(target: string): void {

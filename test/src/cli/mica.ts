@@ -33,7 +33,9 @@ export class Mica {
 
   /** Runs a program of `bin/`. */
   program(name: string, words: readonly string[], options: RunOptions = {}): Ran {
-    const done = spawnSync(process.execPath, [join(BIN, name), ...words], {
+    const path = join(BIN, name);
+    const [command, ...first] = name === 'mica' ? [process.execPath, path] : [path];
+    const done = spawnSync(command, [...first, ...words], {
       cwd: options.cwd ?? this.dir,
       env: {
         PATH: process.env['PATH'],

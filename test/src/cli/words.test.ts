@@ -15,6 +15,7 @@ describe('the words of mica', () => {
     ['no command', [], {}, 'a command is missing'],
     ['an unknown command', ['bogus'], {}, "unknown command 'bogus'"],
     ['an unknown option', ['completion', 'bash', '--bogus'], {}, "unknown option '--bogus'"],
+    ['a global option without its value', ['--host'], {}, "option '--host <which>' argument missing"],
     ['a missing argument', ['completion'], {}, "missing required argument 'shell'"],
     ['one argument too many', ['completion', 'bash', 'zsh'], {}, 'too many arguments'],
     ['a driver that does not exist', ['completion', 'bash', '--driver', 'x'], {}, 'it is one of auto, fuse'],

@@ -23,31 +23,37 @@ import { ensureNamespace, putNamespace } from '../../../src/metadata/namespaces.
 import { setSharingPolicy } from '../../../src/metadata/sharing.js';
 import { linesOf, outputOf, startModule } from '../../child.js';
 import { contentSuite } from '../../suites/content.js';
+import { ownContentSuite, storeContentSuite } from '../../suites/store-content.js';
 
 const HELLO = new TextEncoder().encode('hello, layers');
 const DIGEST = digestOf(HELLO);
 
-contentSuite('LocalContent over LMDB', async () => {
+const make = async () => {
   const folder = mkdtempSync(join(tmpdir(), 'micafs-content-'));
   const metadata = Metadata.open(join(folder, 'metadata'), { durable: false });
   const store = (ns: string) => new LocalContent(join(folder, 'content'), blobRows(metadata, ns), ns);
   return {
     content: store('one'),
     other: store('two'),
-    isolate: async (shareable) => {
+    isolate: async (shareable = false) => {
       await metadata.write((tx) => {
         setSharingPolicy(tx, 'isolated');
         const labels = shareable ? { 'containerd.io/namespace.shareable': 'true' } : {};
         putNamespace(tx, { ...ensureNamespace(tx, 'two'), labels });
       });
     },
-    damage: async (digest) => damage(join(folder, 'content'), digest),
+    damage: async (digest: string) => damage(join(folder, 'content'), digest),
     remove: async () => {
       await metadata.close();
       rmSync(folder, { recursive: true, force: true });
     },
   };
-});
+};
+
+const NAME = 'LocalContent over LMDB';
+contentSuite(NAME, make);
+ownContentSuite(NAME, make);
+storeContentSuite(NAME, make);
 
 describe('LocalContent on disk', () => {
   let folder: string;

@@ -1,17 +1,18 @@
 import { MemBlobRows, type MemBytes, MemContent } from '../../../src/content/mem-content.js';
 import { contentSuite } from '../../suites/content.js';
+import { ownContentSuite, storeContentSuite } from '../../suites/store-content.js';
 
-contentSuite('MemContent', async () => {
+const make = async () => {
   const blobs: MemBytes = new Map();
   let mayShare = (_: string) => true;
   const others = new MemBlobRows((digest) => mayShare(digest));
   return {
     content: new MemContent(new MemBlobRows((digest) => mayShare(digest)), blobs),
     other: new MemContent(others, blobs),
-    isolate: async (shareable) => {
+    isolate: async (shareable = false) => {
       mayShare = (digest) => shareable && others.get(digest) !== undefined;
     },
-    damage: async (digest) => {
+    damage: async (digest: string) => {
       const bytes = blobs.get(digest);
       if (bytes !== undefined)
         blobs.set(
@@ -21,4 +22,8 @@ contentSuite('MemContent', async () => {
     },
     remove: async () => blobs.clear(),
   };
-});
+};
+
+contentSuite('MemContent', make);
+ownContentSuite('MemContent', make);
+storeContentSuite('MemContent', make);

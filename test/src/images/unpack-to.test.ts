@@ -6,6 +6,7 @@ import {
   closeSync,
   ftruncateSync,
   lstatSync,
+  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -134,6 +135,20 @@ describeWith(['root', 'program:umoci', 'program:getfattr'], 'an unpacked image',
       copyTree(tree, 'holes', out, 'cannot copy'),
     );
     expect(lstatSync(out)).toMatchObject({ size: 1 << 30, blocks: 0 });
+  });
+
+  it('leaves an empty folder empty when the disk is full, whatever bytes names are made of', async () => {
+    const out = join(folder, 'out');
+    const large = buildImage([layerTar([file('\xff/'), file('\xff/\xfe', 'x'.repeat(100_000))])]);
+    mkdirSync(out);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', out]);
+    try {
+      const one = await imported(large);
+      await expect(unpackTo(store, one, out, 'cannot unpack')).rejects.toThrow('no space left');
+      expect(readdirSync(out)).toEqual([]);
+    } finally {
+      execFileSync('umount', [out]);
+    }
   });
 
   it('leaves out what an ordinary user may not do, and says so in one line', async () => {

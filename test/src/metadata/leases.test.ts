@@ -2,9 +2,12 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { digestOf } from '../../../src/digest.js';
 import { Metadata } from '../../../src/metadata/db.js';
 import { createLease, leaseResources, leaseRows } from '../../../src/metadata/leases.js';
 import { deleteNamespace } from '../../../src/metadata/namespaces.js';
+
+const [X, Y] = [digestOf('x'), digestOf('y')];
 
 let folder: string;
 let metadata: Metadata;
@@ -22,7 +25,7 @@ afterEach(async () => {
 test('a lease holds what was added, once, until it is taken out or the lease goes', async () => {
   const leases = leaseRows(metadata, 'n');
   const { id } = await leases.create('work', { l: 'v' });
-  const blob = { type: 'content', id: 'sha256:abc' };
+  const blob = { type: 'content', id: digestOf('abc') };
   const snapshot = { type: 'snapshots/mica', id: 'a/key with : and ü' };
   for (const resource of [snapshot, blob, blob]) await leases.add(id, resource);
   await leases.add(id, { type: 'ingests', id: 'ref' });
@@ -41,14 +44,14 @@ test('a lease sees only its own resources, within the transaction that changes t
   const leases = leaseRows(metadata, 'n');
   await leases.create('a');
   await leases.create('a-b');
-  await leases.add('a-b', { type: 'content', id: 'x' });
+  await leases.add('a-b', { type: 'content', id: X });
   expect(leases.resources('a')).toEqual([]);
   const seen = await metadata.write((tx) => {
-    tx.put(['v1', 'leased', 'n', 'a', 'content', 'y'], true);
-    tx.remove(['v1', 'leased', 'n', 'a-b', 'content', 'x']);
+    tx.put(['v1', 'leased', 'n', 'a', 'content', Y], true);
+    tx.remove(['v1', 'leased', 'n', 'a-b', 'content', X]);
     return [leaseResources(tx, 'n', 'a'), leaseResources(tx, 'n', 'a-b')];
   });
-  expect(seen).toEqual([[{ type: 'content', id: 'y' }], []]);
+  expect(seen).toEqual([[{ type: 'content', id: Y }], []]);
 });
 
 test('ids are taken once in a namespace, and made where none is given', async () => {
@@ -75,7 +78,7 @@ test.each([
 test('a lease that is not there is not found', async () => {
   const leases = leaseRows(metadata, 'n');
   const absent = { kind: 'not-found' };
-  const blob = { type: 'content', id: 'y' };
+  const blob = { type: 'content', id: Y };
   await expect(leases.remove('x')).rejects.toMatchObject(absent);
   await expect(leases.add('x', blob)).rejects.toMatchObject(absent);
   await expect(leases.release('x', blob)).rejects.toMatchObject(absent);

@@ -42,9 +42,9 @@ describe('the command line of fuse-overlayfs', () => {
   });
 
   it('collects writes in the kernel only where it is asked for', () => {
-    const writeback = (options: string) => parseWords(['-o', `lowerdir=/a${options}`, '/m']).writeback;
+    const writeback = (options: string) => parseWords(['-o', `lowerdir=/a${options}`, '/m']).shows.writeback;
     expect(['', ',writeback=0', ',writeback=1', ',writeback'].map(writeback)).toEqual([
-      false,
+      undefined,
       false,
       true,
       true,
@@ -94,12 +94,79 @@ describe('the command line of fuse-overlayfs', () => {
     });
     expect(ownersOf('squash=none')).toEqual({ uids: { squash: 'none' }, gids: { squash: 'none' } });
     expect(() => ownersOf('squash_to_uid=me')).toThrow("cannot use squash_to_uid: 'me' is no id");
+    for (const order of ['squash_to_root,squash_to_uid=7', 'squash_to_uid=7,squash_to_root'])
+      expect(ownersOf(order)).toEqual({ uids: { squash: 'all', squashTo: 7 }, gids: root });
   });
 
   it('every unknown word is ignored and named', () => {
-    const words = parseWords(['-s', '--bogus', '-o', 'private,fast_ino=1', '/m']);
-    expect(words.ignored).toEqual(['-s', '--bogus', 'private', 'fast_ino=1']);
+    const words = parseWords(['-x', '--bogus', '-o', 'private,lazytime,new=1', '/m']);
+    expect(words.ignored).toEqual(['-x', '--bogus', 'private', 'lazytime', 'new=1']);
     expect(words.target).toBe('/m');
+  });
+
+  it('nothing is said about words of fuse-overlayfs that ask for what is done anyway', () => {
+    const words = [
+      ...[
+        'redirect_dir=off',
+        'timeout=1.5',
+        'threaded=0',
+        'fsync=1',
+        'fast_ino=1',
+        'writeback=1',
+        'noxattrs=0',
+      ],
+      ...['xattr_permissions=2', 'static_nlink', 'volatile', 'noacl', 'default_permissions', 'allow_other'],
+      ...['suid', 'dev', 'nosuid', 'nodev', 'exec', 'noexec', 'atime', 'noatime', 'diratime', 'nodiratime'],
+      ...[
+        'splice_write',
+        'splice_read',
+        'splice_move',
+        'kernel_cache',
+        'max_write=65536',
+        'ro',
+        'rw',
+        'debug',
+      ],
+      ...['xino=auto', 'ino32_t=1', 'squash_to_root', 'squash_to_uid=1', 'squash_to_gid=1'],
+      ...['uidmapping=0:1:1', 'gidmapping=0:1:1'],
+    ];
+    expect(parseWords(['-s', '-o', ['lowerdir=/a', ...words].join(','), '/m']).ignored).toEqual([]);
+  });
+
+  it('says what the mount shows only where something was said about it', () => {
+    const shows = (options: string) => parseWords(['-o', options, '/m']).shows;
+    expect(shows('lowerdir=/a,rw,relatime')).toEqual({});
+    expect(shows('nodev,nosuid,noexec,dev')).toEqual({ dev: true, suid: false, exec: false });
+    expect(shows('noacl,static_nlink,noxattrs=1')).toEqual({
+      acls: false,
+      folderLinks: false,
+      xattrs: false,
+    });
+    expect(shows('allow_other,noxattrs=0')).toEqual({ allowOther: true, xattrs: true });
+  });
+
+  it('syncs nothing where nobody needs it', () => {
+    const isVolatile = (options: string) => parseWords(['-o', options, '/m']).volatile;
+    expect(['ro', 'volatile', 'fsync=0', 'fsync=1'].map(isVolatile)).toEqual([false, true, true, false]);
+  });
+
+  it('is read only or not as the last word of it says', () => {
+    const readOnly = (options: string) => parseWords(['-o', options, '/m']).readOnly;
+    expect(['ro', 'rw', 'ro,rw', 'rw,ro'].map(readOnly)).toEqual([true, false, false, true]);
+  });
+
+  it('a label of SELinux is one word, whatever commas are in it', () => {
+    const words = parseWords(['-o', 'lowerdir=/a,context="u:r:t:s0:c1,c2",ro', '/m']);
+    expect(words).toMatchObject({ lowers: ['/a'], readOnly: true, ignored: ['context="u:r:t:s0:c1,c2"'] });
+    expect(parseWords(['-o', 'context="u:r,ro', '/m'])).toMatchObject({ ignored: ['context="u:r,ro'] });
+  });
+
+  it.each([['-d'], ['--debug'], ['-o', 'debug']])('%s stays in the foreground and tells', (...argv) => {
+    expect(parseWords([...argv, '/m'])).toMatchObject({ debug: true, foreground: true, target: '/m' });
+  });
+
+  it.each(['timeout=soon', 'fsync=2', 'noxattrs=yes', 'xattr_permissions=3'])('%s is refused', (option) => {
+    expect(() => parseWords(['-o', option, '/m'])).toThrow(`cannot use ${option}: `);
   });
 
   it.each([

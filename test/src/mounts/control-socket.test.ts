@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { createConnection } from 'node:net';
+import { createConnection, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -55,6 +55,39 @@ describe('a control socket', () => {
       expect(waiting).rejects.toMatchObject({ kind: 'failed-precondition' }),
       server.close(),
     ]);
+  });
+
+  it('goes on when an asker goes away without having read its answers', async () => {
+    const path = join(folder, 'control');
+    const answered: string[] = [];
+    const server = await serveControl(path, async ({ op }) => {
+      answered.push(op);
+      return {};
+    });
+    const hasty = createConnection(path).pause();
+    hasty.write('{"op":"usage"}\n');
+    await expect.poll(() => answered).toEqual(['usage']);
+    // The answer is on its way, and nobody takes it: the server's end of the connection fails (ECONNRESET).
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    hasty.destroy();
+    const client = await connectControl(path);
+    expect(await client.ask({ op: 'settle' })).toEqual({});
+    client.close();
+    await server.close();
+  });
+
+  it('says that the server is gone where it failed with a question unread', async () => {
+    const path = join(folder, 'control');
+    let accepted: ((socket: Socket) => void) | undefined;
+    const other = new Promise<Socket>((resolve) => {
+      accepted = resolve;
+    });
+    const server = createServer({ pauseOnConnect: true }, (socket) => accepted?.(socket)).listen(path);
+    const client = await connectControl(path);
+    const waiting = client.ask({ op: 'usage' });
+    (await other).destroy();
+    await expect(waiting).rejects.toMatchObject({ kind: 'failed-precondition' });
+    await new Promise((resolve) => server.close(resolve));
   });
 
   it('answers lines that are no JSON', async () => {

@@ -4,17 +4,28 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { EventStream, type UnionEvent } from '../../../fs/index.js';
+import { EventStream, EventTap, eventsOf, type UnionEvent } from '../../../fs/index.js';
+import { ringBytes } from '../../../fs/union/event-ring.js';
 import type { ControlClient, ControlHandler } from '../../../src/mounts/control.js';
 import { connectControl, memoryControl, serveControl } from '../../../src/mounts/control-socket.js';
 import { type EventsUnderTest, eventsSuite } from '../../suites/events.js';
 
 const CAPACITY = 8;
 
-function answering(stream: EventStream): ControlHandler {
-  return async (request) => {
-    if (request.op !== 'events') throw new Error(`unexpected ${request.op}`);
-    return { events: stream.since(request.since), lastSeq: stream.lastSeq };
+interface Told {
+  readonly stream: EventStream;
+  readonly handler: ControlHandler;
+}
+
+function told(): Told {
+  const memory = new SharedArrayBuffer(ringBytes(CAPACITY));
+  const tap = new EventTap(memory, async () => undefined);
+  return {
+    stream: new EventStream(CAPACITY, memory),
+    handler: async (request) => {
+      if (request.op !== 'events') throw new Error(`unexpected ${request.op}`);
+      return tap.answer(request);
+    },
   };
 }
 
@@ -22,7 +33,10 @@ function through(stream: EventStream, client: ControlClient, close: () => Promis
   return {
     capacity: CAPACITY,
     emit: (event) => stream.emit(event),
-    since: (since) => client.ask({ op: 'events', since }),
+    since: async (since) => {
+      const reply = await client.ask({ op: 'events', since });
+      return { events: eventsOf(reply), lastSeq: reply.lastSeq };
+    },
     close: async () => {
       client.close();
       await close();
@@ -41,14 +55,14 @@ eventsSuite('the stream', async () => {
 });
 
 eventsSuite('control in memory', async () => {
-  const stream = new EventStream(CAPACITY);
-  return through(stream, memoryControl(answering(stream)), async () => undefined);
+  const { stream, handler } = told();
+  return through(stream, memoryControl(handler), async () => undefined);
 });
 
 eventsSuite('control socket', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'mica-events-'));
-  const stream = new EventStream(CAPACITY);
-  const server = await serveControl(join(folder, 'socket'), answering(stream));
+  const { stream, handler } = told();
+  const server = await serveControl(join(folder, 'socket'), handler);
   return through(stream, await connectControl(join(folder, 'socket')), async () => {
     await server.close();
     rmSync(folder, { recursive: true });

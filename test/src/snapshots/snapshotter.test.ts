@@ -28,6 +28,7 @@ import type { Driver } from '../../../src/snapshots/snapshot.js';
 import { FolderSnapshotter, type SnapshotterOptions } from '../../../src/snapshots/snapshotter.js';
 import { describeWith } from '../../requires.js';
 import { snapshotterSuite } from '../../suites/snapshotter.js';
+import { storeSnapshotterSuite } from '../../suites/store-snapshotter.js';
 
 const DRIVERS: readonly Driver[] = ['fuse', 'overlay', 'native'];
 
@@ -74,18 +75,22 @@ function getXattr(path: string, name: string): string {
 }
 
 for (const driver of DRIVERS) {
-  snapshotterSuite(`in memory (${driver})`, driver, async () => {
+  const inMemory = async () => {
     const snapshotter = new MemSnapshotter(driver);
     return { snapshotter, close: () => snapshotter.close() };
-  });
+  };
+  snapshotterSuite(`in memory (${driver})`, driver, inMemory);
+  storeSnapshotterSuite(`in memory (${driver})`, driver, inMemory);
 }
 
 describeWith(['root'], 'with binds', () => {
   for (const driver of DRIVERS) {
-    snapshotterSuite(`on folders (${driver})`, driver, async () => {
+    const onFolders = async () => {
       const store = makeStore();
       return { snapshotter: store.open(driver), close: () => store.close() };
-    });
+    };
+    snapshotterSuite(`on folders (${driver})`, driver, onFolders);
+    storeSnapshotterSuite(`on folders (${driver})`, driver, onFolders);
   }
 });
 

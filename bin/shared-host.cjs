@@ -1,0 +1,1 @@
+require('./start.cjs').start('shared-host', 'src/mounts/shared-host.js');

@@ -1,0 +1,82 @@
+// What a mount tells of itself, read beside the thread that serves it: the events lie in memory that both threads see, and
+// that thread is only told to begin and to end with requests. Who follows a mount asks again and again; who has stopped
+// asking, dead perhaps, does not leave it watched.
+
+import { Buffer } from 'node:buffer';
+import type { UnionEvent } from '../union/event.js';
+import { CODES, readEvents } from '../union/event-record.js';
+import { RingReader, ringBytes } from '../union/event-ring.js';
+
+/** How many events are kept for readers who come late. */
+export const EVENTS_KEPT = 16_384;
+/** For how long who asks for requests is told of them without asking again. */
+const WATCHED_MS = 5000;
+
+/** Of an asker: the events after `since`; with `requests` those are recorded from now on, or no longer. */
+export interface EventsRequest {
+  readonly op: 'events';
+  readonly since: number;
+  readonly requests?: boolean;
+}
+
+export interface EventsReply {
+  readonly lastSeq: number;
+  /** As they lie in memory; for `eventsOf`. Base64. */
+  readonly records: string;
+  /** What the codes in them mean. */
+  readonly codes: readonly string[];
+}
+
+export function isEventsRequest(request: object): request is EventsRequest {
+  return 'op' in request && request.op === 'events' && 'since' in request;
+}
+
+/** The events of a reply. */
+export function eventsOf({ records, codes }: EventsReply): UnionEvent[] {
+  return readEvents(Buffer.from(records, 'base64'), codes);
+}
+
+/** Memory for the events of a mount. */
+export function eventBuffer(): SharedArrayBuffer {
+  return new SharedArrayBuffer(ringBytes(EVENTS_KEPT));
+}
+
+export class EventTap {
+  readonly #reader: RingReader;
+  readonly #watch: (requests: boolean) => Promise<unknown>;
+  readonly #watchedMs: number;
+  #watched = false;
+  #tired: NodeJS.Timeout | undefined;
+
+  /** `watch` has requests recorded or not, and resolves when that is so. */
+  constructor(
+    buffer: ArrayBufferLike,
+    watch: (requests: boolean) => Promise<unknown>,
+    watchedMs = WATCHED_MS,
+  ) {
+    this.#reader = new RingReader(buffer);
+    this.#watch = watch;
+    this.#watchedMs = watchedMs;
+  }
+
+  async answer({ since, requests }: Omit<EventsRequest, 'op'>): Promise<EventsReply> {
+    if (requests !== undefined) await this.#want(requests);
+    const records = this.#reader.after(since);
+    return {
+      lastSeq: this.#reader.lastSeq,
+      records: Buffer.from(records.buffer, records.byteOffset, records.length).toString('base64'),
+      codes: CODES,
+    };
+  }
+
+  async #want(requests: boolean): Promise<void> {
+    clearTimeout(this.#tired);
+    if (requests) {
+      this.#tired = setTimeout(() => void this.#want(false).catch(() => undefined), this.#watchedMs);
+      this.#tired.unref();
+    }
+    if (requests === this.#watched) return;
+    this.#watched = requests;
+    await this.#watch(requests);
+  }
+}

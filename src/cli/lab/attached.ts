@@ -1,0 +1,281 @@
+// The lab on somebody's live mount. What it shows is read from the folders of its layers, past the mount, so that looking
+// is no event; what is typed is done in the mount; what others do comes with the events of its server, and each bunch of
+// them brings the state of the folder that it was about.
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  type Explanation,
+  fromText,
+  isFolder,
+  kindOf,
+  openStack,
+  PERMISSION_BITS,
+  type StackDescription,
+  toText,
+  Union,
+  type UnionEvent,
+  walk,
+} from '../../../fs/index.js';
+import { StoreError } from '../../errors.js';
+import type { ControlClient } from '../../mounts/control.js';
+import { follow } from '../../mounts/follow.js';
+import type { ListedMount } from '../../mounts/table.js';
+import { winnerOf } from '../../web/explained.js';
+import type { DiskEntry, ImageState, LayerState, MergedEntry, Ran, State } from '../../web/model.js';
+import { calledNames, type LayerNames, withNames } from '../../web/naming.js';
+import { cleanPath, parse, runOnFiles, ShellError } from '../../web/shell.js';
+import { calledIn, explainServed, idsOf } from '../layer-names.js';
+import { withoutUpper } from '../reading.js';
+import { readFolder } from './layer-folder.js';
+import { MountFiles } from './mount-files.js';
+import type { Ear, WatchingLab } from './tabs.js';
+import type { Totals } from './totals.js';
+import { UpperWatch } from './upper-watch.js';
+
+/** Up to so many paths a folder is shown with all that is in it; more, and it is shown alone. */
+const WHOLE = 60;
+/** So long the first picture waits for the sums of the whole mount. */
+const PATIENCE_MS = 1500;
+
+/** Of what is written there is no event where the kernel does it by itself, and none of a file that is in the upper. */
+const WRITTEN: Omit<Ran, 'state'> = { line: 'a program writes', output: '', failed: false, events: [] };
+
+export class AttachedLab implements WatchingLab {
+  readonly engine = 'attached';
+  readonly #mount: ListedMount;
+  readonly #server: ControlClient;
+  /** Of layers by their ids, asked again each time: a commit gives them others. */
+  readonly #names: () => Promise<LayerNames>;
+  readonly #images: () => Promise<readonly ImageState[]>;
+  /** Of the layers that there were when they were asked for. */
+  #known: { readonly ids: string; readonly images: readonly ImageState[] } = { ids: '', images: [] };
+  readonly #totals: Totals;
+  readonly #upper = new UpperWatch();
+  /** The folder that is shown. */
+  #focus = '';
+  /** Somebody has asked for it; else it goes where something happens. */
+  #stays = false;
+  /** How many folders deep what is shown goes below it. */
+  #depth = 0;
+  #stack: StackDescription | undefined;
+
+  constructor(
+    mount: ListedMount,
+    server: ControlClient,
+    names: () => Promise<LayerNames>,
+    images: () => Promise<readonly ImageState[]>,
+    totals: Totals,
+  ) {
+    this.#mount = mount;
+    this.#server = server;
+    this.#names = names;
+    this.#images = images;
+    this.#totals = totals;
+  }
+
+  async load(): Promise<State> {
+    throw new StoreError('failed-precondition', 'cannot begin anew', 'this is a live mount');
+  }
+
+  async state(focus?: string): Promise<State> {
+    if (focus !== undefined && focus !== '') this.#focus = cleanPath(focus);
+    const { stack } = await this.#server.ask({ op: 'status' });
+    const upper = stack.upper;
+    const all = upper === undefined ? stack.lowers : [upper, ...stack.lowers];
+    if (this.#totals.version === 0) await Promise.race([this.#totals.count(stack), sleep(PATIENCE_MS)]);
+    this.#stack = stack;
+    const { merged, depth } = this.#merged(stack);
+    this.#depth = depth;
+    const called = calledNames(idsOf(stack), await this.#names());
+    const layers = all.map((layer): LayerState => {
+      const { entries, more, bytes } = readFolder(layer, this.#focus, depth);
+      const isUpper = layer === upper;
+      return {
+        id: layer.id,
+        name: called.get(layer.id) ?? layer.id,
+        bytes: this.#totals.ofLayer(layer.path) ?? bytes,
+        entries,
+        more,
+        ...(isUpper && { upperOf: this.#name }),
+      };
+    });
+    if (upper !== undefined) this.#upper.take(upper.path, watched(this.#focus, layers[0]?.entries ?? []));
+    const shown: MergedEntry[] = [];
+    for (const entry of merged.slice(0, WHOLE)) {
+      const explanation = await this.#explained(entry.path, called);
+      // Without the index of hard links the union that was listed shows some files as they were below.
+      shown.push({ ...entry, ...explanation.shows, ...winnerOf(explanation) });
+    }
+    return {
+      layers,
+      containers: [{ name: this.#name, layers: all.map(({ id }) => id) }],
+      active: this.#name,
+      images: await this.#imagesOn(all.map(({ id }) => id).join()),
+      focus: this.#focus,
+      merged: shown,
+      more: merged.length - shown.length,
+      ...(this.#totals.copyBytes !== undefined && { copyBytes: this.#totals.copyBytes }),
+      ...(this.#totals.version === 0 && { counting: true }),
+    };
+  }
+
+  /** Manifests are read for it, so only when the layers are others than last time. */
+  async #imagesOn(ids: string): Promise<readonly ImageState[]> {
+    if (this.#known.ids !== ids) this.#known = { ids, images: await this.#images() };
+    return this.#known.images;
+  }
+
+  async run(line: string): Promise<Ran> {
+    let output = '';
+    let failed = false;
+    try {
+      output = await this.#do(line);
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      failed = true;
+      output = `${error.message}\n`;
+    }
+    // Its events come with those of everybody else.
+    return { line, output, failed, events: [], state: await this.state() };
+  }
+
+  async explain(path: string): Promise<Explanation> {
+    return this.#explained(path, await calledIn(this.#server, await this.#names()));
+  }
+
+  /** Hands over what happens until the signal or the end of the mount. */
+  async follow(signal: AbortSignal, tell: Ear['tell']): Promise<void> {
+    let { version } = this.#totals;
+    for await (const { events } of follow(this.#server, { requests: true, signal })) {
+      const drawn = events.filter(({ kind }) => kind !== 'request');
+      const hasWritten = this.#upper.hasChanged();
+      if (hasWritten || drawn.length > 0) this.#totals.outdate();
+      if (this.#totals.isDue && this.#stack !== undefined) void this.#totals.count(this.#stack);
+      if (drawn.length > 0) this.#goTo(toText(drawn.at(-1)!.path));
+      const ran = hasWritten && drawn.length === 0 ? WRITTEN : await this.#ranOf(drawn, events);
+      if (ran === undefined && version === this.#totals.version) continue;
+      // What is counted while the state is put together is in the next one.
+      ({ version } = this.#totals);
+      const state = await this.state();
+      tell(ran === undefined ? { kind: 'state', state } : { kind: 'ran', ran: { ...ran, state } });
+    }
+  }
+
+  /** What happened; where nothing was changed one lookup stands for a bunch of requests. */
+  async #ranOf(
+    drawn: readonly UnionEvent[],
+    all: readonly UnionEvent[],
+  ): Promise<Omit<Ran, 'state'> | undefined> {
+    const told = drawn.length > 0 ? drawn : lookedAt(all);
+    if (told.length === 0) return undefined;
+    const called = await calledIn(this.#server, await this.#names());
+    const events = renamed(told, called);
+    const first = events[0]!;
+    const looked = drawn.length > 0 ? undefined : await this.#explained(first.path, called);
+    const line = events.length === 1 ? wordFor(first) : `${wordFor(first)} and ${events.length - 1} more`;
+    return { line, output: '', failed: false, events, ...(looked && { looked }) };
+  }
+
+  async #do(line: string): Promise<string> {
+    const command = parse(line);
+    if (command.name === 'cd') {
+      this.#focus = cleanPath(command.words[0] ?? '');
+      this.#stays = this.#focus !== '';
+      return '';
+    }
+    if (command.name === 'settle') {
+      await this.#server.ask({ op: 'settle' });
+      return '';
+    }
+    const done = runOnFiles(new MountFiles(this.#mount.target), command);
+    if (done !== undefined) return done;
+    if (command.name === 'help')
+      return 'cd FOLDER shows another folder and stays there, cd goes where something happens; files: cat, ls, echo, rm, mv, mkdir, chmod, ln, …; settle\n';
+    throw new ShellError(`${command.name}: not here; mica ${command.name} in a shell, and watch it`);
+  }
+
+  /** Through a union of its own, which is told to nobody. */
+  #merged(stack: StackDescription): {
+    readonly merged: Omit<MergedEntry, 'layer'>[];
+    readonly depth: number;
+  } {
+    const { chains: _, ...plain } = withoutUpper(stack);
+    const union = new Union(openStack(plain));
+    try {
+      this.#focus = nearestFolder(union, this.#focus);
+      const whole = listed(union, this.#focus, Number.POSITIVE_INFINITY);
+      if (whole.length <= WHOLE) return { merged: whole, depth: Number.POSITIVE_INFINITY };
+      return { merged: listed(union, this.#focus, 1), depth: 1 };
+    } finally {
+      union.destroy();
+    }
+  }
+
+  /** To the folder of the path, unless that is shown already, or somebody wants to see another one. */
+  #goTo(path: string): void {
+    const folder = folderOf(path);
+    const isWithin = this.#focus === '' || `${folder}/`.startsWith(`${this.#focus}/`);
+    const isShown = folder === this.#focus || (isWithin && this.#depth > 1);
+    if (!this.#stays && !isShown) this.#focus = folder;
+  }
+
+  async #explained(path: string, called: LayerNames): Promise<Explanation> {
+    const explanation = await explainServed(this.#server, fromText(path), called);
+    return withNames(explanation, (id) => called.get(id) ?? id);
+  }
+
+  get #name(): string {
+    return this.#mount.snapshot?.key ?? 'mount';
+  }
+}
+
+/** The folder, or the next one above it that there still is. */
+function nearestFolder(union: Union, folder: string): string {
+  const { kind } = union.explain(fromText(folder));
+  return folder === '' || kind === 'folder' ? folder : nearestFolder(union, folderOf(folder));
+}
+
+function folderOf(path: string): string {
+  return path.slice(0, Math.max(path.lastIndexOf('/'), 0));
+}
+
+/** What is watched of an upper: the folder that is shown, and all that is drawn in it. */
+function watched(focus: string, entries: readonly DiskEntry[]): readonly string[] {
+  return [focus, ...entries.map(({ path }) => path)];
+}
+
+function listed(union: Union, focus: string, depth: number): Omit<MergedEntry, 'layer'>[] {
+  const found: Omit<MergedEntry, 'layer'>[] = [];
+  const deepest = (focus === '' ? 0 : focus.split('/').length) + depth;
+  for (const { path, attr } of walk(union, fromText(focus), { skipped: true })) {
+    if (path === fromText(focus) || path.split('/').length > deepest) continue;
+    const { mode, size, nlink } = attr;
+    found.push({
+      path: toText(path),
+      kind: kindOf(mode),
+      mode: mode & PERMISSION_BITS,
+      size: isFolder(mode) ? 0 : size,
+      nlink,
+    });
+    if (depth > 1 && found.length > WHOLE) break;
+  }
+  return found;
+}
+
+function renamed(events: readonly UnionEvent[], called: LayerNames): readonly UnionEvent[] {
+  return events.map((event) => ({
+    ...event,
+    path: toText(event.path),
+    ...(event.layer !== undefined && { layer: called.get(event.layer) ?? event.layer }),
+  }));
+}
+
+/** One lookup stands for a bunch of requests that changed nothing. */
+function lookedAt(events: readonly UnionEvent[]): readonly UnionEvent[] {
+  const found = events.find(({ operation }) => operation === 'lookup');
+  return found === undefined ? [] : [found];
+}
+
+function wordFor({ kind, operation, path }: UnionEvent): string {
+  return `${operation ?? kind} ${path === '' ? '/' : path}`;
+}

@@ -1,0 +1,144 @@
+// Files of a real mount by the paths that are typed in the lab. No symlink is followed, neither on the way nor at the end: the
+// tree is not this machine's, and a link in it may point anywhere.
+
+import { constants, type Stats } from 'node:fs';
+import {
+  chmod,
+  link,
+  lstat,
+  lutimes,
+  mkdir,
+  open,
+  readdir,
+  readlink,
+  rename,
+  rmdir,
+  symlink,
+  truncate,
+  unlink,
+} from 'node:fs/promises';
+import { join } from 'node:path';
+import { errnoText, kindOf, PERMISSION_BITS } from '../../../fs/index.js';
+import { cleanPath, type Files, ShellError } from '../../web/shell.js';
+
+/** How much of a file is read. */
+const SHOWN_BYTES = 65536;
+
+const { O_APPEND, O_CREAT, O_NOFOLLOW, O_RDONLY, O_TRUNC, O_WRONLY } = constants;
+const HOW = { replace: O_WRONLY | O_CREAT | O_TRUNC, append: O_WRONLY | O_CREAT | O_APPEND } as const;
+
+export class MountFiles implements Files {
+  readonly #top: string;
+
+  /** `top`: a mount point, absolute. */
+  constructor(top: string) {
+    this.#top = top;
+  }
+
+  async list(path: string): Promise<readonly { name: string; folder: boolean }[]> {
+    const entries = await this.#at(path, (real) => readdir(real, { withFileTypes: true }));
+    return entries.map((entry) => ({ name: entry.name, folder: entry.isDirectory() }));
+  }
+
+  async read(path: string): Promise<string> {
+    if ((await this.#stats(path)).isSymbolicLink()) {
+      return `-> ${await this.#at(path, (real) => readlink(real))}\n`;
+    }
+    return this.#at(path, async (real) => {
+      const file = await open(real, O_RDONLY | O_NOFOLLOW);
+      try {
+        const into = Buffer.alloc(SHOWN_BYTES);
+        const { bytesRead } = await file.read(into, 0, into.length, 0);
+        return into.toString('utf8', 0, bytesRead);
+      } finally {
+        await file.close();
+      }
+    });
+  }
+
+  async stat(path: string): Promise<{ kind: string; mode: number; size: number; nlink: number }> {
+    const { mode, size, nlink } = await this.#stats(path);
+    return { kind: kindOf(mode), mode: mode & PERMISSION_BITS, size, nlink };
+  }
+
+  async write(path: string, text: string, how: 'replace' | 'append' | number): Promise<void> {
+    await this.#at(path, async (real) => {
+      const file = await open(
+        real,
+        (typeof how === 'number' ? O_WRONLY | O_CREAT : HOW[how]) | O_NOFOLLOW,
+        0o644,
+      );
+      try {
+        const data = Buffer.from(text);
+        if (data.length > 0) await file.write(data, 0, data.length, typeof how === 'number' ? how : null);
+      } finally {
+        await file.close();
+      }
+    });
+  }
+
+  async truncate(path: string, size: number): Promise<void> {
+    await this.#noLink(path);
+    await this.#at(path, (real) => truncate(real, size));
+  }
+
+  async touch(path: string): Promise<void> {
+    const now = new Date();
+    await this.#at(path, (real) => lutimes(real, now, now));
+  }
+
+  async chmod(path: string, mode: number): Promise<void> {
+    await this.#noLink(path);
+    await this.#at(path, (real) => chmod(real, mode));
+  }
+
+  async mkdir(path: string): Promise<void> {
+    await this.#at(path, (real) => mkdir(real));
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    await this.#at(from, (one) => this.#at(to, (other) => rename(one, other)));
+  }
+
+  async link(from: string, to: string): Promise<void> {
+    await this.#at(from, (one) => this.#at(to, (other) => link(one, other)));
+  }
+
+  async symlink(target: string, path: string): Promise<void> {
+    await this.#at(path, (real) => symlink(target, real));
+  }
+
+  async unlink(path: string): Promise<void> {
+    await this.#at(path, (real) => unlink(real));
+  }
+
+  async rmdir(path: string): Promise<void> {
+    await this.#at(path, (real) => rmdir(real));
+  }
+
+  #stats(path: string): Promise<Stats> {
+    return this.#at(path, (real) => lstat(real));
+  }
+
+  async #noLink(path: string): Promise<void> {
+    if ((await this.#stats(path)).isSymbolicLink()) throw new ShellError(`${path}: it is a symlink`);
+  }
+
+  /** Runs `act` on the real path, whose folders were seen to be folders; failures name the path as it was typed. */
+  async #at<T>(path: string, act: (real: string) => Promise<T>): Promise<T> {
+    const parts = cleanPath(path).split('/');
+    try {
+      for (let n = 1; n < parts.length; n++) {
+        const folder = parts.slice(0, n).join('/');
+        if (!(await lstat(join(this.#top, folder))).isDirectory()) {
+          throw new ShellError(`${path}: ${folder} is no folder`);
+        }
+      }
+      return await act(join(this.#top, ...parts));
+    } catch (error) {
+      const { errno } = error as NodeJS.ErrnoException;
+      if (errno === undefined || !(error instanceof Error)) throw error;
+      throw new ShellError(`${path}: ${errnoText(-errno)}`, { cause: error });
+    }
+  }
+}

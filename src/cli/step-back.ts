@@ -1,0 +1,16 @@
+// Who watches goes behind those who are watched: on a busy machine a trace would else take time from the very work that it
+// is to tell of. It gets enough of a processor to keep up with a mount.
+
+import { existsSync, readdirSync } from 'node:fs';
+import { getPriority, setPriority } from 'node:os';
+
+const NICE = 10;
+const THREADS = '/proc/self/task';
+
+/** Lowers the priority of this process, of V8's threads too. */
+export function stepBack(): void {
+  if (getPriority() >= NICE) return;
+  // Linux has a priority for each thread.
+  const threads = existsSync(THREADS) ? readdirSync(THREADS).map(Number) : [process.pid];
+  for (const thread of threads) setPriority(thread, NICE);
+}

@@ -1,0 +1,205 @@
+// `mica trace`: what happens in a mount while it happens, a line an event, until Ctrl-C or the end of the mount. The
+// server watches only as long as somebody traces.
+
+import { existsSync, realpathSync } from 'node:fs';
+import { resolve } from 'node:path';
+import colors from 'picocolors';
+import { errnoCode, fromText, type UnionEvent } from '../../fs/index.js';
+import { StoreError } from '../errors.js';
+import { follow } from '../mounts/follow.js';
+import { withServer } from '../mounts/settle.js';
+import { type ListedMount, MountTable } from '../mounts/table.js';
+import { timeOfNs } from '../time.js';
+import type { Declare } from './commands.js';
+import type { Context } from './context.js';
+import { pathFields, quoteName, sizeText } from './output.js';
+import { stepBack } from './step-back.js';
+import { Summary, spanText, summaryText } from './trace-summary.js';
+import { normalPath } from './words.js';
+
+interface Words {
+  readonly only?: string;
+  readonly under?: string;
+  readonly failed?: boolean;
+  readonly slower?: string;
+  readonly count?: string;
+  readonly for?: string;
+  readonly past?: boolean;
+  readonly summary?: boolean;
+}
+
+export const declareTrace: Declare = (command, act) => {
+  command
+    .argument('<dir>', 'a mount, or a folder in it')
+    .option(
+      '--only <names>',
+      'kinds (copy-up,whiteout,...) and operations (lookup,write,...), separated by commas',
+    )
+    .option('--under <path>', 'what is in this folder of the mount, or this file')
+    .option('--failed', 'requests that failed')
+    .option('--slower <ms>', 'requests that took longer')
+    .option('--past', 'begin with what the mount has kept of the past')
+    .option('--count <n>', 'end after so many events')
+    .option('--for <seconds>', 'end after so long')
+    .option('--summary', 'no events: counts, times and bytes of them, at the end')
+    .action(
+      act(async (context, dir: string, words: Words) => {
+        const { mount, rest } = mountAt(context, dir);
+        stepBack();
+        const wanted = filterOf(words, rest);
+        const summary = new Summary();
+        await told(
+          context,
+          mount,
+          words,
+          (event) => {
+            if (!wanted(event)) return false;
+            summary.add(event);
+            if (words.summary !== true) print(context, event);
+            return true;
+          },
+          (lost) => {
+            summary.lose(lost);
+            if (words.summary !== true && !context.output.json)
+              context.output.note(`${lost} events were lost`);
+          },
+        );
+        if (words.summary !== true) return;
+        if (context.output.json) context.output.document(summary.json());
+        else context.output.line(summaryText(summary.json()));
+      }),
+    );
+};
+
+function mountAt({ settings }: Context, dir: string): { readonly mount: ListedMount; readonly rest: string } {
+  const path = resolve(dir);
+  const table = new MountTable(settings.state);
+  const mount = table.at(path);
+  if (mount !== undefined) return { mount, rest: '' };
+  const found = existsSync(path) ? table.containing(realpathSync(path)) : undefined;
+  if (found !== undefined) return found;
+  throw new StoreError('not-found', `cannot trace ${dir}`, 'it is not in a mount of this program', {
+    hint: 'mica mounts',
+  });
+}
+
+/** Hands over events until there are enough, a signal comes or the mount is gone. */
+async function told(
+  context: Context,
+  mount: ListedMount,
+  words: Words,
+  take: (event: UnionEvent) => boolean,
+  lose: (lost: number) => void,
+): Promise<void> {
+  const count = numberOf('--count', words.count) ?? Number.POSITIVE_INFINITY;
+  const seconds = numberOf('--for', words.for);
+  const end = new AbortController();
+  // Ctrl-C is how a trace ends, so it is no failure.
+  const onSignal = () => end.abort();
+  context.takeSignals(true);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal);
+  context.signal.addEventListener('abort', onSignal);
+  const timer = seconds === undefined ? undefined : setTimeout(onSignal, seconds * 1000);
+  try {
+    await withServer(mount, async (server) => {
+      let taken = 0;
+      let isUnderWay = words.past !== true;
+      const options = {
+        requests: needsRequests(words),
+        signal: end.signal,
+        ...(words.past === true && { since: 0 }),
+      };
+      for await (const { events, lost } of follow(server, options)) {
+        // What nobody has kept of the past is not lost by this trace.
+        if (lost > 0 && isUnderWay) lose(lost);
+        isUnderWay = true;
+        for (const event of events) {
+          if (take(event)) taken++;
+          if (taken >= count) break;
+        }
+        if (taken >= count) end.abort();
+      }
+    });
+  } finally {
+    clearTimeout(timer);
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.off(signal, onSignal);
+  }
+}
+
+const UPPER_KINDS = ['copy-up', 'whiteout', 'opaque', 'redirect', 'settle', 'commit'];
+
+/** Requests are recorded only for who wants some of them. */
+function needsRequests({ only }: Words): boolean {
+  return only === undefined || namesIn(only).some((name) => !UPPER_KINDS.includes(name));
+}
+
+function namesIn(text: string): readonly string[] {
+  return text.split(',').filter((name) => name !== '');
+}
+
+function filterOf({ only, under, failed, slower }: Words, rest: string): (event: UnionEvent) => boolean {
+  const names = only === undefined ? undefined : new Set(namesIn(only));
+  const folder = [fromText(rest), under === undefined ? '' : normalPath(under)]
+    .filter((part) => part !== '')
+    .join('/');
+  const slowNs = (numberOf('--slower', slower) ?? 0) * 1e6;
+  return (event) => {
+    if (names !== undefined && !names.has(event.kind) && !names.has(event.operation ?? '')) return false;
+    if (folder !== '' && event.path !== folder && !event.path.startsWith(`${folder}/`)) return false;
+    if (failed === true && event.errno === undefined) return false;
+    return slower === undefined || (event.durationNs ?? 0) > slowNs;
+  };
+}
+
+function numberOf(option: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const number = Number(text);
+  if (text.trim() === '' || !Number.isFinite(number) || number < 0) {
+    throw new StoreError('invalid-argument', `cannot use ${option} ${text}`, 'it is no number');
+  }
+  return number;
+}
+
+function print({ output }: Context, event: UnionEvent): void {
+  if (output.json) process.stdout.write(`${JSON.stringify(eventJson(event))}\n`);
+  else if (output.quiet) output.nameLine('', event.path);
+  else output.line(eventText(event));
+}
+
+/** The shape of an event in JSON. */
+export function eventJson({ timeNs, path, errno, ...event }: UnionEvent): object {
+  return {
+    ...event,
+    time: timeOfNs(BigInt(Math.round(timeNs))),
+    ...pathFields(path),
+    ...(errno === undefined ? {} : { errno, error: errnoCode(errno) }),
+  };
+}
+
+function eventText({
+  timeNs,
+  kind,
+  operation,
+  path,
+  layer,
+  durationNs,
+  errno,
+  bytes,
+  bytesCopied,
+  bytesSaved,
+  parts,
+}: UnionEvent): string {
+  const time = timeOfNs(BigInt(Math.round(timeNs))).slice(11, 26);
+  const facts: string[] = [];
+  if (errno !== undefined) facts.push(errnoCode(errno));
+  if (bytes !== undefined) facts.push(sizeText(bytes));
+  if (bytesCopied !== undefined) facts.push(`${sizeText(bytesCopied)} copied`);
+  if (bytesSaved !== undefined && bytesSaved > 0) facts.push(`${sizeText(bytesSaved)} saved`);
+  if (parts !== undefined) facts.push(`${parts} folders as one`);
+  if (layer !== undefined) facts.push(`in ${layer}`);
+  if (durationNs !== undefined) facts.push(spanText(durationNs));
+  const name = path === '' ? '.' : quoteName(path);
+  const line = `${time}  ${(operation ?? kind).padEnd(11)}  ${name}  ${facts.join(', ')}`;
+  if (kind !== 'request') return colors.bold(line);
+  return errno === undefined ? line : colors.yellow(line);
+}

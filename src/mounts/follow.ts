@@ -1,0 +1,59 @@
+// The events of a live mount as they come, for as long as somebody wants them. The server keeps some thousand of them and
+// is asked again and again. Who is too slow is told how many were lost.
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ENOTCONN, eventsOf, isErrno, type UnionEvent } from '../../fs/index.js';
+import { isKind } from '../errors.js';
+import type { ControlClient } from './control.js';
+
+export interface FollowOptions {
+  /** Requests and merges, too; otherwise only what changes the upper. */
+  readonly requests: boolean;
+  /** Ends it. */
+  readonly signal: AbortSignal;
+  /** The number of the last event that is known already; absent: from now on. */
+  readonly since?: number;
+}
+
+/** Some events, in order. */
+export interface Followed {
+  readonly events: readonly UnionEvent[];
+  /** How many there were before these and after the last ones that nobody kept. */
+  readonly lost: number;
+}
+
+/** Between two questions. The server keeps what comes in some hundred milliseconds, however busy it is. */
+const PAUSE_MS = 80;
+
+/**
+ * Batches of events, empty ones too, until the signal ends it or the mount is gone. The server stops watching then, unless
+ * somebody else follows it.
+ */
+export async function* follow(
+  server: ControlClient,
+  { requests, signal, since }: FollowOptions,
+): AsyncGenerator<Followed, void> {
+  const asking = requests ? { requests: true } : {};
+  let seq = since ?? (await server.ask({ op: 'events', since: Number.MAX_SAFE_INTEGER, ...asking })).lastSeq;
+  try {
+    for (let isLast = false; !isLast; ) {
+      // What came until now is told, too, and then nobody listens any more.
+      isLast = signal.aborted;
+      const ending = requests && isLast ? { requests: false } : asking;
+      const reply = await server.ask({ op: 'events', since: seq, ...ending });
+      const events = eventsOf(reply);
+      const { lastSeq } = reply;
+      const first = events[0]?.seq ?? lastSeq + 1;
+      yield { events, lost: Math.max(0, first - seq - 1) };
+      seq = lastSeq;
+      if (!isLast) await sleep(PAUSE_MS, undefined, { signal }).catch(() => undefined);
+    }
+  } catch (error) {
+    if (!isGone(error)) throw error;
+  }
+}
+
+/** The end of the mount ends what is told of it. */
+function isGone(error: unknown): boolean {
+  return isKind(error, 'failed-precondition') || isErrno(error, ENOTCONN);
+}

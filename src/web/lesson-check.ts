@@ -1,0 +1,103 @@
+// What is wrong with a lesson that somebody wrote, as far as that can be seen without playing it: the first field that is
+// not as docs/lessons.md has it, by its path, and why.
+
+import { assertNames, cleanFiles } from './setup.js';
+import { parse, ShellError } from './shell.js';
+
+/** `steps[2].answer: it is none of its choices`; '' if nothing is. */
+export function wrongWith(lesson: unknown): string {
+  try {
+    checkLesson(lesson);
+    return '';
+  } catch (error) {
+    if (error instanceof WrongField) return error.message;
+    throw error;
+  }
+}
+
+class WrongField extends Error {
+  constructor(field: string, why: string) {
+    super(field === '' ? why : `${field}: ${why}`);
+  }
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+const CLAIMS: ReadonlySet<string> = new Set(['from', 'copied', 'ls', 'output', 'disk', 'layers']);
+
+function checkLesson(lesson: unknown): void {
+  const { title, about, ids, layers, containers, steps } = object(lesson, '');
+  text(title, 'title');
+  text(about, 'about');
+  if (ids !== undefined && typeof ids !== 'boolean') throw new WrongField('ids', 'it is true or false');
+  const names = list(layers, 'layers', 'from the bottom up').map((layer, at) =>
+    checkLayer(layer, `layers[${at}]`),
+  );
+  const places = containers === undefined ? ['box'] : list(containers, 'containers', 'of names');
+  named('containers', () =>
+    assertNames([...names, ...places.map((name, at) => text(name, `containers[${at}]`))]),
+  );
+  for (const [at, step] of list(steps, 'steps', 'of questions').entries()) checkStep(step, `steps[${at}]`);
+}
+
+/** Returns its name. */
+function checkLayer(layer: unknown, field: string): string {
+  const { name, files } = object(layer, field);
+  const own = text(name, `${field}.name`);
+  named(`${field}.name`, () => assertNames([own]));
+  const all = object(files, `${field}.files`);
+  for (const [path, what] of Object.entries(all)) {
+    if (!isFile(what)) throw new WrongField(`${field}.files['${path}']`, 'no file is written so');
+  }
+  named(`${field}.files`, () => cleanFiles(all as Parameters<typeof cleanFiles>[0]));
+  return own;
+}
+
+function isFile(what: unknown): boolean {
+  if (what === null || typeof what === 'string') return true;
+  if (typeof what !== 'object') return false;
+  const { size, folder, symlink, link } = what as Fields;
+  return (
+    typeof size === 'number' || folder === true || typeof symlink === 'string' || typeof link === 'string'
+  );
+}
+
+function checkStep(step: unknown, field: string): void {
+  const { say, ask, choices, answer, run, because, then } = object(step, field);
+  for (const [name, value] of Object.entries({ say, ask, because })) text(value, `${field}.${name}`);
+  const all = list(choices, `${field}.choices`, 'of answers');
+  for (const [at, choice] of all.entries()) text(choice, `${field}.choices[${at}]`);
+  if (!all.includes(answer)) throw new WrongField(`${field}.answer`, 'it is none of its choices');
+  if (!Array.isArray(run)) throw new WrongField(`${field}.run`, 'it is no list of lines');
+  for (const [at, line] of run.entries())
+    named(`${field}.run[${at}]`, () => parse(text(line, `${field}.run[${at}]`)));
+  if (then === undefined) return;
+  const unknown = Object.keys(object(then, `${field}.then`)).find((claim) => !CLAIMS.has(claim));
+  if (unknown !== undefined) throw new WrongField(`${field}.then.${unknown}`, 'there is no such claim');
+}
+
+function object(value: unknown, field: string): Fields {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Fields;
+  throw new WrongField(field, 'it is no JSON object');
+}
+
+function text(value: unknown, field: string): string {
+  if (typeof value === 'string' && value !== '') return value;
+  throw new WrongField(field, value === undefined ? 'it is missing' : 'it is no text');
+}
+
+/** One that has something in it. */
+function list(value: unknown, field: string, what: string): readonly unknown[] {
+  if (Array.isArray(value) && value.length > 0) return value;
+  throw new WrongField(field, value === undefined ? 'it is missing' : `it is no list ${what}`);
+}
+
+/** What is refused when a lesson is played is refused here under the name of its field. */
+function named(field: string, check: () => unknown): void {
+  try {
+    check();
+  } catch (error) {
+    if (error instanceof ShellError) throw new WrongField(field, error.message);
+    throw error;
+  }
+}

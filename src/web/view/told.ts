@@ -1,0 +1,174 @@
+// The one sentence or two that stand under the picture when a command is over: what it did, also where nothing of it is
+// drawn. It is read off what changed between the two states and not off the words of the line, so it cannot say what was
+// not done; the events add how it was done.
+
+import type { UnionEvent } from '../../../fs/memory.js';
+import type { DiskEntry, LayerState, Ran, State } from '../model.js';
+import { eventText } from './words.js';
+
+/** More sentences about the disk are counted and not told. */
+const MOST_TOLD = 2;
+/** How much is repeated of what a command printed. */
+const MOST_PRINTED = 60;
+
+/** `before`: the state that the command met. */
+export function toldOf(ran: Ran, before: State): string {
+  const said = ran.failed ? [`It failed: ${ran.output.trim()}.`] : sentences(ran, before);
+  return `${ran.line}: ${said.join(' ')}`;
+}
+
+/** What is told of a look back: which step of how many, and what was said then. */
+export function toldThen(said: string, at: number, last: number): string {
+  return `Looking back, ${at === 0 ? 'at the beginning' : `step ${at} of ${last}`}. ${said}`;
+}
+
+function sentences(ran: Ran, before: State): readonly string[] {
+  const { state, events } = ran;
+  const isCommit = events.some(({ kind }) => kind === 'commit');
+  const around = [
+    ...containersTold(before, state),
+    ...imagesTold(before, state),
+    ...(isCommit ? [] : layersTold(before, state)),
+    ...orderTold(before, state),
+  ];
+  const done = eventsTold(events);
+  const all = [...done, ...around];
+  // What was written without an event of its own: a file that is in the upper already, or a new one.
+  if (done.length === 0) all.push(...diskTold(before, state));
+  return all.length > 0 ? all : [readTold(ran)];
+}
+
+function eventsTold(events: readonly UnionEvent[]): readonly string[] {
+  const all = events.filter(({ kind }) => kind !== 'merge').flatMap((event) => eventText(event) ?? []);
+  const hidden = all.length - MOST_TOLD;
+  return hidden <= 0
+    ? all
+    : [`After ${hidden} other change${hidden === 1 ? '' : 's'}:`, ...all.slice(-MOST_TOLD)];
+}
+
+function containersTold(before: State, { containers, active, layers }: State): readonly string[] {
+  const names = new Map(layers.map(({ id, name }) => [id, name]));
+  const come = missingIn(before.containers, containers).map(({ name, layers: stack }) => {
+    const lowers = stack.slice(1).map((id) => names.get(id) ?? id);
+    return `The container ${name} stands on ${lowers.join(', ')}; its upper is empty, nothing was copied.`;
+  });
+  const gone = missingIn(containers, before.containers).map(
+    ({ name }) => `The container ${name} has ended, and its upper is gone.`,
+  );
+  const turned = active === before.active ? [] : [`You see now what ${active} sees.`];
+  return [...come, ...gone, ...turned];
+}
+
+function imagesTold(before: State, { images, layers }: State): readonly string[] {
+  const names = new Map(layers.map(({ id, name }) => [id, name]));
+  const come = missingIn(before.images, images).map(
+    (image) => `The image ${image.name} names ${image.layers.map((id) => names.get(id) ?? id).join(', ')}.`,
+  );
+  const gone = missingIn(images, before.images).map(
+    ({ name }) => `The name ${name} is given up; no layer goes before gc runs.`,
+  );
+  return [...come, ...gone];
+}
+
+function layersTold(before: State, { layers }: State): readonly string[] {
+  const lowers = (all: readonly LayerState[]) => all.filter(({ upperOf }) => upperOf === undefined);
+  const gone = missingIn(lowers(layers), lowers(before.layers)).map(({ name }) => name);
+  const come = missingIn(lowers(before.layers), lowers(layers)).map(({ name }) => name);
+  const hidden = (all: readonly LayerState[]) => all.filter((layer) => layer.hidden === true);
+  const out = missingIn(hidden(before.layers), hidden(layers)).map(({ name }) => name);
+  const back = missingIn(hidden(layers), hidden(before.layers)).map(({ name }) => name);
+  const list = (names: readonly string[], text: string) =>
+    names.length === 0 ? [] : [`${names.join(', ')} ${names.length === 1 ? 'is' : 'are'} ${text}`];
+  return [
+    ...list(
+      gone,
+      `removed: no image names ${gone.length === 1 ? 'it, and no container stands on it' : 'them, and no container stands on them'}.`,
+    ),
+    ...list(come, 'a new layer, on top of the others.'),
+    ...list(out, 'left out of the stack.'),
+    ...list(back, 'in the stack again.'),
+  ];
+}
+
+/** Only a change of the order: what came and went is told elsewhere. */
+function orderTold(before: State, after: State): readonly string[] {
+  const order = ({ layers }: State) =>
+    layers.filter(({ upperOf }) => upperOf === undefined).map(({ name }) => name);
+  const is = order(after);
+  const was = order(before);
+  if (is.join() === was.join() || is.toSorted().join() !== was.toSorted().join()) return [];
+  return [`From the top the layers are now ${is.join(', ')}.`];
+}
+
+function diskTold(before: State, after: State): readonly string[] {
+  const upper = after.layers.find(({ upperOf }) => upperOf === after.active);
+  const was = before.layers.find(({ upperOf }) => upperOf === after.active);
+  if (upper === undefined || was === undefined) return [];
+  const old = new Map(was.entries.map((entry) => [entry.path, entry]));
+  const isWhat = ({ kind }: DiskEntry) => kind !== 'whiteout';
+  const come = upper.entries.filter((entry) => isWhat(entry) && !hasObject(old, entry));
+  const changed = upper.entries.filter((entry) => {
+    const known = old.get(entry.path);
+    return known !== undefined && isWhat(entry) && hasObject(old, entry) && hasOtherData(known, entry);
+  });
+  const gone = missingPaths(upper.entries, was.entries.filter(isWhat));
+  const text = (paths: readonly string[], what: string) =>
+    paths.length === 0 ? [] : [`${some(paths)} ${paths.length === 1 ? 'is' : 'are'} ${what}`];
+  return [
+    ...text(
+      come.map(({ path }) => path),
+      `new in ${upper.name}; nothing was copied.`,
+    ),
+    ...text(
+      changed.map(({ path }) => path),
+      `changed in ${upper.name}, which had ${changed.length === 1 ? 'it' : 'them'} already; nothing was copied.`,
+    ),
+    ...text(gone, `gone from ${upper.name}.`),
+  ];
+}
+
+function hasObject(old: ReadonlyMap<string, DiskEntry>, { path, ino, kind }: DiskEntry): boolean {
+  const known = old.get(path);
+  return known !== undefined && known.ino === ino && known.kind === kind;
+}
+
+function hasOtherData(a: DiskEntry, b: DiskEntry): boolean {
+  return (
+    b.kind !== 'folder' &&
+    (a.size !== b.size || a.text !== b.text || a.mode !== b.mode || a.bytes !== b.bytes)
+  );
+}
+
+function missingPaths(here: readonly DiskEntry[], all: readonly DiskEntry[]): readonly string[] {
+  const paths = new Set(here.map(({ path }) => path));
+  return all.flatMap(({ path }) => (paths.has(path) ? [] : [path]));
+}
+
+/** It changed nothing. */
+function readTold({ line, output, looked, events }: Ran): string {
+  const printed = output.trim().replaceAll('\n', ', ');
+  const text = printed.length > MOST_PRINTED ? `${printed.slice(0, MOST_PRINTED)}…` : printed;
+  const prints = text === '' ? '' : `It prints ${text}. `;
+  const word = line.split(' ', 1)[0];
+  if (word === 'gc') return `${prints}Each layer is in an image that has a name, or under a container.`;
+  const merge = events.findLast(({ kind }) => kind === 'merge');
+  if (merge !== undefined) {
+    const { path, parts = 0 } = merge;
+    const folder = path === '' ? 'the root' : path;
+    return `${prints}The names of ${folder} come from ${parts} layers, each once. Nothing changed on the disk.`;
+  }
+  const from =
+    looked === undefined || looked.result === 'absent' ? '' : `It comes from ${looked.result.layer}. `;
+  if (text === '' && word === 'ls') return `The folder is empty. ${from}Nothing changed on the disk.`;
+  return `${prints}${from}Nothing changed on the disk.`;
+}
+
+function some(paths: readonly string[]): string {
+  const rest = paths.length - MOST_TOLD;
+  return rest <= 0 ? paths.join(' and ') : `${paths.slice(0, MOST_TOLD).join(', ')} and ${rest} more`;
+}
+
+function missingIn<T extends { readonly name: string }>(here: readonly T[], all: readonly T[]): readonly T[] {
+  const known = new Set(here.map(({ name }) => name));
+  return all.filter(({ name }) => !known.has(name));
+}

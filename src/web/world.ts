@@ -1,0 +1,340 @@
+// A small world of layers, containers and images, on which the lessons are played: which layers there are, who stands on
+// which, and the words that change that (commit, run, tag, gc, ...). What a layer or a union is it leaves to its backend:
+// the union in this page's memory, or folders and real mounts. Words about files go to shell.ts.
+
+import type { Explanation, UnionEvent } from '../../fs/memory.js';
+import type { Contents } from './contents.js';
+import { winnerOf } from './explained.js';
+import type {
+  ContainerState,
+  FileSetup,
+  ImageState,
+  Lab,
+  LayerState,
+  MergedEntry,
+  Ran,
+  Setup,
+  State,
+} from './model.js';
+import { assertNames, cleanFiles } from './setup.js';
+import { sha256 } from './sha256.js';
+import {
+  type Command,
+  FILE_COMMANDS,
+  type Files,
+  parse,
+  runOnFiles,
+  ShellError,
+  subjectOf,
+} from './shell.js';
+
+/** What holds layers and shows unions of them. Layers go by their names, which are unique. */
+export interface Backend {
+  readonly engine: Lab['engine'];
+  /** Begins with nothing. */
+  reset(): Promise<void>;
+  /** A layer with these files that never changes. */
+  makeLayer(name: string, files: Readonly<Record<string, FileSetup>>): Promise<void>;
+  /** A container on layers, topmost first, with an empty upper of its own that has its name. */
+  start(container: string, lowers: readonly string[]): Promise<void>;
+  /** Ends a container, and its upper is gone. */
+  end(container: string): Promise<void>;
+  /** The same upper on other layers. */
+  restack(container: string, lowers: readonly string[]): Promise<void>;
+  /** The upper becomes the layer `name`, and the container goes on with an empty one on top of it. */
+  commit(container: string, name: string): Promise<void>;
+  settle(container: string): Promise<void>;
+  removeLayer(name: string): Promise<void>;
+  files(container: string): Files;
+  contents(layer: string): Promise<Contents>;
+  /** What the union shows, topmost folders first. */
+  merged(container: string): Promise<readonly Omit<MergedEntry, 'layer'>[]>;
+  explain(container: string, path: string): Promise<Explanation>;
+  /** What has happened in all containers since this was last asked; they are watched for some seconds from then on. */
+  events(): Promise<readonly UnionEvent[]>;
+}
+
+interface Container {
+  readonly name: string;
+  /** Topmost first, without the upper. */
+  lowers: readonly string[];
+}
+
+type Word = (world: World, words: readonly string[]) => Promise<string>;
+
+export class World implements Lab {
+  readonly #backend: Backend;
+  #layers: string[] = [];
+  #hidden = new Set<string>();
+  #containers: Container[] = [];
+  #images = new Map<string, readonly string[]>();
+  #active = '';
+
+  constructor(backend: Backend) {
+    this.#backend = backend;
+  }
+
+  get engine(): Lab['engine'] {
+    return this.#backend.engine;
+  }
+
+  async load({ layers: asked, containers = ['box'] }: Setup): Promise<State> {
+    const layers = asked.map(({ name, files }) => ({ name, files: cleanFiles(files) }));
+    assertNames([...layers.map(({ name }) => name), ...containers]);
+    await this.#backend.reset();
+    this.#layers = [];
+    this.#hidden.clear();
+    this.#containers = [];
+    this.#images.clear();
+    for (const { name, files } of layers) {
+      await this.#backend.makeLayer(name, files);
+      this.#layers.unshift(name);
+    }
+    for (const name of containers) await this.#start(name, this.#layers);
+    this.#active = containers[0] ?? '';
+    await this.#backend.events();
+    return this.state();
+  }
+
+  async run(line: string): Promise<Ran> {
+    let output = '';
+    let failed = false;
+    let looked: Explanation | undefined;
+    await this.#backend.events();
+    try {
+      const command = parse(line);
+      const subject = subjectOf(command);
+      if (subject !== undefined) looked = await this.explain(subject);
+      output = await this.#do(command);
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      failed = true;
+      output = `${error.message}\n`;
+    }
+    const events = await this.#backend.events();
+    const state = await this.state();
+    return { line, output, failed, events, ...(looked && { looked }), state };
+  }
+
+  async explain(path: string): Promise<Explanation> {
+    return this.#backend.explain(this.#active, path);
+  }
+
+  async state(): Promise<State> {
+    const active = this.#container(this.#active);
+    const merged: MergedEntry[] = [];
+    for (const entry of await this.#backend.merged(active.name)) {
+      merged.push({ ...entry, ...winnerOf(await this.#backend.explain(active.name, entry.path)) });
+    }
+    const others = this.#containers.filter((one) => one !== active).map(({ name }) => name);
+    const shown = [active.name, ...others, ...this.#layers];
+    const layers: LayerState[] = [];
+    for (const name of shown) layers.push(await this.#layerState(name));
+    return {
+      layers: withDigests(layers),
+      containers: this.#containers.map(containerState),
+      active: active.name,
+      images: [...this.#images].map(([name, layers]): ImageState => ({ name, layers })),
+      focus: '',
+      merged,
+      more: 0,
+    };
+  }
+
+  async #layerState(name: string): Promise<LayerState> {
+    const isUpper = this.#containers.some((one) => one.name === name);
+    const contents = await this.#backend.contents(name);
+    return {
+      id: name,
+      name,
+      ...contents,
+      ...(isUpper && { upperOf: name }),
+      ...(this.#hidden.has(name) && { hidden: true }),
+    };
+  }
+
+  async #do(command: Command): Promise<string> {
+    const onFiles = runOnFiles(this.#backend.files(this.#active), command);
+    if (onFiles !== undefined) return onFiles;
+    const word = WORDS[command.name];
+    if (word === undefined) throw new ShellError(`${command.name}: no such command here; help lists them`);
+    return word.act(this, command.words);
+  }
+
+  async #start(name: string, lowers: readonly string[]): Promise<void> {
+    await this.#backend.start(name, lowers);
+    this.#containers.push({ name, lowers: [...lowers] });
+  }
+
+  #container(name: string): Container {
+    const found = this.#containers.find((one) => one.name === name);
+    if (found === undefined) throw new ShellError(`${name}: no such container`);
+    return found;
+  }
+
+  #assertFree(name: string | undefined): string {
+    assertNames([...this.#layers, ...this.#containers.map((one) => one.name), name ?? '']);
+    return name ?? '';
+  }
+
+  /** The upper of the active container becomes a layer. */
+  async commit(name: string | undefined): Promise<string> {
+    const free = this.#assertFree(name);
+    const container = this.#container(this.#active);
+    await this.#backend.commit(container.name, free);
+    container.lowers = [free, ...container.lowers];
+    this.#layers.unshift(free);
+    return `${free}\n`;
+  }
+
+  /** Another container on the layers of the active one, or of an image. */
+  async start(name: string | undefined, image: string | undefined): Promise<string> {
+    const free = this.#assertFree(name);
+    const lowers = image === undefined ? this.#container(this.#active).lowers : this.#images.get(image);
+    if (lowers === undefined) throw new ShellError(`${image}: no such image`);
+    await this.#start(free, lowers);
+    this.#active = free;
+    return `${free}\n`;
+  }
+
+  use(name = ''): string {
+    this.#active = this.#container(name).name;
+    return '';
+  }
+
+  async kill(name = ''): Promise<string> {
+    const container = this.#container(name);
+    if (this.#containers.length === 1)
+      throw new ShellError('the last container stays, to have something to see');
+    await this.#backend.end(name);
+    this.#containers = this.#containers.filter((one) => one !== container);
+    if (this.#active === name) this.#active = this.#containers[0]!.name;
+    return '';
+  }
+
+  tag(name = ''): string {
+    if (!/^[\w.:-]{1,30}$/.test(name)) throw new ShellError('tag NAME');
+    this.#images.set(name, this.#container(this.#active).lowers);
+    return '';
+  }
+
+  untag(name = ''): string {
+    if (!this.#images.delete(name)) throw new ShellError(`${name}: no such image`);
+    return '';
+  }
+
+  /** Removes every layer that no image and no container stands on. */
+  async collect(): Promise<string> {
+    const used = new Set([...this.#images.values(), ...this.#containers.map(({ lowers }) => lowers)].flat());
+    const gone = this.#layers.filter((name) => !used.has(name) && !this.#hidden.has(name));
+    for (const name of gone) await this.#backend.removeLayer(name);
+    this.#layers = this.#layers.filter((name) => !gone.includes(name));
+    return gone.length === 0 ? 'nothing to collect\n' : gone.map((name) => `removed ${name}\n`).join('');
+  }
+
+  async settle(): Promise<string> {
+    await this.#backend.settle(this.#active);
+    return '';
+  }
+
+  /** In the sandbox: the active container stands on the layers in this order, without those that are hidden. */
+  async arrange(change: (layers: string[]) => void, hidden?: { name: string; on: boolean }): Promise<string> {
+    if (hidden !== undefined) {
+      this.#assertLayer(hidden.name);
+      if (hidden.on) this.#hidden.add(hidden.name);
+      else this.#hidden.delete(hidden.name);
+    }
+    change(this.#layers);
+    const container = this.#container(this.#active);
+    const lowers = this.#layers.filter((name) => !this.#hidden.has(name));
+    if (lowers.length === 0) {
+      if (hidden !== undefined) this.#hidden.delete(hidden.name);
+      throw new ShellError('a union needs a layer below its upper');
+    }
+    await this.#backend.restack(container.name, lowers);
+    container.lowers = lowers;
+    return '';
+  }
+
+  /** One place up or down. */
+  async move(name: string, by: 1 | -1): Promise<string> {
+    this.#assertLayer(name);
+    return this.arrange((layers) => {
+      const at = layers.indexOf(name);
+      const to = Math.min(Math.max(at - by, 0), layers.length - 1);
+      layers.splice(at, 1);
+      layers.splice(to, 0, name);
+    });
+  }
+
+  /** A further layer, on top of the others. */
+  async add(name: string | undefined, path: string | undefined, text: readonly string[]): Promise<string> {
+    const free = this.#assertFree(name);
+    const files = cleanFiles(path === undefined ? {} : { [path]: `${text.join(' ') || free}\n` });
+    await this.#backend.makeLayer(free, files);
+    return this.arrange((layers) => layers.unshift(free));
+  }
+
+  #assertLayer(name: string): void {
+    if (!this.#layers.includes(name)) throw new ShellError(`${name}: no such layer`);
+  }
+}
+
+function containerState({ name, lowers }: Container): ContainerState {
+  return { name, layers: [name, ...lowers] };
+}
+
+/** Words about layers and containers; `help` prints what they take. */
+const WORDS: Readonly<Record<string, { readonly usage: string; readonly act: Word }>> = {
+  commit: { usage: 'commit NAME          the upper becomes a layer', act: (w, [name]) => w.commit(name) },
+  run: {
+    usage: 'run NAME [IMAGE]     another container on the same layers',
+    act: (w, [name, image]) => w.start(name, image),
+  },
+  use: { usage: 'use NAME             look at another container', act: async (w, [name]) => w.use(name) },
+  kill: { usage: 'kill NAME            end a container', act: (w, [name]) => w.kill(name) },
+  tag: { usage: 'tag NAME             call these layers an image', act: async (w, [name]) => w.tag(name) },
+  untag: { usage: 'untag NAME           forget the name', act: async (w, [name]) => w.untag(name) },
+  gc: { usage: 'gc                   remove the layers that nobody needs', act: (w) => w.collect() },
+  settle: { usage: 'settle               make the upper plain', act: (w) => w.settle() },
+  layer: {
+    usage: 'layer NAME [FILE TEXT]  a further layer',
+    act: (w, [name, path, ...text]) => w.add(name, path, text),
+  },
+  hide: {
+    usage: 'hide LAYER, show LAYER  leave a layer out, or not',
+    act: (w, [name = '']) => w.arrange(() => undefined, { name, on: true }),
+  },
+  show: { usage: '', act: (w, [name = '']) => w.arrange(() => undefined, { name, on: false }) },
+  raise: { usage: 'raise LAYER, sink LAYER  change the order', act: (w, [name = '']) => w.move(name, 1) },
+  sink: { usage: '', act: (w, [name = '']) => w.move(name, -1) },
+  help: { usage: '', act: async () => helpText() },
+};
+
+function helpText(): string {
+  const files = `files: ${FILE_COMMANDS.join(' ')}\n  echo TEXT > FILE, echo TEXT >> FILE\n  printf TEXT | dd of=FILE seek=BYTES, dd if=FILE of=FILE [bs= count= skip= seek=]\n`;
+  const usages = Object.values(WORDS).flatMap(({ usage }) => (usage === '' ? [] : [`  ${usage}\n`]));
+  return `${files}layers and containers:\n${usages.join('')}`;
+}
+
+/**
+ * Chain IDs as the OCI image specification has them: that of the lowest layer is its own digest, each further one the digest
+ * of the chain ID below, a space and its own digest. What is digested of a layer is the lab's listing of it, and not a tar.
+ */
+function withDigests(layers: readonly LayerState[]): readonly LayerState[] {
+  const digested: LayerState[] = [];
+  let below = '';
+  for (const layer of layers.toReversed()) {
+    if (layer.upperOf !== undefined || layer.hidden === true) {
+      digested.push(layer);
+      continue;
+    }
+    const lines = layer.entries.map(({ path, kind, mode, size, text, target, redirect, opaque }) =>
+      JSON.stringify([path, kind, mode, kind === 'folder' ? 0 : size, text, target, redirect, opaque]),
+    );
+    const diffId = sha256(lines.join('\n'));
+    below = below === '' ? diffId : sha256(`${below} ${diffId}`);
+    digested.push({ ...layer, diffId, chainId: below });
+  }
+  return digested.reverse();
+}

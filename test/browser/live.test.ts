@@ -1,0 +1,145 @@
+// `mica lab DIR`: each kind of event of a real mount at work is drawn, and what the page says of a path is what
+// `mica explain` says and the disk shows.
+
+import { execFileSync } from 'node:child_process';
+import { lstatSync } from 'node:fs';
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { Scratch } from '../program.js';
+import { describeWith } from '../requires.js';
+import { LabPage, openBrowser } from './browser.js';
+import { LabProcess } from './lab-process.js';
+
+describeWith(['root', 'fuse', 'program:chromium'], 'a live mount in the lab', () => {
+  let scratch: Scratch;
+  let served: LabProcess;
+  let browser: Browser;
+  let lab: LabPage;
+  const sh = (script: string) =>
+    execFileSync('timeout', ['60', 'sh', '-ec', script], { cwd: scratch.path('mnt'), encoding: 'utf8' });
+
+  beforeAll(async () => {
+    scratch = new Scratch('live');
+    scratch.folder('mnt');
+    scratch.mica('snapshot', 'prepare', 'first');
+    scratch.mica('mount', 'first', scratch.path('mnt'));
+    sh(
+      'mkdir -p etc data/photos old; echo Welcome > etc/motd; echo x > etc/gone; echo p > data/photos/one; echo o > old/o',
+    );
+    scratch.mica('umount', scratch.path('mnt'));
+    scratch.mica('commit', 'first', 'base');
+    scratch.mica('mount', 'base', scratch.path('mnt'), '--key', 'work');
+    served = await LabProcess.start(scratch, scratch.path('mnt'));
+    browser = await openBrowser();
+    lab = await LabPage.open(browser, served.url, '');
+    await lab.page.evaluate(() => {
+      const said: string[] = [];
+      Object.assign(window, { said });
+      const caption = document.querySelector('#caption')!;
+      new MutationObserver(() => said.push(caption.textContent ?? '')).observe(caption, {
+        childList: true,
+        characterData: true,
+        subtree: true,
+      });
+    });
+  });
+  afterAll(async () => {
+    await browser?.close();
+    expect(await served?.end()).toBe(0);
+    scratch?.remove();
+  });
+
+  /** Until the page has said something that begins so. */
+  const says = (begin: string) =>
+    lab.page.waitForFunction(
+      (text) => (window as unknown as { said: string[] }).said.some((said) => said.startsWith(text)),
+      begin,
+    );
+
+  it.each([
+    ['a copy-up', 'echo more >> etc/motd', 'Copy-up: 8 B of etc/motd rise into work'],
+    ['a whiteout', 'rm etc/gone', 'Whiteout: work gets a mark that hides etc/gone'],
+    ['an opaque folder', 'rm -r old; mkdir old', 'Opaque: the folder old in work'],
+    ['a redirect', 'mv data/photos data/pictures', 'Redirect: the folder data/pictures in work'],
+    ['a merge', 'ls etc', 'Merge: the folders etc of 2 layers'],
+  ])('%s of a program at work is drawn', async (_, script, said) => {
+    sh(script);
+    await says(said);
+    expect(lab.complaints).toEqual([]);
+  });
+
+  it('what it says of a path is what mica explain says and the disk shows', async () => {
+    await lab.type('cd etc');
+    for (const name of ['motd', 'gone']) {
+      await lab.page.click(`#grid .merged [data-path="etc/${name}"]`);
+      await lab.idle();
+      const explained = JSON.parse(scratch.mica('--json', 'explain', scratch.path('mnt/etc', name)));
+      const findings = await lab.page
+        .locator('#why-text .chain li')
+        .evaluateAll((lines) => lines.map((line) => line.className.replace(' winner', '')));
+      expect(findings).toEqual(explained.layers.map(({ finding }: { finding: string }) => finding));
+      expect(await lab.page.textContent('#why-text')).toContain(explained.why);
+    }
+    const { snapshot } = { snapshot: JSON.parse(scratch.mica('--json', 'snapshot', 'info', 'work')) };
+    const disk = (name: string) => lstatSync(scratch.path('root/snapshots', snapshot.id, 'fs/etc', name));
+    expect(disk('gone').isCharacterDevice() && disk('gone').rdev === 0).toBe(true);
+    const listed = (await lab.page.textContent('#disk-list')) ?? '';
+    expect(listed).toMatch(/c-+ \d+ +0, 0 etc\/gone/);
+    expect(listed).toContain(`${disk('motd').size} etc/motd`);
+  });
+
+  it('lines that are typed are done in the mount, and a commit and a settling are drawn', async () => {
+    await lab.type('echo typed > etc/new');
+    expect(sh('cat etc/new')).toBe('typed\n');
+    sh('chmod 600 data/pictures/one');
+    scratch.mica('settle', 'work');
+    await says('Settled');
+    scratch.mica('commit', 'work', 'second');
+    await says('Commit: the upper froze into the layer');
+    await lab.type('commit x');
+    expect(await lab.page.textContent('#log .failed')).toContain('mica commit in a shell');
+    expect(lab.complaints).toEqual([]);
+  });
+
+  it('the sheets of an image have its name', async () => {
+    scratch.mica('snapshot', 'prepare', 'shop', 'base');
+    scratch.mica('commit', 'shop', '--image', 'shop:1', 'shop-layer');
+    const own = await LabProcess.start(scratch, 'shop:1');
+    const shown = await LabPage.open(browser, own.url, '');
+    const heads = await shown.page.locator('.sheet:not(.upper) .head').allTextContents();
+    expect(heads[0]).toContain('image shop:1');
+    expect(heads[0]).toContain('needed by');
+    expect(heads.slice(1).join()).not.toContain('image shop:1');
+    await shown.close();
+    expect(await own.end()).toBe(0);
+    scratch.mica('rmi', 'shop:1');
+  });
+
+  it('an image or snapshot is mounted for the lab, and nothing of that stays', async () => {
+    const own = await LabProcess.start(scratch, 'base');
+    const shown = await LabPage.open(browser, own.url, '');
+    expect(await shown.page.locator('#grid .merged').textContent()).toContain('motd');
+    await shown.close();
+    expect(await own.end()).toBe(0);
+    expect(JSON.parse(scratch.mica('--json', 'mounts'))).toHaveLength(1);
+    expect(scratch.mica('snapshot', 'ls', '-q')).not.toContain('lab-');
+    expect(scratch.try('lab', '/tmp')).toMatchObject({ code: 3 });
+    expect(scratch.try('lab', 'work')).toMatchObject({ code: 5 });
+  });
+
+  it('a page of another origin gets nothing out of it', async () => {
+    const page = await browser.newPage();
+    await page.goto('data:text/html,<title>other</title>');
+    const answer = await page.evaluate(async (url) => {
+      const tried = await fetch(`${url}api/run`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: '{"line":"rm etc/motd"}',
+      }).catch((error: Error) => error.message);
+      return typeof tried === 'string' ? tried : tried.status;
+    }, served.url);
+    expect(answer).toBe('Failed to fetch');
+    expect(sh('cat etc/motd')).toContain('Welcome');
+    await page.close();
+  });
+});

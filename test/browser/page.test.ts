@@ -1,0 +1,151 @@
+// What the page itself must do whatever is played on it: the words under the picture are about the last thing done, and
+// who uses a keyboard is never sent back to the top.
+
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { describeWith } from '../requires.js';
+import { LabPage, openBrowser, PAGE } from './browser.js';
+
+describeWith(['program:chromium'], 'the page of the lab', () => {
+  let browser: Browser;
+  beforeAll(async () => {
+    browser = await openBrowser();
+  });
+  afterAll(() => browser.close());
+
+  const caption = ({ page }: LabPage) => page.textContent('#caption');
+
+  it('speaks of the last thing done, also where nothing of it is drawn', async () => {
+    const lab = await LabPage.open(browser, PAGE, 'lesson=sandbox');
+    const lines = ['rm etc/motd', 'run two', 'use box', 'ls etc', 'hide app', 'kill two', 'gc', 'cat none'];
+    for (const line of lines) {
+      await lab.type(line);
+      expect(await caption(lab)).toMatch(new RegExp(`^${line}: .{10}`));
+    }
+    await lab.page.click('#back');
+    await lab.idle();
+    expect(await caption(lab)).toMatch(/^Looking back, step 7 of 8\. gc: /);
+    await lab.page.click('#again');
+    await lab.idle();
+    expect(await caption(lab)).toMatch(/^Looking back, step 7 of 8\. gc: /);
+    await lab.page.click('#forward');
+    await lab.idle();
+    expect(await caption(lab)).toMatch(/^cat none: It failed/);
+    expect(lab.complaints).toEqual([]);
+    await lab.close();
+  });
+
+  it('puts the focus on the next question, and on what comes after an answer', async () => {
+    const lab = await LabPage.open(browser, PAGE, 'lesson=0');
+    const focused = () =>
+      lab.page.evaluate(() => {
+        const { activeElement } = document;
+        return activeElement instanceof HTMLInputElement ? activeElement.value : activeElement?.textContent;
+      });
+    await lab.answer('base');
+    expect(await focused()).toBe('Next question');
+    await lab.page.keyboard.press('Enter');
+    expect(await focused()).toBe('Welcome');
+    await lab.page.keyboard.press('ArrowDown');
+    await lab.page.keyboard.press('Enter');
+    await lab.page.waitForSelector('.verdict.right');
+    await lab.close();
+  });
+
+  it('tells why of what is no longer to be seen, and offers lines that can be run', async () => {
+    const lab = await LabPage.open(browser, PAGE, 'lesson=sandbox');
+    await lab.type('rm bin/sh');
+    expect(await lab.page.textContent('#why-text')).toContain('bin/sh');
+    await lab.type('echo a > "my file"');
+    await lab.page.click('#offers button:has-text("rm ")');
+    await lab.idle();
+    expect(await caption(lab)).toMatch(/^rm "my file": my file is gone/);
+    await lab.page.keyboard.press('n');
+    expect(lab.complaints).toEqual([]);
+    await lab.close();
+  });
+
+  it('names images on the sheets, and shows which sheet gc takes and which it leaves', async () => {
+    const lab = await LabPage.open(browser, PAGE, 'lesson=10');
+    const { page } = lab;
+    const head = (layer: string) => page.locator(`.sheet[data-name="${layer}"] .head`).textContent();
+    await lab.answer('no');
+    expect(await head('v1')).toMatch(/image shop:1.*not under other.*needed by shop:1/);
+    expect(await head('base')).toContain('needed by other, shop:1');
+    await page.click('text=Next question');
+    await lab.answer('no');
+    expect(await head('v1')).toMatch(/needed by shop:2/);
+    expect(await head('v1')).not.toContain('shop:1');
+    await page.click('text=Next question');
+    await lab.answer('nothing');
+    expect(await head('v2')).toContain('needed by till');
+    await lab.type('kill till');
+    expect(await head('v2')).toContain('needed by nothing');
+    await page.evaluate(() => {
+      const watch = new MutationObserver(() => {
+        for (const one of document.querySelectorAll<HTMLElement>('.vanishing'))
+          document.body.dataset[`gone${one.dataset['name']}`] = 'yes';
+      });
+      watch.observe(document, { subtree: true, attributes: true, attributeFilter: ['class'] });
+    });
+    await lab.type('gc');
+    const left = await page.locator('.sheet').evaluateAll((all) => all.map((one) => one.dataset['name']));
+    expect(left).toEqual(['other', 'base']);
+    expect(await page.getAttribute('body', 'data-gonev1')).toBe('yes');
+    expect(await page.getAttribute('body', 'data-gonebase')).toBe(null);
+    expect(await caption(lab)).toBe(
+      'gc: v2, v1 are removed: no image names them, and no container stands on them.',
+    );
+    await lab.close();
+  });
+
+  it('draws a layer in one colour wherever it is named', async () => {
+    const lab = await LabPage.open(browser, PAGE, 'lesson=sandbox');
+    const { page } = lab;
+    await lab.type('run two');
+    await lab.type('echo more >> etc/motd');
+    await page.click('#grid [data-path="etc/motd"][data-layer=""]');
+    await lab.idle();
+    for (const name of ['two', 'app', 'base']) {
+      const places =
+        name === 'two'
+          ? ['.sheet', '#why', '#bytes', '#prompt', '#log', '#containers']
+          : ['.sheet', '#why', '#bytes'];
+      const colours = await page.evaluate(
+        ({ name, places }) =>
+          places.map((place) => {
+            const all = [...document.querySelectorAll(`${place} .layer`)];
+            const patch = all.find((one) => one.textContent === name);
+            return patch === undefined
+              ? `not in ${place}`
+              : getComputedStyle(patch, '::before').backgroundColor;
+          }),
+        { name, places },
+      );
+      const [cell] = await page
+        .locator(`.sheet[data-name="${name}"] .cell.file`)
+        .evaluateAll((all) => all.map((one) => getComputedStyle(one).backgroundColor));
+      expect(new Set([cell, ...colours])).toEqual(new Set([cell]));
+    }
+    await lab.close();
+  });
+
+  it('has the digests on the sheets where a lesson is about them', async () => {
+    const lab = await LabPage.open(browser, PAGE, 'lesson=9');
+    const ids = async (what: string) =>
+      lab.page.evaluate((what) => {
+        const sheets = [...document.querySelectorAll<HTMLElement>('.sheet:not(.upper)')];
+        const line = (sheet: HTMLElement) =>
+          [...sheet.querySelectorAll('.digest')].find((one) => one.textContent?.startsWith(what));
+        return Object.fromEntries(sheets.map((one) => [one.dataset['name'], line(one)?.textContent]));
+      }, what);
+    const [diff, chain] = [await ids('diff ID'), await ids('chain ID')];
+    expect(diff['two']).toMatch(/^diff ID [0-9a-f]{6}$/);
+    await lab.answer('none');
+    expect(await ids('diff ID')).toEqual(diff);
+    const after = await ids('chain ID');
+    expect(after['base']).toBe(chain['base']);
+    for (const name of ['one', 'two']) expect(after[name]).not.toBe(chain[name]);
+    await lab.close();
+  });
+});

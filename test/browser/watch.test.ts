@@ -1,0 +1,113 @@
+// A live mount whose page stays true: what is written past the server, sums of all of it whatever folder is drawn, and a
+// picture that moves only where there is something new to see, and says where it is.
+
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import type { Browser } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { Scratch } from '../program.js';
+import { describeWith } from '../requires.js';
+import { LabPage, openBrowser } from './browser.js';
+import { LabProcess } from './lab-process.js';
+
+describeWith(['root', 'fuse', 'program:chromium'], 'a live mount that is watched', () => {
+  let browser: Browser;
+  let scratch: Scratch;
+  let served: LabProcess;
+  let lab: LabPage;
+  const sh = (script: string) =>
+    execFileSync('timeout', ['60', 'sh', '-ec', script], { cwd: scratch.path('mnt'), encoding: 'utf8' });
+
+  /** A mount of plain folders with so many files in `many`, and the lab on it. */
+  const start = async (count: number): Promise<void> => {
+    scratch = new Scratch('watch');
+    for (const name of ['base/etc', 'base/many', 'base/data', 'app/etc', 'upper', 'work', 'mnt'])
+      mkdirSync(scratch.path(name), { recursive: true });
+    writeFileSync(scratch.path('base/etc/motd'), 'Welcome\n');
+    writeFileSync(scratch.path('base/data/big'), Buffer.alloc(1 << 20, 'x'));
+    writeFileSync(scratch.path('app/etc/app'), 'app\n');
+    for (let n = 0; n < count; n++) writeFileSync(scratch.path(`base/many/${n}`), `${n}`);
+    const lower = `${scratch.path('app')}:${scratch.path('base')}`;
+    const changes = ['--upper', scratch.path('upper'), '--work', scratch.path('work')];
+    scratch.mica('mount', '--lower', lower, ...changes, scratch.path('mnt'));
+    served = await LabProcess.start(scratch, scratch.path('mnt'));
+    lab = await LabPage.open(browser, served.url, '');
+  };
+  const bar = async (name: string) => {
+    const bars = await lab.page.locator('#bytes-bars .bar').allTextContents();
+    return bars.find((text) => text.startsWith(name));
+  };
+  const shows = (path: string) => lab.page.locator(`#grid .merged [data-path="${path}"]`).count();
+  const until = (selector: string, text: string | RegExp) =>
+    lab.page.locator(selector, { hasText: text }).first().waitFor({ state: 'attached' });
+
+  beforeAll(async () => {
+    browser = await openBrowser();
+  });
+  afterAll(() => browser.close());
+  afterEach(async () => {
+    await lab.close();
+    expect(await served.end()).toBe(0);
+    scratch.mica('umount', scratch.path('mnt'));
+    scratch.remove();
+  });
+
+  it('shows what is written to a file that is in the upper already, and what is new there', async () => {
+    await start(3);
+    sh('echo more >> etc/motd');
+    await until('#disk-list', '13 etc/motd');
+    // With passthrough the kernel writes this by itself.
+    sh('dd if=/dev/zero of=etc/motd bs=100k count=3 conv=notrunc status=none');
+    await until('#disk-list', '307200 etc/motd');
+    await until('#grid .merged [data-path="etc/motd"]', '300 KiB');
+    await until('#bytes-bars .bar:first-child', /3[01]\d KiB/);
+    expect(await lab.page.textContent('#caption')).toContain('etc/motd');
+    sh('echo new > data/new; mkdir etc/sub');
+    await until('#disk-list', 'data/new');
+    await until('#disk-list', 'etc/sub');
+    expect(lab.complaints).toEqual([]);
+  });
+
+  it('draws all of a small mount, wherever something happens', async () => {
+    await start(3);
+    const before = await bar('base');
+    expect(before).toMatch(/1\.\d MiB/);
+    sh('echo more >> etc/motd');
+    await until('#disk-list', '13 etc/motd');
+    await lab.idle();
+    expect([await shows('data/big'), await shows('etc/motd')]).toEqual([1, 1]);
+    expect(await lab.page.textContent('#more')).toBe('');
+    expect(await bar('base')).toBe(before);
+  });
+
+  it('goes to the folder where something happens in a large one, says so, and sums up all of it', async () => {
+    await start(80);
+    const sums = [await bar('base'), await bar('a whole copy')];
+    expect(sums[0]).toMatch(/1\.\d MiB/);
+    sh('echo more >> etc/motd');
+    await until('#more', 'Drawn is the folder etc alone; the bytes are those of the whole mount.');
+    expect(await shows('data')).toBe(0);
+    expect(await bar('base')).toBe(sums[0]);
+    expect(await bar('a whole copy')).toBe(sums[1]);
+
+    await lab.type('cd data');
+    await until('#more', 'Drawn is the folder data alone');
+    sh('echo more >> etc/app');
+    await until('#caption', 'etc/app');
+    await lab.idle();
+    expect(await lab.page.textContent('#more')).toContain('Drawn is the folder data alone');
+    sh('rm -r data');
+    await lab.page.waitForFunction(
+      () => document.querySelector('#more')?.textContent?.includes('data') === false,
+    );
+    expect(lab.complaints).toEqual([]);
+  });
+
+  it('says that the mount has gone', async () => {
+    await start(3);
+    scratch.mica('umount', scratch.path('mnt'));
+    await until('#notice', 'The mount is gone.');
+    expect(await lab.page.textContent('#engine')).toBe('the mount is gone');
+    scratch.mica('mount', '--lower', scratch.path('base'), scratch.path('mnt'));
+  });
+});

@@ -1,0 +1,108 @@
+// Events as bytes: what is read is what was written, whatever was overwritten meanwhile.
+
+import fc from 'fast-check';
+import { expect, test, vi } from 'vitest';
+import type { NewEvent } from '../../../fs/union/event.js';
+import { readEvents } from '../../../fs/union/event-record.js';
+import { RingReader, ringBytes } from '../../../fs/union/event-ring.js';
+import { EventStream } from '../../../fs/union/event-stream.js';
+import '../../seed.js';
+
+const CAPACITY = 64;
+
+function make() {
+  const memory = new ArrayBuffer(ringBytes(CAPACITY));
+  return { stream: new EventStream(CAPACITY, memory), reader: new RingReader(memory), memory };
+}
+
+const event = fc.record<NewEvent>(
+  {
+    kind: fc.constantFrom('copy-up', 'whiteout', 'commit'),
+    path: fc.nat(3000).map((length) => 'p\u00ff/'.repeat(length)),
+    layer: fc.constantFrom('', 'sha256:0'),
+    bytesCopied: fc.nat(),
+    errno: fc.integer({ min: 1, max: 4095 }),
+    durationNs: fc.nat(),
+  },
+  { requiredKeys: ['kind', 'path'] },
+);
+
+test('a reader that comes at any moment has the newest events, whole and without a gap', () => {
+  fc.assert(
+    fc.property(fc.array(fc.tuple(event, fc.boolean()), { maxLength: 200 }), (steps) => {
+      const { stream, reader } = make();
+      let seen = 0;
+      let lost = 0;
+      const told: NewEvent[] = [];
+      for (const [next, isRead] of steps) {
+        stream.emit(next);
+        told.push(next);
+        if (!isRead) continue;
+        const events = readEvents(reader.after(seen));
+        lost += (events[0]?.seq ?? told.length + 1) - seen - 1;
+        events.forEach(({ seq, timeNs: _, layer = '', ...rest }, i) => {
+          const { layer: had = '', ...said } = told[seq - 1]!;
+          expect({ ...rest, layer }).toEqual({ ...said, layer: had });
+          expect(seq).toBe(events[0]!.seq + i);
+        });
+        seen = events.at(-1)!.seq;
+        expect(seen).toBe(told.length);
+        expect(reader.lastSeq).toBe(told.length);
+      }
+      expect(lost).toBeLessThanOrEqual(told.length);
+    }),
+    { numRuns: 50 },
+  );
+});
+
+test('who asks for what it has seen again gets it again, and who asks for what is to come gets nothing', () => {
+  const { stream, reader } = make();
+  for (const path of ['a', 'b', 'c']) stream.emit({ kind: 'opaque', path });
+  const paths = (seq: number) => readEvents(reader.after(seq)).map(({ path }) => path);
+  expect(paths(0)).toEqual(['a', 'b', 'c']);
+  expect(paths(3)).toEqual([]);
+  expect(paths(1)).toEqual(['b', 'c']);
+  expect(paths(7)).toEqual([]);
+  stream.emit({ kind: 'opaque', path: 'd' });
+  expect(paths(3)).toEqual(['d']);
+});
+
+test('what is overwritten while it is copied is left out, and shows as lost', () => {
+  const { stream, reader, memory } = make();
+  const emit = (count: number) => {
+    for (let n = 0; n < count; n++) stream.emit({ kind: 'opaque', path: 'p'.repeat(2000 + stream.lastSeq) });
+  };
+  emit(40);
+  const copy = vi.spyOn(Uint8Array.prototype, 'set').mockImplementationOnce(function (
+    this: Uint8Array,
+    ...args
+  ) {
+    emit(5);
+    this.set(...args);
+  });
+  const events = readEvents(reader.after(0));
+  copy.mockRestore();
+  expect(events.map(({ path }) => path.length)).toEqual(events.map(({ seq }) => 1999 + seq));
+  const kept = readEvents(reader.after(40));
+  expect(events.at(-1)?.seq).toBe(40);
+  expect(events[0]?.seq).toBe(readEvents(new RingReader(memory).after(0))[0]?.seq);
+  expect(kept.map(({ seq }) => seq)).toEqual([41, 42, 43, 44, 45]);
+});
+
+test('an event too long for the memory is missing, which its number shows, and the others stay', () => {
+  const { stream, reader } = make();
+  stream.emit({ kind: 'opaque', path: 'a' });
+  stream.emit({ kind: 'opaque', path: 'p'.repeat(ringBytes(CAPACITY)) });
+  stream.emit({ kind: 'opaque', path: 'b' });
+  expect(readEvents(reader.after(0)).map(({ seq, path }) => [seq, path])).toEqual([
+    [1, 'a'],
+    [3, 'b'],
+  ]);
+});
+
+test('what a code means is said by who wrote it', () => {
+  const { stream, reader } = make();
+  stream.emit({ kind: 'request', operation: 'lookup', path: 'f' });
+  const [told] = readEvents(reader.after(0), [...Array(8).fill('settle'), 'stat']);
+  expect(told).toMatchObject({ kind: 'request', operation: 'stat', path: 'f' });
+});

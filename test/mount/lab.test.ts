@@ -1,0 +1,100 @@
+// Every lesson of the lab on real mounts, and what the picture says of a path beside `mica explain` and the disk.
+
+import { execFileSync } from 'node:child_process';
+import { lstatSync, mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { MountBackend } from '../../dist/src/cli/lab/mount-backend.js';
+import { untrue } from '../../dist/src/web/lesson.js';
+import { World } from '../../dist/src/web/world.js';
+import { LESSONS } from '../../src/web/lessons/index.js';
+import type { Ran, State } from '../../src/web/model.js';
+import { top as program } from '../program.js';
+import { describeWith } from '../requires.js';
+
+describeWith(['root', 'fuse'], 'the lab on real mounts', () => {
+  let top: string;
+  let backend: MountBackend;
+  let world: World;
+
+  beforeEach(() => {
+    top = realpathSync(mkdtempSync(join(tmpdir(), 'mica-lab-test-')));
+    for (const name of ['state', 'scratch']) mkdirSync(join(top, name), { mode: 0o700 });
+    backend = new MountBackend(join(top, 'scratch'), join(top, 'state'));
+    world = new World(backend);
+  });
+  afterEach(async () => {
+    await backend.reset();
+    rmSync(top, { recursive: true, force: true });
+  });
+
+  it.each(LESSONS.map((lesson) => [lesson.title, lesson] as const))(
+    'says what is so: %s',
+    async (_, lesson) => {
+      let state: State = await world.load(lesson);
+      for (const [at, step] of lesson.steps.entries()) {
+        const rans: Ran[] = [];
+        for (const line of step.run) rans.push(await world.run(line));
+        expect(rans.filter(({ failed }) => failed).map(({ line, output }) => [line, output])).toEqual([]);
+        state = rans.at(-1)?.state ?? state;
+        expect([at, untrue(step.then ?? {}, rans, state)]).toEqual([at, []]);
+      }
+    },
+  );
+
+  it('mica explain calls the layers as the page does, also after a commit', async () => {
+    await world.load({
+      layers: [
+        { name: 'base', files: { 'etc/motd': 'Welcome\n', 'bin/vi': 'vi\n', 'bin/vim': { link: 'bin/vi' } } },
+        // Names may look like the ids of others.
+        { name: '2', files: { 'etc/hosts': 'localhost\n', big: { size: 6_291_456 } } },
+      ],
+    });
+    for (const line of [
+      'echo more >> etc/motd',
+      'echo more >> bin/vi',
+      'commit third',
+      'printf X | dd of=big seek=5000',
+      'rm etc/hosts',
+    ])
+      expect(await world.run(line)).toMatchObject({ failed: false });
+    const mica = (...words: string[]) =>
+      execFileSync(process.execPath, [join(program, 'bin/mica'), '--state', join(top, 'state'), ...words], {
+        encoding: 'utf8',
+      });
+    for (const path of ['etc', 'etc/motd', 'etc/hosts', 'bin/vim', 'big', 'none']) {
+      const shown = await world.explain(path);
+      const place = join(top, 'scratch/mnt-box', path);
+      const { why, layers } = JSON.parse(mica('--json', 'explain', place));
+      expect([path, why]).toEqual([path, shown.why]);
+      expect(layers.map(({ name }: { name: string }) => name)).toEqual(['box', 'third', '2', 'base']);
+      expect(shown.layers.map(({ id }) => id)).toEqual(['box', 'third', '2', 'base']);
+      expect(mica('explain', place)).toContain(shown.why);
+    }
+    expect(mica('explain', join(top, 'scratch/mnt-box/big'))).toMatch(/bytes 4,096 to 8,191 +4\.0 KiB +box/);
+  });
+
+  it('says of each path what the mount shows, and refuses to follow links out of it', async () => {
+    await world.load({
+      layers: [
+        { name: 'base', files: { 'etc/motd': 'Welcome\n', 'etc/old': 'x', out: { symlink: '/etc' } } },
+      ],
+    });
+    for (const line of ['echo more >> etc/motd', 'rm etc/old', 'mkdir new']) await world.run(line);
+    const { merged } = await world.state();
+    expect(merged.map(({ path, layer }) => [path, layer])).toEqual([
+      ['etc', 'box'],
+      ['etc/motd', 'box'],
+      ['new', 'box'],
+      ['out', 'base'],
+    ]);
+    for (const { path, size, mode } of merged) {
+      const real = lstatSync(join(top, 'scratch', 'mnt-box', path));
+      expect([path, real.size, real.mode & 0o7777]).toEqual([path, size, mode]);
+    }
+    expect(await world.run('cat out/hostname')).toMatchObject({ failed: true });
+    expect(await world.run('echo x > out')).toMatchObject({ failed: true });
+    expect(await world.run('cat ../../etc/hostname')).toMatchObject({ failed: true });
+  });
+});

@@ -1,0 +1,116 @@
+// `mica trace` beside programs at work in a mount.
+
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { getPriority } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { connectControl } from '../../dist/src/mounts/control-socket.js';
+import { MountTable } from '../../dist/src/mounts/table.js';
+import { Scratch, top } from '../program.js';
+import { describeWith } from '../requires.js';
+
+interface Told {
+  readonly kind: string;
+  readonly operation?: string;
+  readonly path: string;
+  readonly error?: string;
+  readonly bytes?: number;
+}
+
+describeWith(['root', 'fuse'], 'mica trace', () => {
+  let scratch: Scratch;
+  /** Names that the kernel was not told of yet: those it knows of it does not ask for again. */
+  let tries = 0;
+  const sh = (script: string) =>
+    execFileSync('timeout', ['60', 'sh', '-c', script], { cwd: scratch.path('mnt'), stdio: 'pipe' });
+  /** Whether the server watches is seen from the number of its last event. */
+  const lastSeq = async () => {
+    const server = await connectControl(new MountTable(scratch.path('state')).list()[0]?.socket ?? '');
+    try {
+      return (await server.ask({ op: 'events', since: Number.MAX_SAFE_INTEGER })).lastSeq;
+    } finally {
+      server.close();
+    }
+  };
+
+  beforeAll(() => {
+    scratch = new Scratch('trace');
+    for (const name of ['low', 'low/d', 'up', 'work', 'mnt']) scratch.folder(name);
+    for (const name of ['one', 'two', 'three', 'd/inner'])
+      writeFileSync(scratch.path('low', name), 'content');
+    const folders = [
+      '--lower',
+      scratch.path('low'),
+      '--upper',
+      scratch.path('up'),
+      '--work',
+      scratch.path('work'),
+    ];
+    scratch.mica('mount', ...folders, scratch.path('mnt'));
+  });
+  afterAll(() => scratch.remove());
+
+  /** Starts a trace, waits until it listens, runs the script, and ends the trace as Ctrl-C does. */
+  async function traced(script: string, ...words: string[]): Promise<string[]> {
+    const stores = ['--root', scratch.path('root'), '--state', scratch.path('state')];
+    const child = spawn(
+      process.execPath,
+      [join(top, 'bin/mica'), ...stores, 'trace', scratch.path('mnt'), ...words],
+      { stdio: ['ignore', 'pipe', 'inherit'] },
+    );
+    const lines: string[] = [];
+    createInterface({ input: child.stdout }).on('line', (line) => lines.push(line));
+    const exit = once(child, 'exit');
+    const before = await lastSeq();
+    // Until it listens, nothing is told of what is asked for.
+    do sh(`stat absent${tries++} 2> /dev/null || true`);
+    while ((await lastSeq()) === before);
+    // Behind those whom it watches.
+    expect(getPriority(child.pid)).toBeGreaterThanOrEqual(10);
+    sh(script);
+    child.kill('SIGINT');
+    expect((await exit)[0]).toBe(0);
+    return lines;
+  }
+
+  it('tells every request, copy-up and whiteout as JSON, and the server watches no longer than it runs', async () => {
+    const lines = await traced(
+      'echo more >> one; rm two; ls d > /dev/null; mkdir d 2> /dev/null || true',
+      '--json',
+    );
+    const told = lines.map((line) => JSON.parse(line) as Told);
+    expect(told).toContainEqual(expect.objectContaining({ kind: 'copy-up', path: 'one', bytesCopied: 7 }));
+    expect(told).toContainEqual(expect.objectContaining({ kind: 'whiteout', path: 'two' }));
+    expect(told).toContainEqual(expect.objectContaining({ operation: 'unlink', path: 'two' }));
+    expect(told).toContainEqual(expect.objectContaining({ operation: 'lookup', path: `absent${tries - 1}` }));
+    const before = await lastSeq();
+    sh('stat d/inner; cat three; ls -l d');
+    expect(await lastSeq()).toBe(before);
+  });
+
+  it('tells what the filters leave, and sums it up', async () => {
+    const under = await traced(
+      'touch d/new; touch other; rm d/new',
+      '--json',
+      '--under',
+      'd',
+      '--only',
+      'unlink,mknod,create',
+    );
+    const paths = under.map((line) => (JSON.parse(line) as Told).path);
+    expect(new Set(paths)).toEqual(new Set(['d/new']));
+    const [text] = await traced('chmod 600 three; rm d/inner', '--json', '--summary');
+    const summary = JSON.parse(text ?? '') as { kinds: object; requests: object; bytesSaved: number };
+    expect(summary.kinds).toMatchObject({ 'copy-up': expect.any(Number), whiteout: 1 });
+    expect(summary.requests).toMatchObject({ setattr: { count: 1, failed: 0 } });
+    expect(summary.bytesSaved).toBe(7);
+  });
+
+  it('ends with the mount, and refuses what is no mount', async () => {
+    expect(scratch.try('trace', scratch.path('low'))).toMatchObject({ code: 3 });
+    expect(scratch.mica('trace', scratch.path('mnt'), '--for', '0.1', '--summary')).toContain('events in');
+  });
+});

@@ -1,0 +1,84 @@
+// How the cells of the picture look, held against what the union says: of the names of a hard link, and beside hidden layers.
+
+import { expect, test } from 'vitest';
+import { MemoryBackend } from '../../../src/web/memory.js';
+import type { FileSetup } from '../../../src/web/model.js';
+import { type Column, pictureOf } from '../../../src/web/view/columns.js';
+import { absentText, mergedText } from '../../../src/web/view/words.js';
+import { World } from '../../../src/web/world.js';
+
+type Layers = Readonly<Record<string, Readonly<Record<string, FileSetup>>>>;
+
+/** After these lines. */
+async function columnAt(layers: Layers, lines: readonly string[], path: string): Promise<Column | undefined> {
+  const world = new World(new MemoryBackend());
+  await world.load({ layers: Object.entries(layers).map(([name, files]) => ({ name, files })) });
+  for (const line of lines) expect(await world.run(line)).toMatchObject({ failed: false });
+  return pictureOf(await world.state()).columns.find((one) => one.path === path);
+}
+
+/** Per layer from the top: how its cell at the path looks, and whether that is what shows or hidden. */
+async function cells(layers: Layers, lines: readonly string[], path: string): Promise<readonly string[]> {
+  const column = await columnAt(layers, lines, path);
+  return (column?.cells ?? []).map(
+    ({ layer, look, shows, covered }) =>
+      `${layer.name} ${look}${shows ? ' shows' : ''}${covered ? ' covered' : ''}`,
+  );
+}
+
+const LINKED = { base: { 'bin/vi': 'editor\n', 'bin/vim': { link: 'bin/vi' } } };
+
+test('the other name of a file that was copied up comes from the copy', async () => {
+  expect(await cells(LINKED, ['echo plus >> bin/vi'], 'bin/vim')).toEqual([
+    'box indexed shows',
+    'base file covered',
+  ]);
+});
+
+test('of which attributes alone were copied, from below too', async () => {
+  expect(await cells(LINKED, ['chmod 600 bin/vi'], 'bin/vim')).toEqual([
+    'box indexed shows',
+    'base file shows',
+  ]);
+});
+
+test('what a hidden layer has covers nothing', async () => {
+  const layers = {
+    base: { 'etc/hosts': 'h', 'd/old': 'o' },
+    app: { etc: { folder: true, opaque: true }, 'etc/motd': 'm', d: 'a file' },
+  } as const;
+  expect(await cells(layers, [], 'etc/hosts')).toEqual(['box nothing', 'app nothing', 'base file covered']);
+  expect(await cells(layers, ['hide app'], 'etc/hosts')).toEqual([
+    'box nothing',
+    'app nothing',
+    'base file shows',
+  ]);
+  expect(await cells(layers, ['hide app'], 'd/old')).toEqual([
+    'box nothing',
+    'app nothing',
+    'base file shows',
+  ]);
+  expect(await cells(layers, ['hide app'], 'etc/motd')).toEqual([
+    'box nothing',
+    'app file covered',
+    'base nothing',
+  ]);
+});
+
+test('the view on top says how much of a file the layer that wins has', async () => {
+  const layers = { base: { 'var/db': { size: 6 << 20 }, 'bin/sh': 'sh' } };
+  const said = async (...lines: string[]) => mergedText((await columnAt(layers, lines, 'var/db'))!);
+  expect(await said()).toBe('var/db in the union: file from base');
+  expect(await said('chmod 600 var/db')).toBe('var/db in the union: file, attributes from box');
+  expect(await said('echo x | dd of=var/db seek=3000000')).toBe(
+    'var/db in the union: file, in part from box',
+  );
+  expect(await said('echo x > var/db')).toBe('var/db in the union: file from box');
+});
+
+test('what was deleted is gone, and what this container never had is not here', async () => {
+  const layers = { base: { 'bin/sh': 'sh' } };
+  expect(absentText((await columnAt(layers, ['rm bin/sh'], 'bin/sh'))!)).toBe('gone');
+  const apart = ['run other', 'use other', 'echo x > shop', 'commit v2', 'use box'];
+  expect(absentText((await columnAt(layers, apart, 'shop'))!)).toBe('not here');
+});

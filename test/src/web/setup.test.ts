@@ -1,0 +1,55 @@
+// What a lesson from anybody may ask for: nothing that leads out of its layer.
+
+import { describe, expect, it } from 'vitest';
+import { MemoryBackend } from '../../../src/web/memory.js';
+import type { FileSetup, Setup } from '../../../src/web/model.js';
+import { cleanFiles } from '../../../src/web/setup.js';
+import { World } from '../../../src/web/world.js';
+
+describe('the files of a lesson', () => {
+  it('go by clean paths', () => {
+    const files: Record<string, FileSetup> = {
+      '/a/./b': 'x',
+      'a/c': { link: './a//b' },
+      l: { symlink: '../x' },
+    };
+    expect(cleanFiles(files)).toEqual({ 'a/b': 'x', 'a/c': { link: 'a/b' }, l: { symlink: '../x' } });
+  });
+
+  it.each<[string, Record<string, FileSetup>]>([
+    ['above the layer', { '../../evil': 'x' }],
+    ['above the layer by way of a folder', { 'a/../../evil': 'x' }],
+    ['a link to what is above', { a: { link: '../x' } }],
+    ['below a symlink', { l: { symlink: '/tmp' }, 'l/evil': 'x' }],
+    ['below a symlink that comes later', { 'l/evil': 'x', l: { symlink: '/tmp' } }],
+    ['through a symlink under another spelling', { l: { symlink: '/tmp/x' }, './l': 'x' }],
+    ['a link through a symlink', { l: { symlink: '/etc' }, a: { link: 'l/shadow' } }],
+    ['below a file', { f: 'x', 'f/g': 'y' }],
+    ['no name', { '/': 'x' }],
+    ['more than there is', { f: { size: 1e15 } }],
+    ['no size', { f: { size: -1 } }],
+  ])('do not lie %s', (_, files) => {
+    expect(() => cleanFiles(files)).toThrow(/no \.\.|no folder|twice|no name|a size is/);
+  });
+});
+
+describe('a lesson', () => {
+  const load = (setup: Setup) => new World(new MemoryBackend()).load(setup);
+  const layers = [{ name: 'base', files: {} }];
+
+  it.each([
+    ['a layer', { layers: [{ name: '../base', files: {} }] }],
+    ['a container', { layers, containers: ['../../box'] }],
+  ])('names %s by letters alone', async (_, setup) => {
+    await expect(load(setup)).rejects.toThrow('a name of letters');
+  });
+
+  it('names each thing once, and what is typed keeps to that', async () => {
+    await expect(load({ layers, containers: ['base'] })).rejects.toThrow('there is one already');
+    const world = new World(new MemoryBackend());
+    await world.load({ layers });
+    expect(await world.run('layer top ../../evil text')).toMatchObject({ failed: true });
+    expect(await world.run('layer base')).toMatchObject({ failed: true });
+    expect(await world.run('layer top f text')).toMatchObject({ failed: false });
+  });
+});

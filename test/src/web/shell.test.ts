@@ -1,0 +1,54 @@
+// The words of the lab's command line that have an edge: touch, dd with and without a pipe, and whatever would remove the root.
+
+import { beforeEach, expect, test } from 'vitest';
+import { MemoryBackend } from '../../../src/web/memory.js';
+import { World } from '../../../src/web/world.js';
+
+let world: World;
+beforeEach(async () => {
+  world = new World(new MemoryBackend());
+  const base = { 'etc/motd': 'Welcome\n', big: { size: 6_291_456 } };
+  await world.load({ layers: [{ name: 'base', files: base }] });
+});
+
+/** What a line prints, and what it copies. */
+async function run(line: string) {
+  const { output, failed, events } = await world.run(line);
+  return { output, failed, copied: events.reduce((sum, { bytesCopied = 0 }) => sum + bytesCopied, 0) };
+}
+
+test('touch of a lower file copies up its attributes alone, and of nothing makes an empty file', async () => {
+  expect(await run('touch etc/motd')).toEqual({ output: '', failed: false, copied: 0 });
+  expect((await world.explain('etc/motd')).layers[0]).toMatchObject({ id: 'box', finding: 'metadata' });
+  expect(await run('touch etc/new')).toMatchObject({ failed: false });
+  expect(await run('stat etc/new')).toMatchObject({ output: 'etc/new: file, mode 0644, 0 bytes, 1 name\n' });
+});
+
+test.each([
+  ['dd if=etc/motd of=copy', 'Welcome\n'],
+  ['dd if=etc/motd of=copy bs=3 skip=1 count=1', 'com'],
+  ['dd if=etc/motd of=etc/motd bs=2 seek=4 conv=notrunc status=none', 'Welcome\nWelcome\n'],
+  ['printf X | dd of=etc/motd bs=2 seek=2', 'WelcXme\n'],
+])('%s', async (line, content) => {
+  expect(await run(line)).toMatchObject({ output: '', failed: false });
+  expect(await run(`cat ${/of=(\S+)/.exec(line)?.[1]}`)).toMatchObject({ output: content });
+});
+
+test.each([
+  ['dd', 'dd if=FILE of=FILE'],
+  ['dd of=f seek=2', 'dd if=FILE of=FILE'],
+  ['dd if=none of=f', 'no such file'],
+  ['dd if=etc/motd of=f bs=two', 'bs is a number'],
+  ['dd if=etc/motd of=f into=g', 'into=g'],
+  ['dd if=big of=f', 'the first 64 KiB'],
+  ['printf X | dd if=etc/motd of=f', 'it reads the pipe'],
+  ['rm -r /', 'the root of a container stays'],
+  ['rm -rf /', 'the root of a container stays'],
+  ['rm /', 'the root of a container stays'],
+  ['rmdir /', 'the root of a container stays'],
+  ['mv / x', 'the root of a container stays'],
+])('%s says why not', async (line, why) => {
+  const { output, failed } = await run(line);
+  expect([failed, output]).toEqual([true, expect.stringContaining(why)]);
+  expect((await world.state()).merged.map(({ path }) => path)).toEqual(['big', 'etc', 'etc/motd']);
+});

@@ -1,0 +1,89 @@
+// What stands under the picture after a command is about that command, whether or not it is drawn, and true.
+
+import { beforeEach, describe, expect, test } from 'vitest';
+import { MemoryBackend } from '../../../src/web/memory.js';
+import type { State } from '../../../src/web/model.js';
+import { toldOf, toldThen } from '../../../src/web/view/told.js';
+import { World } from '../../../src/web/world.js';
+
+let world: World;
+let state: State;
+
+beforeEach(async () => {
+  world = new World(new MemoryBackend());
+  state = await world.load({
+    layers: [
+      { name: 'base', files: { 'etc/motd': 'Welcome\n', 'etc/hosts': 'x\n', 'var/db': { size: 6291456 } } },
+      { name: 'app', files: { 'etc/motd': 'App\n' } },
+    ],
+  });
+});
+
+/** What is told of the last of some lines. */
+async function told(...lines: readonly string[]): Promise<string> {
+  let said = '';
+  for (const line of lines) {
+    const ran = await world.run(line);
+    said = toldOf(ran, state);
+    state = ran.state;
+  }
+  return said;
+}
+
+describe('what is told of a command', () => {
+  test.each([
+    ['cat etc/motd', 'It prints App. It comes from app. Nothing changed on the disk.'],
+    ['ls etc', 'It prints hosts, motd. The names of etc come from 2 layers, each once.'],
+    [
+      'run two',
+      'The container two stands on app, base; its upper is empty, nothing was copied. You see now what two sees.',
+    ],
+    ['tag shop:1', 'The image shop:1 names app, base.'],
+    ['gc', 'It prints nothing to collect. Each layer is in an image that has a name, or under a container.'],
+    ['hide app', 'app is left out of the stack.'],
+    ['sink app', 'From the top the layers are now base, app.'],
+    ['layer third', 'third is a new layer, on top of the others.'],
+    ['commit third', 'Commit: the upper froze into the layer third, and a new one opens.'],
+    ['mkdir new', 'new is new in box; nothing was copied.'],
+    ['cat nothing', 'It failed: '],
+    [
+      'printf X | dd of=var/db seek=5000',
+      'After 1 other change: Copy-up: box has the attributes of var/db; 6.0 MiB of data stay below. Copy-up: 4.0 KiB of var/db rise into box.',
+    ],
+  ])('%s', async (line, said) => {
+    const text = await told(line);
+    expect(text).toContain(`${line}: ${said}`);
+  });
+
+  test('a file that is in the upper already is written there', async () => {
+    expect(await told('echo more >> etc/motd', 'echo again >> etc/motd')).toBe(
+      'echo again >> etc/motd: etc/motd is changed in box, which had it already; nothing was copied.',
+    );
+  });
+
+  test('of many changes the last ones are told and the others counted', async () => {
+    const text = await told('rm -r etc');
+    expect(text).toContain('After 2 other changes: ');
+    expect(text).toContain('Whiteout: box gets a mark that hides etc.');
+  });
+
+  test('a container that ends, a layer that is left out, and a name that goes', async () => {
+    const lines = ['commit third', 'tag shop:1', 'run two shop:1', 'use box', 'run three', 'kill box'];
+    expect(await told(...lines)).toBe('kill box: The container box has ended, and its upper is gone.');
+    expect(await told('hide third')).toContain('third is left out');
+    expect(await told('show third', 'untag shop:1')).toContain('The name shop:1 is given up');
+  });
+
+  test('gc names the layers that go, and why', async () => {
+    const loaded = await world.load({ layers: [{ name: 'base', files: {} }], containers: ['box', 'other'] });
+    state = loaded;
+    expect(await told('commit one', 'kill box', 'gc')).toBe(
+      'gc: one is removed: no image names it, and no container stands on it.',
+    );
+  });
+
+  test('who looks back is told of which step that was', () => {
+    expect(toldThen('ls: empty.', 1, 3)).toBe('Looking back, step 1 of 3. ls: empty.');
+    expect(toldThen('Nothing.', 0, 3)).toBe('Looking back, at the beginning. Nothing.');
+  });
+});
