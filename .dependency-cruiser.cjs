@@ -11,6 +11,7 @@ const ROWS = [
     'go-regexp',
     'keyed-lock',
     'labels',
+    'lock-path',
     'root-folder',
     'subordinate-ids',
     'time',

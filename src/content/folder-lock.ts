@@ -2,18 +2,9 @@
 // On Linux it is flock(2) on the ingest's folder. Elsewhere it is a file that holds the pid of its owner, and a
 // file whose owner is dead is taken over.
 
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  openSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { closeSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { sys } from '../../fs/index.js';
+import { lockPath } from '../lock-path.js';
 import { hasCode } from './system-error.js';
 
 export interface FolderLock {
@@ -27,24 +18,8 @@ export function lockFolder(folder: string): FolderLock | 'busy' | 'gone' {
 }
 
 function flockFolder(folder: string): FolderLock | 'busy' | 'gone' {
-  let fd: number;
-  try {
-    fd = openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY);
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return 'gone';
-    throw error;
-  }
-  let locked = false;
-  try {
-    if (!sys.tryLock(fd)) return 'busy';
-    // Between opening and locking the holder may have removed the folder, and another may stand in its place.
-    const now = statSync(folder, { throwIfNoEntry: false });
-    if (now === undefined || now.ino !== fstatSync(fd).ino) return 'gone';
-    locked = true;
-  } finally {
-    if (!locked) closeSync(fd);
-  }
-  return once(() => closeSync(fd));
+  const fd = lockPath(folder);
+  return typeof fd === 'string' ? fd : once(() => closeSync(fd));
 }
 
 /** Exported for its test, which runs on Linux as well. */

@@ -12,13 +12,13 @@ import {
   lstatSync,
   mkdirSync,
   mkdtempSync,
-  openSync,
   readdirSync,
   renameSync,
   rmSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { removeFolderTree, sys } from '../../fs/index.js';
+import { removeFolderTree } from '../../fs/index.js';
+import { lockPath } from '../lock-path.js';
 
 /** Temporary names: being made, being removed. A snapshot's own folder is a decimal number. */
 const NEW = 'new-';
@@ -59,8 +59,8 @@ export class SnapshotFolders {
   hold(id: string): { release(): void } | undefined {
     const places = [join(this.path, id), join(this.path, ASIDE + id)];
     for (const place of places) {
-      const fd = lockFolder(place);
-      if (fd !== undefined) return { release: () => closeSync(fd) };
+      const lock = lockPath(place);
+      if (typeof lock === 'number') return { release: () => closeSync(lock) };
     }
     return places.some((place) => existsSync(place)) ? undefined : { release: () => undefined };
   }
@@ -138,8 +138,8 @@ export class SnapshotFolders {
   }
 
   #sweepOne(path: string, name: string, named: (id: string) => boolean): boolean {
-    const lock = lockFolder(path);
-    if (lock === undefined) return false;
+    const lock = lockPath(path);
+    if (typeof lock === 'string') return false;
     let away: string | undefined;
     try {
       if (named(name)) return false;
@@ -178,10 +178,9 @@ export class NewFolder {
   static make(parent: string): NewFolder {
     for (;;) {
       const path = mkdtempSync(join(parent, NEW));
-      const lock = lockFolder(path);
+      const lock = lockPath(path);
       // A cleanup may have found the folder before its lock; another one is made then.
-      if (lock !== undefined && existsSync(path)) return new NewFolder(parent, path, lock);
-      if (lock !== undefined) closeSync(lock);
+      if (typeof lock === 'number') return new NewFolder(parent, path, lock);
     }
   }
 
@@ -253,18 +252,4 @@ function openFolders(path: Buffer): void {
 function makeFolder(path: string, mode: number): void {
   mkdirSync(path);
   chmodSync(path, mode);
-}
-
-/** The descriptor that holds the folder's lock; undefined if it is gone or somebody else holds it. */
-function lockFolder(path: string): number | undefined {
-  let fd: number;
-  try {
-    fd = openSync(path, 'r');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
-  if (process.platform !== 'linux' || sys.tryLock(fd)) return fd;
-  closeSync(fd);
-  return undefined;
 }

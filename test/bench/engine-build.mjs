@@ -1,11 +1,12 @@
 // `podman build`, as root, of an image that installs some 70 packages in one step, with mica-overlayfs for a mount program and
 // with fuse-overlayfs. Each has a storage of its own that holds the image already; the packages are files of the machine.
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { debianImage, packagesOfTests } from './image.mjs';
 import { assertEqual, must, shell, timed } from './measure.mjs';
 
 const program = new URL('../../bin/mica-overlayfs', import.meta.url).pathname;
+const SETTINGS = new URL('../engines/containers.conf', import.meta.url);
 const BUILT = 'localhost/built';
 
 /** One package is needed by the preparation of another. */
@@ -19,7 +20,7 @@ RUN dpkg --install /debs/cron-daemon-common_*.deb && dpkg --install /debs/*.deb
 const SHOWN =
   'dpkg-query -W; dpkg --audit; find / -xdev ! -regex "/etc/ssl/certs/[0-9a-f]*\\.0" -printf "%p %y %m %U %G\\n" | sort';
 
-/** A storage of podman in `base`, with limits and networks that any machine gives. Returns what runs podman on it. */
+/** A storage of podman in `base`. Returns what runs podman on it. */
 function storage(base, mountProgram) {
   const at = mkdtempSync(join(base, 'b-'));
   for (const name of ['home', 'run', 'tmp', 'state', 'context']) mkdirSync(join(at, name));
@@ -33,17 +34,7 @@ runroot = "${at}/run/storage"
 mount_program = "${mountProgram}"
 `,
   );
-  writeFileSync(
-    join(at, 'containers.conf'),
-    `[containers]
-default_ulimits = ["nofile=20000:20000", "nproc=1024:1024"]
-netns = "none"
-[engine]
-cgroup_manager = "cgroupfs"
-events_logger = "file"
-runtime = "runc"
-`,
-  );
+  copyFileSync(SETTINGS, join(at, 'containers.conf'));
   writeFileSync(join(at, 'context/Containerfile'), CONTAINERFILE);
   const env = {
     HOME: join(at, 'home'),

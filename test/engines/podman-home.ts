@@ -3,7 +3,16 @@
 // podman's user namespace, go with it.
 
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { top } from '../program.js';
@@ -48,18 +57,7 @@ mount_program = "${program}"
 ${by === 'root' ? '' : 'ignore_chown_errors = "true"'}
 `,
     );
-    // Cgroups, rlimits and networks that any machine gives, a container in this one, too.
-    writeFileSync(
-      this.path('containers.conf'),
-      `[containers]
-default_ulimits = ["nofile=20000:20000", "nproc=1024:1024"]
-netns = "none"
-[engine]
-cgroup_manager = "cgroupfs"
-events_logger = "file"
-runtime = "runc"
-`,
-    );
+    copyFileSync(join(top, 'test/engines/containers.conf'), this.path('containers.conf'));
     writeFileSync(this.path('policy.json'), '{"default": [{"type": "insecureAcceptAnything"}]}');
     if (by !== 'root') execFileSync('chown', ['-R', `${USER}:`, this.base]);
   }

@@ -5,7 +5,6 @@
 import { randomBytes } from 'node:crypto';
 import {
   closeSync,
-  fstatSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -13,13 +12,13 @@ import {
   realpathSync,
   renameSync,
   rmSync,
-  statSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, sep } from 'node:path';
 import { sys } from '../../../fs/index.js';
 import { isKind } from '../../errors.js';
+import { lockPath } from '../../lock-path.js';
 import { isMountedHere, unmountSnapshot } from '../../mounts/mount-snapshot.js';
 import { readMounts } from '../../mounts/mountinfo.js';
 import { type ListedMount, MountTable } from '../../mounts/table.js';
@@ -80,8 +79,9 @@ export async function sweepLabs(context: Context): Promise<readonly string[]> {
   const removed: string[] = [];
   for (const name of namesIn(folder)) {
     const path = join(folder, name);
-    const lock = lockOfDead(path);
-    if (lock === undefined) continue;
+    // Of a lab that has ended, unless somebody else is removing what it left.
+    const lock = lockPath(path);
+    if (typeof lock === 'string') continue;
     try {
       const note = JSON.parse(readFileSync(path, 'utf8')) as Note;
       if (!(await remove(context, name.slice(0, -'.json'.length), note))) continue;
@@ -105,21 +105,6 @@ function namesIn(folder: string): readonly string[] {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
     throw error;
   }
-}
-
-/** The lock of a lab that has ended; undefined while it lives, or where somebody else is removing what it left. */
-function lockOfDead(path: string): number | undefined {
-  let fd: number;
-  try {
-    fd = openSync(path, 'r');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
-  const isThere = sys.tryLock(fd) && statSync(path, { throwIfNoEntry: false })?.ino === fstatSync(fd).ino;
-  if (isThere) return fd;
-  closeSync(fd);
-  return undefined;
 }
 
 /** False if something of it must stay. */
