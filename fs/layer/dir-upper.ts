@@ -335,7 +335,7 @@ export class UpperDir extends DirLayer implements WriteLayer {
     this.#index.remove(key);
   }
 
-  eachIndexed(visit: (attr: Attr) => void): void {
+  eachIndexed(visit: (attr: Attr, key: string) => void): void {
     this.#index.each(visit);
   }
 

@@ -65,9 +65,9 @@ export class IndexFolder {
   }
 
   /** Visits the attributes of all objects. */
-  each(visit: (attr: Attr) => void): void {
+  each(visit: (attr: Attr, key: string) => void): void {
     for (const key of this.#loadedKeys().values()) {
-      if (statAt(this.#work.index(), key, this.#attr)) visit(this.#attr);
+      if (statAt(this.#work.index(), key, this.#attr)) visit(this.#attr, key);
     }
   }
 

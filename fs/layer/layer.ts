@@ -338,8 +338,8 @@ export interface WriteLayer extends ReadLayer {
   indexedKey(node: WritableNode): string | undefined;
   /** Drops an entry of the index. */
   unindex(key: string): void;
-  /** Visits the objects of the index, some of which may have no name in the tree. */
-  eachIndexed(visit: (attr: Attr) => void): void;
+  /** Visits the objects of the index, some of which may have no name in the tree, with their keys. */
+  eachIndexed(visit: (attr: Attr, key: string) => void): void;
   /** How many names of a lower object went that was not copied up, because this process may not read it. */
   lostNames(key: string): number;
   /** `last`: the last of them goes in a moment, and counts from when something lies at this path of the layer. */

@@ -250,7 +250,7 @@ export class LimitedUpper implements WriteLayer {
     }
   }
 
-  eachIndexed(visit: (attr: Attr) => void): void {
+  eachIndexed(visit: (attr: Attr, key: string) => void): void {
     this.#inner.eachIndexed(visit);
   }
 

@@ -254,11 +254,11 @@ export class MemLayer implements WriteLayer {
     found.object.tidy();
   }
 
-  eachIndexed(visit: (attr: Attr) => void): void {
+  eachIndexed(visit: (attr: Attr, key: string) => void): void {
     const attr = new Attr();
-    for (const { object } of this.#index.values()) {
+    for (const [key, { object }] of this.#index) {
       object.fill(attr);
-      visit(attr);
+      visit(attr, key);
     }
   }
 

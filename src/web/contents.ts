@@ -11,11 +11,12 @@ import {
   joinPath,
   kindOf,
   LayerEntry,
+  type LayerNode,
   PERMISSION_BITS,
   type ReadLayer,
   toText,
 } from '../../fs/memory.js';
-import type { DiskEntry } from './model.js';
+import type { DiskEntry, LinkIndex } from './model.js';
 
 /** How much of a file is shown. */
 const SHOWN_BYTES = 160;
@@ -26,15 +27,23 @@ export interface Contents {
   readonly entries: readonly DiskEntry[];
   readonly more: number;
   readonly bytes: number;
+  /** As a layer of the model has them. */
+  readonly folder?: string;
+  readonly index?: LinkIndex;
 }
 
-/** The xattrs of what lies at a place, as the disk has them. */
-export type ReadXattrs = (dir: ByteString, name: ByteString, entry: LayerEntry) => Record<string, string>;
+/** What a layer does not tell by itself of what lies at a place of it. */
+export interface Reads {
+  /** As the disk has them. */
+  xattrs(dir: ByteString, name: ByteString, entry: LayerEntry): Record<string, string>;
+  /** What an index of hard links calls it. */
+  linkKey(node: LayerNode): string | undefined;
+}
 
 /** Everything below `focus` that the layer has and this process may see, `depth` folders deep, in path order, folders before what is in them. */
 export function contentsOf(
   layer: ReadLayer,
-  xattrs: ReadXattrs,
+  reads: Reads,
   focus: ByteString = '',
   depth = Number.POSITIVE_INFINITY,
 ): Contents {
@@ -49,7 +58,7 @@ export function contentsOf(
       if (!ifAllowed(() => layer.lookup(dir, name, entry), false)) continue;
       bytes += entry.attr.blocks * 512;
       const descends = !entry.whiteout && isFolder(entry.attr.mode);
-      if (entries.length < MOST_ENTRIES) entries.push(diskEntry(layer, dir, name, entry, xattrs));
+      if (entries.length < MOST_ENTRIES) entries.push(diskEntry(layer, dir, name, entry, reads));
       else more++;
       if (descends && more === 0 && left > 1) visit(joinPath(dir, name), left - 1);
     }
@@ -73,11 +82,13 @@ function diskEntry(
   dir: ByteString,
   name: ByteString,
   entry: LayerEntry,
-  xattrs: ReadXattrs,
+  reads: Reads,
 ): DiskEntry {
   const { attr, whiteout, opaque, redirect, metacopy, ranges } = entry;
   const isData = !whiteout && isRegular(attr.mode);
   const text = isData && !metacopy ? ifAllowed(() => beginning(layer, dir, name), undefined) : undefined;
+  const hasNames = !whiteout && !isFolder(attr.mode) && attr.nlink > 1;
+  const key = hasNames ? held(layer, dir, name, (node) => reads.linkKey(node)) : undefined;
   return {
     path: toText(joinPath(dir, name)),
     kind: whiteout ? 'whiteout' : kindOf(attr.mode),
@@ -91,15 +102,17 @@ function diskEntry(
     ...(metacopy && { metacopy }),
     ...(metacopy && ranges !== undefined && { part: true }),
     ...(text !== undefined && { text }),
-    ...(!whiteout && isSymlink(attr.mode) && { target: toText(targetOf(layer, dir, name)) }),
-    xattrs: xattrs(dir, name, entry),
+    ...(!whiteout &&
+      isSymlink(attr.mode) && { target: toText(held(layer, dir, name, (node) => node.readlink())) }),
+    ...(key !== undefined && { key }),
+    xattrs: reads.xattrs(dir, name, entry),
   };
 }
 
-function targetOf(layer: ReadLayer, dir: ByteString, name: ByteString): ByteString {
+function held<T>(layer: ReadLayer, dir: ByteString, name: ByteString, ask: (node: LayerNode) => T): T {
   const node = layer.hold(dir, name);
   try {
-    return node.readlink();
+    return ask(node);
   } finally {
     node.release();
   }

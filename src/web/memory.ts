@@ -35,7 +35,7 @@ import {
 } from '../../fs/memory.js';
 import { type Contents, contentsOf } from './contents.js';
 import { filler } from './filler.js';
-import type { FileSetup, MergedEntry } from './model.js';
+import type { DiskEntry, FileSetup, MergedEntry } from './model.js';
 import type { Files } from './shell.js';
 import type { Backend } from './world.js';
 
@@ -113,7 +113,12 @@ export class MemoryBackend implements Backend {
   async contents(name: string): Promise<Contents> {
     const layer = this.#layers.get(name);
     if (layer === undefined) throw new FsError(ENOENT, name);
-    return contentsOf(layer, (_dir, _name, entry) => spelled(entry));
+    const contents = contentsOf(layer, {
+      xattrs: (_dir, _name, entry) => spelled(entry),
+      linkKey: (node) => layer.indexKey(node),
+    });
+    const entries = indexOf(layer);
+    return entries.length === 0 ? contents : { ...contents, index: { path: `${name}-work/index`, entries } };
   }
 
   async merged(container: string): Promise<readonly Omit<MergedEntry, 'layer'>[]> {
@@ -148,6 +153,16 @@ export class MemoryBackend implements Backend {
     if (found === undefined) throw new FsError(ENOENT, name);
     return found;
   }
+}
+
+function indexOf(layer: MemLayer): readonly DiskEntry[] {
+  const entries: DiskEntry[] = [];
+  layer.eachIndexed(({ mode, size, blocks, nlink, ino }, path) => {
+    const permissions = mode & PERMISSION_BITS;
+    const entry = { path, kind: kindOf(mode), mode: permissions, size, bytes: blocks * 512, nlink, ino };
+    entries.push({ ...entry, xattrs: {} });
+  });
+  return entries;
 }
 
 /** Marks as overlayfs spells them on a disk, for root. */

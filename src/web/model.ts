@@ -27,6 +27,18 @@ export interface DiskEntry {
   readonly target?: string;
   /** Extended attributes as the disk has them, marks too. */
   readonly xattrs: Readonly<Record<string, string>>;
+  /** Of a file with several names: what the index of hard links of an upper calls its copy. */
+  readonly key?: string;
+}
+
+/**
+ * The index of hard links in the work folder of an upper: each entry is one more name of a file that was copied up, its
+ * path the key. By it the names find the copy of which nothing lies in the upper.
+ */
+export interface LinkIndex {
+  /** The folder. */
+  readonly path: string;
+  readonly entries: readonly DiskEntry[];
 }
 
 export interface LayerState {
@@ -34,6 +46,10 @@ export interface LayerState {
   readonly name: string;
   /** The container whose changes it takes; absent for what never changes. */
   readonly upperOf?: string;
+  /** Where it lies on the disk; absent where that is this page's memory. */
+  readonly folder?: string;
+  /** Of an upper; absent while nothing is in it. */
+  readonly index?: LinkIndex;
   /** Left out of the stack, in the sandbox. */
   readonly hidden?: boolean;
   /** Of the disk, all entries together. */
@@ -97,6 +113,8 @@ export interface Ran {
   /** How the path that it was about resolved before: what a lookup saw. */
   readonly looked?: Explanation;
   readonly state: State;
+  /** Of a live mount: the folder in which it happened, where that is not drawn in `state`. */
+  readonly there?: State;
 }
 
 /** What a file of a layer is to be; a folder above it need not be named. */

@@ -9,6 +9,7 @@ import type { Lab, Ran, Setup, State } from './model.js';
 import { type Link, type Listener, RemoteLab } from './remote.js';
 import { type Pace, Player } from './view/animate.js';
 import { byId, el } from './view/dom.js';
+import { Elsewhere, type Way, wayFrom } from './view/elsewhere.js';
 import { Hues } from './view/hues.js';
 import { listenToKeys } from './view/keys.js';
 import { LessonPanel } from './view/lesson-panel.js';
@@ -16,7 +17,7 @@ import { Notice } from './view/notice.js';
 import { keepOrder } from './view/order.js';
 import { renderBytes, renderDisk, renderWhy } from './view/panels.js';
 import { PictureView } from './view/picture.js';
-import { Terminal } from './view/terminal.js';
+import { quoted, Terminal } from './view/terminal.js';
 import { type Frame, Timeline } from './view/timeline.js';
 import { toldOf } from './view/told.js';
 import { World } from './world.js';
@@ -45,12 +46,15 @@ class Page {
   readonly #panel: LessonPanel;
   readonly #timeline: Timeline;
   readonly #notice: Notice;
+  readonly #elsewhere: Elsewhere;
   readonly #select = byId<HTMLSelectElement>('lesson');
   #lessons: Lesson[] = [...LESSONS];
   #shown: State | undefined;
   /** What led to it, and from where. */
   #drawn: { readonly before?: State; readonly ran?: Ran } = {};
   #path: string | undefined;
+  /** Somebody has selected the path: what others look at does not take its place. */
+  #isChosen = false;
   /** Whose disk is shown; undefined: the upper of the container. */
   #disk: string | undefined;
   #work: Promise<void> = Promise.resolve();
@@ -74,9 +78,14 @@ class Page {
       (frame, said) => this.#lookBack(frame, said),
       (before, frame) => void this.#queue(() => this.#replay(before, frame)),
     );
+    this.#elsewhere = new Elsewhere((way) => this.#go(way));
     this.#notice = new Notice(lab.engine, () => this.#listen());
     keepOrder();
-    listenToKeys(() => this.#picture.focus());
+    listenToKeys({
+      toPicture: () => this.#picture.focus(),
+      letGo: () => this.#letGo(),
+      stay: () => this.#sayWhatIsNext(),
+    });
     this.#select.addEventListener('change', () => void this.#begin());
     byId('pace').addEventListener('change', (event) => {
       this.#player.pace = (event.target as HTMLSelectElement).value as Pace;
@@ -158,6 +167,7 @@ class Page {
       const lesson = this.#lessons[Number(this.#select.value)];
       this.#hues.forget();
       this.#path = undefined;
+      this.#isChosen = false;
       this.#disk = undefined;
       this.#terminal.clear();
       this.#picture.ids = lesson?.ids === true;
@@ -184,6 +194,11 @@ class Page {
     });
   }
 
+  /** `N` has nothing to press. */
+  #sayWhatIsNext(): void {
+    if (!document.body.hasAttribute('data-busy')) this.#player.say(this.#panel.toDo());
+  }
+
   #goOn(): void {
     const next = Number(this.#select.value) + 1;
     this.#select.value = next < this.#lessons.length ? String(next) : 'sandbox';
@@ -207,6 +222,7 @@ class Page {
     this.#terminal.typed(line);
     const before = this.#timeline.now?.state;
     // Whoever looks back when he types sees what is now again.
+    this.#timeline.toNow();
     if (before !== undefined && this.#shown !== before) await this.#draw(before, undefined);
     try {
       const ran = await this.#lab.run(line);
@@ -236,7 +252,7 @@ class Page {
     const isDrawn = [merged, ...layers.map(({ entries }) => entries)].some((all) =>
       all.some(({ path }) => path === subject),
     );
-    if (isDrawn) this.#path = subject;
+    if (isDrawn && !(this.#isChosen && this.#lab.engine === 'attached')) this.#path = subject;
     await this.#draw(ran.state, before, ran);
     this.#player.say(said);
   }
@@ -265,9 +281,11 @@ class Page {
     byId('stage').classList.toggle('past', !this.#timeline.isNow);
     this.#hues.take(state);
     this.#picture.render(state, this.#path);
+    this.#offerWay();
     const name = this.#disk ?? state.active;
     const layer = state.layers.find((one) => one.name === name) ?? state.layers[0];
     renderDisk(
+      state,
       layer,
       before?.layers.find((one) => one.name === layer?.name),
       this.#hues,
@@ -285,8 +303,37 @@ class Page {
     return this.#lab.explain(this.#path);
   }
 
+  /** Where what is drawn could be left for. */
+  #offerWay(): void {
+    const { shown } = this.#timeline;
+    const there = shown?.ran?.there;
+    const { isNow } = this.#timeline;
+    const isAside = there !== undefined && this.#shown === there;
+    this.#elsewhere.show(shown && wayFrom(shown.state, there, { isAside, isNow }));
+  }
+
+  /** What is now goes on in the other folder; of what was, the other one is looked at. */
+  #go(way: Way): void {
+    if (this.#timeline.isNow) {
+      this.#enter(way.kind === 'there' ? `cd ${quoted(way.folder)}` : 'cd /');
+      return;
+    }
+    void this.#queue(async () => {
+      const { state, ran } = this.#timeline.shown ?? {};
+      const to = way.kind === 'there' ? ran?.there : state;
+      if (to !== undefined) await this.#draw(to, undefined, ran);
+    });
+  }
+
+  #letGo(): void {
+    this.#path = undefined;
+    this.#isChosen = false;
+    void this.#queue(() => this.#redraw());
+  }
+
   #selectPath(path: string, layer: string | undefined, said: string): void {
     this.#path = path;
+    this.#isChosen = true;
     if (layer !== undefined) this.#disk = layer;
     void this.#queue(async () => {
       await this.#redraw();

@@ -90,6 +90,45 @@ describeWith(['program:chromium'], 'the page of the lab without a mouse', () => 
     await lab.close();
   });
 
+  it('letters lead on from a list too, but for those by which one of its entries begins', async () => {
+    const lab = await LabPage.open(browser, PAGE, 'lesson=1');
+    const { page } = lab;
+    for (const [key, id] of [
+      ['l', 'lesson-box'],
+      ['d', 'disk'],
+    ] as const) {
+      await page.focus('#lesson');
+      await page.keyboard.press(key);
+      expect([key, await part(lab)]).toEqual([key, id]);
+    }
+    await page.focus('#pace');
+    await page.keyboard.press('s');
+    expect([await page.evaluate(() => document.activeElement?.id), await page.inputValue('#pace')]).toEqual([
+      'pace',
+      'step',
+    ]);
+    await lab.close();
+  });
+
+  it('N says what is to be done where there is nothing to go on to', async () => {
+    const lab = await LabPage.open(browser, PAGE, 'lesson=1');
+    const { page } = lab;
+    const focused = () =>
+      page.evaluate(() => document.activeElement?.id || document.activeElement?.textContent);
+    await page.keyboard.press('n');
+    expect(await page.textContent('#caption')).toMatch(/choose one, then press Answer and run\.$/);
+    expect(await focused()).toBe('choice-0');
+    await page.check('#lesson-text input[value="8"]');
+    await page.keyboard.press('n');
+    expect(await page.textContent('#caption')).toBe('The answer 8 is chosen: press Answer and run.');
+    expect(await focused()).toBe('Answer and run');
+    await page.selectOption('#lesson', 'sandbox');
+    await lab.idle();
+    await page.keyboard.press('n');
+    expect(await page.textContent('#caption')).toMatch(/^There is no question here/);
+    await lab.close();
+  });
+
   it('who goes step by step has the button under the hand, and then the focus where it was', async () => {
     const lab = await LabPage.open(browser, PAGE, 'lesson=sandbox');
     const { page } = lab;

@@ -31,7 +31,31 @@ describeWith(['program:chromium'], 'the page of the lab', () => {
     await lab.page.click('#forward');
     await lab.idle();
     expect(await caption(lab)).toMatch(/^cat none: It failed/);
+    await lab.page.click('#back');
+    await lab.type('ls');
+    expect(await lab.page.textContent('#time-label')).toBe('ls');
+    expect(await caption(lab)).toMatch(/^ls: It prints/);
     expect(lab.complaints).toEqual([]);
+    await lab.close();
+  });
+
+  it('plays the first and the last of many changes, and says how many it leaves out', async () => {
+    const lab = await LabPage.open(browser, PAGE, 'lesson=sandbox');
+    await lab.type('layer many');
+    for (let n = 10; n < 26; n++) await lab.type(`echo ${n} > d${n}`);
+    await lab.type('commit files');
+    await lab.page.evaluate(() => {
+      const said: string[] = [];
+      Object.assign(window, { said });
+      const caption = document.querySelector('#caption')!;
+      new MutationObserver(() => said.push(caption.textContent ?? '')).observe(caption, { childList: true });
+    });
+    await lab.type(`rm ${Array.from({ length: 16 }, (_, n) => `d${n + 10}`).join(' ')}`);
+    const said = await lab.page.evaluate(() => (window as unknown as { said: string[] }).said);
+    const hides = (name: string) => `Whiteout: box gets a mark that hides ${name}.`;
+    expect(said).toContain(hides('d10'));
+    expect(said).toContain(`After 4 other changes: ${hides('d25')}`);
+    expect(await caption(lab)).toContain(`${hides('d10')} Then, after 14 other changes: ${hides('d25')}`);
     await lab.close();
   });
 
@@ -61,6 +85,29 @@ describeWith(['program:chromium'], 'the page of the lab', () => {
     await lab.idle();
     expect(await caption(lab)).toMatch(/^rm "my file": my file is gone/);
     await lab.page.keyboard.press('n');
+    expect(lab.complaints).toEqual([]);
+    await lab.close();
+  });
+
+  it('shows on the disk where a layer lies, and how the index joins the names of a hard link', async () => {
+    const lab = await LabPage.open(browser, PAGE, 'lesson=5');
+    const { page } = lab;
+    const index = () => page.locator('#disk-list .index li').allTextContents();
+    expect(await page.textContent('#disk-list .place')).toBe('a folder in the memory of this page');
+    expect(await index()).toEqual([]);
+    await lab.answer('the new content');
+    expect(await index()).toEqual([
+      expect.stringMatching(/-rw-r--r-- 2 +12 \S+the same file as bin\/vi; bin\/vim is found by this key/),
+    ]);
+    await page.click('text=Next question');
+    await lab.answer('none');
+    await page.click('text=Next question');
+    await lab.answer('yes');
+    const [entry] = (await index()).filter((text) => text.includes('bin/vim'));
+    expect(entry).toMatch(/-rw-r--r-- 1 .*no name here; bin\/vim is found by this key/);
+    await page.click('.sheet[data-name="base"] .name');
+    await lab.idle();
+    expect(await index()).toEqual([]);
     expect(lab.complaints).toEqual([]);
     await lab.close();
   });

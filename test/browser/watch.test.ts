@@ -80,15 +80,51 @@ describeWith(['root', 'fuse', 'program:chromium'], 'a live mount that is watched
     expect(await bar('base')).toBe(before);
   });
 
-  it('goes to the folder where something happens in a large one, says so, and sums up all of it', async () => {
+  it('stays where somebody looks, leads to where something happens, and sums up all of it', async () => {
     await start(80);
+    const { page } = lab;
     const sums = [await bar('base'), await bar('a whole copy')];
     expect(sums[0]).toMatch(/1\.\d MiB/);
     sh('echo more >> etc/motd');
+    await until('#caption', 'etc/motd');
+    await until('#elsewhere:not([hidden])', 'Show etc, where this happened');
+    await lab.idle();
+    expect([await page.textContent('#more'), await shows('data'), await shows('etc/motd')]).toEqual([
+      '',
+      1,
+      0,
+    ]);
+    await page.keyboard.press('g');
     await until('#more', 'Drawn is the folder etc alone; the bytes are those of the whole mount.');
+    await lab.idle();
     expect(await shows('data')).toBe(0);
     expect(await bar('base')).toBe(sums[0]);
     expect(await bar('a whole copy')).toBe(sums[1]);
+    sh('rm data/big');
+    await until('#elsewhere', 'Show data, where this happened');
+    await lab.idle();
+    expect([await shows('etc/motd'), await shows('data')]).toEqual([1, 0]);
+
+    // What was is drawn as it was looked at then, and the other folder of that moment is one key away.
+    const label = () => page.textContent('#time-label');
+    const back = async (to: string) => {
+      while (!(await label())?.includes(to)) {
+        await page.click('#back');
+        await lab.idle();
+      }
+    };
+    await back('whiteout data/big');
+    expect([await shows('etc/motd'), await shows('data')]).toEqual([1, 0]);
+    await back('copy-up etc');
+    expect([await shows('data'), await shows('etc/motd')]).toEqual([1, 0]);
+    await page.keyboard.press('g');
+    await until('#elsewhere', 'Back to the whole mount');
+    await lab.idle();
+    expect([await shows('data'), await shows('etc/motd')]).toEqual([0, 1]);
+    await page.keyboard.press('g');
+    await until('#elsewhere', 'Show etc');
+    await lab.idle();
+    expect([await shows('data'), await shows('etc/motd')]).toEqual([1, 0]);
 
     await lab.type('cd data');
     await until('#more', 'Drawn is the folder data alone');
@@ -100,6 +136,26 @@ describeWith(['root', 'fuse', 'program:chromium'], 'a live mount that is watched
     await lab.page.waitForFunction(
       () => document.querySelector('#more')?.textContent?.includes('data') === false,
     );
+    expect(lab.complaints).toEqual([]);
+  });
+
+  it('keeps what somebody has selected, whatever others look at, until it is let go of', async () => {
+    await start(3);
+    const { page } = lab;
+    const subject = () => page.textContent('#why-text .subject b');
+    await page.click('#grid .merged [data-path="data/big"]');
+    await lab.idle();
+    sh('cat etc/motd');
+    await until('#time-label', 'lookup');
+    await lab.idle();
+    expect(await subject()).toBe('data/big');
+    await page.focus('#grid [tabindex="0"]');
+    await page.keyboard.press('Escape');
+    await page.waitForFunction(
+      () => document.querySelector('#why-text .subject b')?.textContent !== 'data/big',
+    );
+    sh('cat etc/app');
+    await until('#why-text .subject b', /^etc/);
     expect(lab.complaints).toEqual([]);
   });
 

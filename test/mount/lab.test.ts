@@ -1,9 +1,9 @@
 // Every lesson of the lab on real mounts, and what the picture says of a path beside `mica explain` and the disk.
 
 import { execFileSync } from 'node:child_process';
-import { lstatSync, mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
+import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { MountBackend } from '../../dist/src/cli/lab/mount-backend.js';
 import { untrue } from '../../dist/src/web/lesson.js';
@@ -73,6 +73,38 @@ describeWith(['root', 'fuse'], 'the lab on real mounts', () => {
       expect(mica('explain', place)).toContain(shown.why);
     }
     expect(mica('explain', join(top, 'scratch/mnt-box/big'))).toMatch(/bytes 4,096 to 8,191 +4\.0 KiB +box/);
+  });
+
+  it('shows the folders of the layers, and the index of hard links as it lies in the work folder', async () => {
+    await world.load({
+      layers: [{ name: 'base', files: { 'bin/vi': 'vi\n', 'bin/vim': { link: 'bin/vi' } } }],
+    });
+    await world.run('echo more >> bin/vi');
+    const [upper, base] = (await world.state()).layers;
+    expect(readdirSync(base?.folder ?? '')).toEqual(['bin']);
+    expect(readFileSync(join(upper?.folder ?? '', 'bin/vi'), 'utf8')).toBe('vi\nmore\n');
+    const { path: folder, entries } = upper!.index!;
+    expect(readdirSync(folder)).toEqual(entries.map(({ path }) => path));
+    const { ino, nlink } = lstatSync(join(upper?.folder ?? '', 'bin/vi'));
+    expect(entries.map((entry) => [entry.ino, entry.nlink, entry.size])).toEqual([[ino, nlink, 8]]);
+    // The key is what the kernel makes of the lower file, whichever of its names it is seen by.
+    const keys = base!.entries.flatMap(({ key }) => key ?? []);
+    expect(keys).toEqual([entries[0]?.path, entries[0]?.path]);
+    await world.run('commit second');
+    expect((await world.state()).layers[0]?.index).toBe(undefined);
+  });
+
+  it('leaves nothing of a lesson to the next one', async () => {
+    const base = { name: 'base', files: { 'etc/motd': 'Welcome\n' } };
+    await world.load({ layers: [base], containers: ['box', 'other'] });
+    for (const line of ['echo more >> etc/motd', 'commit second', 'tag shop', 'use other', 'kill box'])
+      expect(await world.run(line)).toMatchObject({ failed: false });
+    await world.load({ layers: [base] });
+    const [upper, below] = (await world.state()).layers.map(({ folder }) => basename(folder ?? ''));
+    const own = [below, `${below}-work`, upper, `${upper}-work`, 'mnt-box'];
+    expect(readdirSync(join(top, 'scratch')).sort()).toEqual(own.sort());
+    await backend.reset();
+    expect(readdirSync(join(top, 'scratch'))).toEqual([]);
   });
 
   it('says of each path what the mount shows, and refuses to follow links out of it', async () => {

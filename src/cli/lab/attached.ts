@@ -1,6 +1,6 @@
 // The lab on somebody's live mount. What it shows is read from the folders of its layers, past the mount, so that looking
-// is no event; what is typed is done in the mount; what others do comes with the events of its server, and each bunch of
-// them brings the state of the folder that it was about.
+// is no event; what is typed is done in the mount; what others do comes with the events of its server. The folder that is
+// shown is the one that somebody has chosen: where a bunch of events was about another one, it brings that one beside.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
@@ -51,10 +51,8 @@ export class AttachedLab implements WatchingLab {
   #known: { readonly ids: string; readonly images: readonly ImageState[] } = { ids: '', images: [] };
   readonly #totals: Totals;
   readonly #upper = new UpperWatch();
-  /** The folder that is shown. */
+  /** The folder that is shown, until somebody asks for another one or it is gone. */
   #focus = '';
-  /** Somebody has asked for it; else it goes where something happens. */
-  #stays = false;
   /** How many folders deep what is shown goes below it. */
   #depth = 0;
   #stack: StackDescription | undefined;
@@ -79,44 +77,56 @@ export class AttachedLab implements WatchingLab {
 
   async state(focus?: string): Promise<State> {
     if (focus !== undefined && focus !== '') this.#focus = cleanPath(focus);
+    const { state, depth, upper } = await this.#stateAt(this.#focus);
+    this.#focus = state.focus;
+    this.#depth = depth;
+    const [top] = state.layers;
+    if (upper !== undefined) this.#upper.take(upper.path, watched(this.#focus, top?.entries ?? []));
+    return state;
+  }
+
+  /** Of a folder, or of the next one above it that there is, with as many folders deep as are shown. */
+  async #stateAt(wanted: string): Promise<{
+    readonly state: State;
+    readonly depth: number;
+    readonly upper: StackDescription['upper'];
+  }> {
     const { stack } = await this.#server.ask({ op: 'status' });
     const upper = stack.upper;
     const all = upper === undefined ? stack.lowers : [upper, ...stack.lowers];
     if (this.#totals.version === 0) await Promise.race([this.#totals.count(stack), sleep(PATIENCE_MS)]);
     this.#stack = stack;
-    const { merged, depth } = this.#merged(stack);
-    this.#depth = depth;
+    const { merged, depth, focus } = mergedAt(stack, wanted);
     const called = calledNames(idsOf(stack), await this.#names());
     const layers = all.map((layer): LayerState => {
-      const { entries, more, bytes } = readFolder(layer, this.#focus, depth);
+      const { bytes, ...contents } = readFolder(layer, focus, depth);
       const isUpper = layer === upper;
       return {
         id: layer.id,
         name: called.get(layer.id) ?? layer.id,
         bytes: this.#totals.ofLayer(layer.path) ?? bytes,
-        entries,
-        more,
+        ...contents,
         ...(isUpper && { upperOf: this.#name }),
       };
     });
-    if (upper !== undefined) this.#upper.take(upper.path, watched(this.#focus, layers[0]?.entries ?? []));
     const shown: MergedEntry[] = [];
     for (const entry of merged.slice(0, WHOLE)) {
       const explanation = await this.#explained(entry.path, called);
       // Without the index of hard links the union that was listed shows some files as they were below.
       shown.push({ ...entry, ...explanation.shows, ...winnerOf(explanation) });
     }
-    return {
+    const state: State = {
       layers,
       containers: [{ name: this.#name, layers: all.map(({ id }) => id) }],
       active: this.#name,
       images: await this.#imagesOn(all.map(({ id }) => id).join()),
-      focus: this.#focus,
+      focus,
       merged: shown,
       more: merged.length - shown.length,
       ...(this.#totals.copyBytes !== undefined && { copyBytes: this.#totals.copyBytes }),
       ...(this.#totals.version === 0 && { counting: true }),
     };
+    return { state, depth, upper };
   }
 
   /** Manifests are read for it, so only when the layers are others than last time. */
@@ -151,13 +161,17 @@ export class AttachedLab implements WatchingLab {
       const hasWritten = this.#upper.hasChanged();
       if (hasWritten || drawn.length > 0) this.#totals.outdate();
       if (this.#totals.isDue && this.#stack !== undefined) void this.#totals.count(this.#stack);
-      if (drawn.length > 0) this.#goTo(toText(drawn.at(-1)!.path));
       const ran = hasWritten && drawn.length === 0 ? WRITTEN : await this.#ranOf(drawn, events);
       if (ran === undefined && version === this.#totals.version) continue;
       // What is counted while the state is put together is in the next one.
       ({ version } = this.#totals);
       const state = await this.state();
-      tell(ran === undefined ? { kind: 'state', state } : { kind: 'ran', ran: { ...ran, state } });
+      const there = drawn.length > 0 ? await this.#elsewhere(toText(drawn.at(-1)!.path)) : undefined;
+      tell(
+        ran === undefined
+          ? { kind: 'state', state }
+          : { kind: 'ran', ran: { ...ran, state, ...(there && { there }) } },
+      );
     }
   }
 
@@ -172,15 +186,13 @@ export class AttachedLab implements WatchingLab {
     const events = renamed(told, called);
     const first = events[0]!;
     const looked = drawn.length > 0 ? undefined : await this.#explained(first.path, called);
-    const line = events.length === 1 ? wordFor(first) : `${wordFor(first)} and ${events.length - 1} more`;
-    return { line, output: '', failed: false, events, ...(looked && { looked }) };
+    return { line: lineFor(events), output: '', failed: false, events, ...(looked && { looked }) };
   }
 
   async #do(line: string): Promise<string> {
     const command = parse(line);
     if (command.name === 'cd') {
       this.#focus = cleanPath(command.words[0] ?? '');
-      this.#stays = this.#focus !== '';
       return '';
     }
     if (command.name === 'settle') {
@@ -190,33 +202,17 @@ export class AttachedLab implements WatchingLab {
     const done = runOnFiles(new MountFiles(this.#mount.target), command);
     if (done !== undefined) return done;
     if (command.name === 'help')
-      return 'cd FOLDER shows another folder and stays there, cd goes where something happens; files: cat, ls, echo, rm, mv, mkdir, chmod, ln, …; settle\n';
+      return 'cd FOLDER shows that folder, cd all of the mount; files: cat, ls, echo, rm, mv, mkdir, chmod, ln, …; settle\n';
     throw new ShellError(`${command.name}: not here; mica ${command.name} in a shell, and watch it`);
   }
 
-  /** Through a union of its own, which is told to nobody. */
-  #merged(stack: StackDescription): {
-    readonly merged: Omit<MergedEntry, 'layer'>[];
-    readonly depth: number;
-  } {
-    const { chains: _, ...plain } = withoutUpper(stack);
-    const union = new Union(openStack(plain));
-    try {
-      this.#focus = nearestFolder(union, this.#focus);
-      const whole = listed(union, this.#focus, Number.POSITIVE_INFINITY);
-      if (whole.length <= WHOLE) return { merged: whole, depth: Number.POSITIVE_INFINITY };
-      return { merged: listed(union, this.#focus, 1), depth: 1 };
-    } finally {
-      union.destroy();
-    }
-  }
-
-  /** To the folder of the path, unless that is shown already, or somebody wants to see another one. */
-  #goTo(path: string): void {
+  /** The folder of the path; undefined if it is shown already. */
+  async #elsewhere(path: string): Promise<State | undefined> {
     const folder = folderOf(path);
     const isWithin = this.#focus === '' || `${folder}/`.startsWith(`${this.#focus}/`);
-    const isShown = folder === this.#focus || (isWithin && this.#depth > 1);
-    if (!this.#stays && !isShown) this.#focus = folder;
+    if (folder === this.#focus || (isWithin && this.#depth > 1)) return undefined;
+    const { state } = await this.#stateAt(folder);
+    return state.focus === this.#focus ? undefined : state;
   }
 
   async #explained(path: string, called: LayerNames): Promise<Explanation> {
@@ -226,6 +222,28 @@ export class AttachedLab implements WatchingLab {
 
   get #name(): string {
     return this.#mount.snapshot?.key ?? 'mount';
+  }
+}
+
+/** What the union shows in a folder, through one of its own, which is told to nobody. */
+function mergedAt(
+  stack: StackDescription,
+  wanted: string,
+): {
+  readonly merged: Omit<MergedEntry, 'layer'>[];
+  readonly depth: number;
+  /** That folder, or the next one above it that there is. */
+  readonly focus: string;
+} {
+  const { chains: _, ...plain } = withoutUpper(stack);
+  const union = new Union(openStack(plain));
+  try {
+    const focus = nearestFolder(union, wanted);
+    const whole = listed(union, focus, Number.POSITIVE_INFINITY);
+    if (whole.length <= WHOLE) return { merged: whole, depth: Number.POSITIVE_INFINITY, focus };
+    return { merged: listed(union, focus, 1), depth: 1, focus };
+  } finally {
+    union.destroy();
   }
 }
 
@@ -274,6 +292,13 @@ function renamed(events: readonly UnionEvent[], called: LayerNames): readonly Un
 function lookedAt(events: readonly UnionEvent[]): readonly UnionEvent[] {
   const found = events.find(({ operation }) => operation === 'lookup');
   return found === undefined ? [] : [found];
+}
+
+/** The first and the last, and how many are between them. */
+function lineFor(events: readonly UnionEvent[]): string {
+  const [first, last] = [events[0]!, events.at(-1)!].map(wordFor);
+  if (events.length === 1) return first!;
+  return events.length === 2 ? `${first}, ${last}` : `${first}, ${events.length - 2} more, ${last}`;
 }
 
 function wordFor({ kind, operation, path }: UnionEvent): string {

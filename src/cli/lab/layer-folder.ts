@@ -1,20 +1,21 @@
 // Layers of the lab as real folders: made from what a lesson says, and read with their marks and extended attributes.
 
-import { closeSync, linkSync, mkdirSync, openSync, symlinkSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, linkSync, mkdirSync, openSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import {
   type ByteString,
   type Dialect,
   fromText,
   ifAllowed,
+  type LayerNode,
   type LowerDescription,
   openLowerDir,
   sys,
   toText,
 } from '../../../fs/index.js';
-import { type Contents, contentsOf } from '../../web/contents.js';
+import { type Contents, contentsOf, type Reads } from '../../web/contents.js';
 import { filler } from '../../web/filler.js';
-import type { FileSetup } from '../../web/model.js';
+import type { FileSetup, LinkIndex } from '../../web/model.js';
 
 /** How many characters of an attribute are shown. */
 const SHOWN = 40;
@@ -63,17 +64,32 @@ function makeWhiteout(real: string): void {
   }
 }
 
-/** What lies in the folder of a layer, below `focus`, `depth` folders deep. */
+type Described = Pick<LowerDescription, 'path' | 'id' | 'marks'> & {
+  readonly dialect: Dialect;
+  readonly work?: string;
+};
+
+/** What lies in the folder of a layer, below `focus`, `depth` folders deep, and in the index of its work folder. */
 export function readFolder(
-  {
-    path,
-    id,
-    dialect,
-    marks,
-  }: Pick<LowerDescription, 'path' | 'id' | 'marks'> & { readonly dialect: Dialect },
+  described: Described,
   focus = '',
   depth = Number.POSITIVE_INFINITY,
-): Contents {
+): Contents & { readonly folder: string } {
+  const { path: folder, work } = described;
+  const contents = contentsAt(described, focus, depth);
+  if (work === undefined) return { ...contents, folder };
+  const index = ifAllowed(() => indexIn(described, join(work, 'index')), undefined);
+  return { ...contents, folder, ...(index && { index }) };
+}
+
+/** undefined while nothing is in it. */
+function indexIn(described: Described, path: string): LinkIndex | undefined {
+  if (!existsSync(path)) return undefined;
+  const { entries } = contentsAt({ ...described, path }, '', 1);
+  return entries.length === 0 ? undefined : { path, entries };
+}
+
+function contentsAt({ path, id, dialect, marks }: Described, focus: string, depth: number): Contents {
   const layer = openLowerDir(fromText(path), {
     id,
     dialect,
@@ -81,10 +97,20 @@ export function readFolder(
     ...(marks && { marks: [marks] }),
   });
   try {
-    return contentsOf(layer, (dir, name) => xattrsOf(path, dir, name), fromText(focus), depth);
+    const reads: Reads = {
+      xattrs: (dir, name) => xattrsOf(path, dir, name),
+      linkKey: keyOf,
+    };
+    return contentsOf(layer, reads, fromText(focus), depth);
   } finally {
     layer.close();
   }
+}
+
+/** The kernel's name of its file handle (ovl_get_index_name); what has none is found by this program in another way. */
+function keyOf(node: LayerNode): string | undefined {
+  const origin = node.origin?.();
+  return origin && Buffer.from(origin).toString('hex');
 }
 
 function xattrsOf(top: string, dir: ByteString, name: ByteString): Record<string, string> {

@@ -82,12 +82,10 @@ export class MountBackend implements Backend {
     const running = this.#container(container);
     const { upper, server } = running;
     const fresh = this.#newFolder(container);
-    await server.ask({
-      op: 'exchange',
-      upper: this.#upper(fresh),
-      below: this.#layer(upper),
-      marker: join(this.#scratch, `marker-${this.#last}`),
-    });
+    const marker = join(this.#scratch, `marker-${this.#last}`);
+    await server.ask({ op: 'exchange', upper: this.#upper(fresh), below: this.#layer(upper), marker });
+    // It tells who comes after a killed one what was decided; the scratch folder of a killed lab goes as a whole.
+    rmSync(marker, { force: true });
     running.upper = fresh;
     this.#folders.set(name, upper);
     this.#noteNames(running);
@@ -111,7 +109,8 @@ export class MountBackend implements Backend {
   async contents(name: string): Promise<Contents> {
     const path = this.#folders.get(name);
     if (path === undefined) throw missing(name);
-    return readFolder(this.#layer(path));
+    const isUpper = this.#running.has(name);
+    return readFolder(isUpper ? this.#upper(path) : this.#layer(path));
   }
 
   async merged(container: string): Promise<readonly Omit<MergedEntry, 'layer'>[]> {

@@ -9,6 +9,9 @@ import { byId, calm, svg } from './dom.js';
 import type { PictureView } from './picture.js';
 import { eventText, lookupText } from './words.js';
 
+/** Of more changes the first ones are shown, and the last. */
+const MOST_PLAYED = 12;
+
 /** How long a step takes, in milliseconds; `step` waits for the reader. */
 export type Pace = 'slow' | 'normal' | 'instant' | 'step';
 
@@ -31,12 +34,16 @@ export class Player {
   /** Shows what a command did, on the picture as it was before. */
   async play({ looked, events, state }: Ran): Promise<void> {
     if (looked !== undefined) await this.#lookup(looked);
-    for (const event of told(events)) {
-      const text = eventText(event);
-      if (text === undefined) continue;
-      this.say(text);
-      this.#picture.reveal(event.path);
-      await this.#show(event);
+    const all = told(events);
+    const hidden = Math.max(all.length - MOST_PLAYED, 0);
+    for (const [at, event] of all.entries()) {
+      if (at >= MOST_PLAYED - 1 && at < all.length - 1) continue;
+      const isLast = hidden > 0 && at === all.length - 1;
+      this.say(`${isLast ? `After ${hidden} other changes: ` : ''}${eventText(event)}`);
+      // What is not drawn itself is shown at the folder that it is in.
+      const path = this.#picture.columnOf(event.path) ?? event.path;
+      this.#picture.reveal(path);
+      await this.#show({ ...event, path });
       await this.#pause(0.6);
     }
     await this.#vanish(state);
@@ -55,12 +62,10 @@ export class Player {
   }
 
   async #lookup(explanation: Explanation): Promise<void> {
-    const { path, layers, parents, result } = explanation;
-    const drawn =
-      this.#picture.cell(path, undefined) ?? this.#picture.cell(parents.at(-1)?.path ?? '', undefined);
+    const { path, layers, result } = explanation;
+    const column = this.#picture.columnOf(path);
     this.say(lookupText(explanation));
-    if (drawn === undefined) return this.#pause(0.5);
-    const column = drawn.dataset['path'] ?? path;
+    if (column === undefined) return this.#pause(0.5);
     this.#picture.reveal(column);
     const dot = svg('circle', { r: 9, class: 'dot' });
     const from = this.#picture.place(column, undefined);
@@ -206,10 +211,8 @@ interface Point {
   readonly y: number;
 }
 
-/** What is worth a picture of its own; of a run of the same only the first ones. */
+/** What is worth a picture of its own. */
 function told(events: readonly UnionEvent[]): readonly UnionEvent[] {
-  const drawn = events.filter(({ kind }) => kind !== 'request');
-  return drawn.filter(
-    (event, at) => at < 12 && !(event.kind === 'merge' && drawn[at - 1]?.path === event.path),
-  );
+  const drawn = events.filter((event) => eventText(event) !== undefined);
+  return drawn.filter((event, at) => !(event.kind === 'merge' && drawn[at - 1]?.path === event.path));
 }

@@ -9,8 +9,17 @@ const STORE = 'mica-lab-keys';
 const LESSON = '#lesson-text input:checked, #lesson-text input, #lesson-text button';
 const NEXT = ['#next:not([hidden])', '#lesson-text .go button'];
 
+/** What keys do that is not a matter of one element. */
+export interface KeyActions {
+  toPicture(): void;
+  /** Nothing is selected any more. */
+  letGo(): void;
+  /** There is nothing that `N` could press. */
+  stay(): void;
+}
+
 /** Takes care of the keys of the page, of its help, and of its menu on a narrow screen. */
-export function listenToKeys(toPicture: () => void): void {
+export function listenToKeys({ toPicture, letGo, stay }: KeyActions): void {
   const help = byId<HTMLDialogElement>('help');
   const letters = byId<HTMLInputElement>('letters');
   const open = () => help.showModal();
@@ -28,16 +37,18 @@ export function listenToKeys(toPicture: () => void): void {
     d: () => byId('disk-list').focus(),
     w: () => byId('why-text').focus(),
     b: () => byId('bytes').focus(),
-    n: () => NEXT.some(press),
+    n: () => NEXT.some(press) || stay(),
     '[': () => press('#back'),
     ']': () => press('#forward'),
     a: () => press('#again'),
+    g: () => press('#elsewhere:not([hidden])'),
   };
   addEventListener('keydown', (event) => {
     if (event.ctrlKey || event.altKey || event.metaKey || help.open) return;
     if (event.key === 'Escape' && event.target === byId('line')) toPicture();
+    else if (event.key === 'Escape' && byId('grid').contains(document.activeElement)) letGo();
     const act = keys[event.key];
-    if (act === undefined || !letters.checked || isTyped(event.target)) return;
+    if (act === undefined || !letters.checked || isTyped(event.target, event.key)) return;
     event.preventDefault();
     act();
   });
@@ -51,10 +62,11 @@ export function listenToKeys(toPicture: () => void): void {
 }
 
 /** Where a letter is text, or leads to an entry of a list. */
-function isTyped(target: EventTarget | null): boolean {
+function isTyped(target: EventTarget | null, letter: string): boolean {
+  if (target instanceof HTMLSelectElement)
+    return [...target.options].some(({ text }) => text.toLowerCase().startsWith(letter));
   return (
-    target instanceof Element &&
-    target.matches('select, input:not([type=radio], [type=range], [type=checkbox])')
+    target instanceof Element && target.matches('input:not([type=radio], [type=range], [type=checkbox])')
   );
 }
 

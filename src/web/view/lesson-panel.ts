@@ -40,6 +40,20 @@ export class LessonPanel {
     this.#place.replaceChildren(el('h2', {}, title), ...said.map((text) => el('p', {}, text)));
   }
 
+  /** What is to be done before anything can be gone on to, in a sentence; the focus goes there. */
+  toDo(): string {
+    const answers = this.#place.querySelectorAll('input');
+    const chosen = [...answers].find(({ checked }) => checked);
+    if (chosen !== undefined) {
+      this.#place.querySelector<HTMLElement>('[type=submit]')?.focus();
+      return `The answer ${chosen.value} is chosen: press Answer and run.`;
+    }
+    answers[0]?.focus();
+    return answers.length > 0
+      ? 'Nothing comes before an answer: choose one, then press Answer and run.'
+      : 'There is no question here: type a line, or select a cell and click one.';
+  }
+
   /** How many steps of a lesson were answered, and how many right. */
   static progressOf(lesson: Lesson): { readonly done: number; readonly right: number } {
     const answers = load()[lesson.title] ?? [];

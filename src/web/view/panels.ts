@@ -9,34 +9,70 @@ import { permissions } from '../shell.js';
 import { byId, el } from './dom.js';
 import type { Hues } from './hues.js';
 import { layerName } from './layer-name.js';
+import { joinedBy } from './link-index.js';
 
 /** Of a file in part, so many are read at once. */
 const RANGES_READ = 6;
 
-/** A layer as `ls` and `getfattr` show it; what was not there `before` stands out. */
-export function renderDisk(layer: LayerState | undefined, before: LayerState | undefined, hues: Hues): void {
+/** A layer of a state as `ls` and `getfattr` show it; what was not there `before` stands out. */
+export function renderDisk(
+  state: State,
+  layer: LayerState | undefined,
+  before: LayerState | undefined,
+  hues: Hues,
+): void {
   const place = byId('disk-list');
   byId('disk-name').replaceChildren(...(layer === undefined ? [] : [layerName(layer.name, hues)]));
   if (layer === undefined) {
     place.replaceChildren();
     return;
   }
-  const known = new Set(before?.entries.map((entry) => JSON.stringify(entry)) ?? []);
+  const known = new Set(
+    [...(before?.entries ?? []), ...(before?.index?.entries ?? [])].map((entry) => JSON.stringify(entry)),
+  );
+  const line = (entry: DiskEntry, ...more: readonly Node[]) => {
+    const isNew = before !== undefined && !known.has(JSON.stringify(entry));
+    return el('li', { class: isNew ? 'new' : undefined }, ...diskLines(entry), ...more);
+  };
   const ids = [
     layer.diffId !== undefined &&
       el('p', { class: 'ids' }, el('b', {}, 'diff ID '), layer.diffId.slice(0, 19)),
     layer.chainId !== undefined &&
       el('p', { class: 'ids' }, el('b', {}, 'chain ID '), layer.chainId.slice(0, 19)),
   ];
-  const lines = layer.entries.map((entry) => {
-    const isNew = before !== undefined && !known.has(JSON.stringify(entry));
-    return el('li', { class: isNew ? 'new' : undefined }, ...diskLines(entry));
-  });
+  const lines = layer.entries.map((entry) => line(entry));
   const rest = layer.more > 0 ? el('li', {}, `and ${layer.more} more`) : undefined;
   const none = lines.length === 0 ? el('p', { class: 'none' }, 'nothing: the folder is empty') : undefined;
   place.replaceChildren(
-    ...[...ids, none, el('ul', {}, ...lines, rest)].filter((one) => one !== undefined && one !== false),
+    ...[placeLine(state, layer), ...ids, none, el('ul', {}, ...lines, rest)].filter(
+      (one) => one !== undefined && one !== false,
+    ),
+    ...indexLines(state, layer, line),
   );
+}
+
+/** Where on this machine it lies, and which part of that is drawn. */
+function placeLine({ focus }: State, { folder }: LayerState): HTMLElement {
+  if (folder === undefined) return el('p', { class: 'place' }, 'a folder in the memory of this page');
+  const part = focus === '' ? '' : `, of which ${focus} is drawn`;
+  return el('p', { class: 'place' }, el('code', {}, folder), part);
+}
+
+/** What lies in the index of hard links, and which names each entry joins. */
+function indexLines(
+  state: State,
+  layer: LayerState,
+  line: (entry: DiskEntry, ...more: readonly Node[]) => HTMLElement,
+): readonly HTMLElement[] {
+  if (layer.index === undefined) return [];
+  const lines = layer.index.entries.map((entry) =>
+    line({ ...entry, xattrs: {} }, el('span', { class: 'joins' }, joinedBy(entry, layer, state))),
+  );
+  return [
+    el('h3', {}, 'Index of hard links'),
+    el('p', { class: 'place' }, el('code', {}, layer.index.path)),
+    el('ul', { class: 'index' }, ...lines),
+  ];
 }
 
 function diskLines(entry: DiskEntry): Node[] {

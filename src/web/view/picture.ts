@@ -79,6 +79,21 @@ export class PictureView {
     );
   }
 
+  /** The path of its column, or of the nearest folder above it that has one; undefined for what is not drawn at all. */
+  columnOf(path: string): string | undefined {
+    const { columns } = this.#model;
+    let at = path;
+    while (at !== '') {
+      const is = at;
+      const cells = columns.find(
+        (column) => column.path === is || column.cells.some(({ seenAs }) => seenAs === is),
+      );
+      if (cells !== undefined) return at;
+      at = at.slice(0, Math.max(at.lastIndexOf('/'), 0));
+    }
+    return undefined;
+  }
+
   /** The sheets as they are drawn. */
   get drawn(): readonly HTMLElement[] {
     return [...this.#grid.querySelectorAll<HTMLElement>('.sheet')];

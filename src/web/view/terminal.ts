@@ -109,6 +109,6 @@ function goings(focus: string, folder: string | undefined): string[] {
 }
 
 /** As one word of a line. */
-function quoted(path: string): string {
+export function quoted(path: string): string {
   return /^[^\s"'\\<>|]+$/.test(path) ? path : `"${path.replace(/["\\]/g, '\\$&')}"`;
 }

@@ -50,6 +50,11 @@ export class Timeline {
     return this.#frames.at(-1);
   }
 
+  /** The frame that is looked at. */
+  get shown(): Frame | undefined {
+    return this.#frames[this.#at];
+  }
+
   /** What is told of the frame that is looked at. */
   get said(): string {
     const { said } = this.#frames[this.#at]!;
@@ -59,6 +64,12 @@ export class Timeline {
   begin(state: State, said: string): void {
     this.#frames = [{ label: 'the beginning', state, said }];
     this.#at = 0;
+    this.#draw();
+  }
+
+  /** To what is now. */
+  toNow(): void {
+    this.#at = this.#frames.length - 1;
     this.#draw();
   }
 

@@ -6,8 +6,10 @@ import type { UnionEvent } from '../../../fs/memory.js';
 import type { DiskEntry, LayerState, Ran, State } from '../model.js';
 import { eventText } from './words.js';
 
-/** More sentences about the disk are counted and not told. */
-const MOST_TOLD = 2;
+/** Of more changes the first and the last are told, and the others counted. */
+const MOST_TOLD = 3;
+/** As many paths are named. */
+const MOST_NAMED = 2;
 /** How much is repeated of what a command printed. */
 const MOST_PRINTED = 60;
 
@@ -26,6 +28,7 @@ function sentences(ran: Ran, before: State): readonly string[] {
   const { state, events } = ran;
   const isCommit = events.some(({ kind }) => kind === 'commit');
   const around = [
+    ...(state.focus === before.focus ? [] : [`Drawn is now ${folderText(state.focus)}.`]),
     ...containersTold(before, state),
     ...imagesTold(before, state),
     ...(isCommit ? [] : layersTold(before, state)),
@@ -38,12 +41,14 @@ function sentences(ran: Ran, before: State): readonly string[] {
   return all.length > 0 ? all : [readTold(ran)];
 }
 
+function folderText(focus: string): string {
+  return focus === '' ? 'the whole mount' : `the folder ${focus}`;
+}
+
 function eventsTold(events: readonly UnionEvent[]): readonly string[] {
   const all = events.filter(({ kind }) => kind !== 'merge').flatMap((event) => eventText(event) ?? []);
-  const hidden = all.length - MOST_TOLD;
-  return hidden <= 0
-    ? all
-    : [`After ${hidden} other change${hidden === 1 ? '' : 's'}:`, ...all.slice(-MOST_TOLD)];
+  if (all.length <= MOST_TOLD) return all;
+  return [all[0]!, `Then, after ${all.length - 2} other changes:`, all.at(-1)!];
 }
 
 function containersTold(before: State, { containers, active, layers }: State): readonly string[] {
@@ -163,9 +168,10 @@ function readTold({ line, output, looked, events }: Ran): string {
   return `${prints}${from}Nothing changed on the disk.`;
 }
 
+/** The first and the last, and how many are between them. */
 function some(paths: readonly string[]): string {
-  const rest = paths.length - MOST_TOLD;
-  return rest <= 0 ? paths.join(' and ') : `${paths.slice(0, MOST_TOLD).join(', ')} and ${rest} more`;
+  const rest = paths.length - MOST_NAMED;
+  return rest <= 0 ? paths.join(' and ') : `${paths[0]}, ${rest} more and ${paths.at(-1)}`;
 }
 
 function missingIn<T extends { readonly name: string }>(here: readonly T[], all: readonly T[]): readonly T[] {

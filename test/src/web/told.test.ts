@@ -48,7 +48,7 @@ describe('what is told of a command', () => {
     ['cat nothing', 'It failed: '],
     [
       'printf X | dd of=var/db seek=5000',
-      'After 1 other change: Copy-up: box has the attributes of var/db; 6.0 MiB of data stay below. Copy-up: 4.0 KiB of var/db rise into box.',
+      'Copy-up: var is made in box. Copy-up: box has the attributes of var/db; 6.0 MiB of data stay below. Copy-up: 4.0 KiB of var/db rise into box.',
     ],
   ])('%s', async (line, said) => {
     const text = await told(line);
@@ -61,10 +61,16 @@ describe('what is told of a command', () => {
     );
   });
 
-  test('of many changes the last ones are told and the others counted', async () => {
-    const text = await told('rm -r etc');
-    expect(text).toContain('After 2 other changes: ');
-    expect(text).toContain('Whiteout: box gets a mark that hides etc.');
+  test('of many changes the first and the last are told and the others counted', async () => {
+    expect(await told('rm -r etc')).toBe(
+      'rm -r etc: Copy-up: etc is made in box. Then, after 2 other changes: Whiteout: box gets a mark that hides etc.',
+    );
+  });
+
+  test('of many new files the first and the last are named', async () => {
+    expect(await told('touch one three two zero')).toBe(
+      'touch one three two zero: one, 2 more and zero are new in box; nothing was copied.',
+    );
   });
 
   test('a container that ends, a layer that is left out, and a name that goes', async () => {
