@@ -41,9 +41,19 @@ export function loadLibrary(): void {
   load();
 }
 
+let lastErrno = 0;
+
 /** Declares a function of the C library: C types as koffi spells them (koffi.dev/primitives). */
 export function declare(result: string, name: string, parameters: readonly string[]): CFunction {
-  return load().library.func(name, result, [...parameters]) as unknown as CFunction;
+  const { koffi, library } = load();
+  const call = library.func(name, result, [...parameters]) as unknown as CFunction;
+  // V8's own locks are futex(2) calls that set errno (since Node 24), and any function that is entered in JavaScript may be
+  // the place where they are taken: errno is read before one is.
+  return (...args) => {
+    const returned = call(...args);
+    if (returned < 0) lastErrno = koffi.errno();
+    return returned;
+  };
 }
 
 /** Declares one system call by number. Parameters that are no address are `long`, as the kernel takes them. */
@@ -89,12 +99,12 @@ export const SYSCALLS = {
 
 /** errno of the last call that returned -1. */
 export function errno(): number {
-  return load().koffi.errno();
+  return lastErrno;
 }
 
 /** Throws the FsError of the last call that returned -1. */
 export function fail(what: string): never {
-  throw new FsError(errno(), what);
+  throw new FsError(lastErrno, what);
 }
 
 /** The address of a buffer's first byte, for structs that hold pointers. The caller keeps the buffer alive. */

@@ -159,7 +159,9 @@ function wrap(declared: string, native: Native): Native {
     pendingErrno = onOverlay ? refusal(name, args) : undefined;
     if (pendingErrno !== undefined) return -1;
     const result = native(...given) as number;
-    if (result >= 0) {
+    // At once, as fs/sys does.
+    if (result < 0) pendingErrno = errno() as number;
+    else {
       if (name === 'openat' || name === 'openat2' || (name === 'fcntl' && args[1] === F_DUPFD_CLOEXEC)) {
         descriptors.add(result);
       } else if (name === 'close') descriptors.delete(args[0] as number);
@@ -176,4 +178,4 @@ koffi.load = (...names) => {
     func: (name: unknown, ...rest: unknown[]) => wrap(name as string, library.func(name, ...rest)),
   };
 };
-koffi.errno = (...args) => (args.length === 0 ? (pendingErrno ?? errno()) : errno(...args));
+koffi.errno = (...args) => (args.length === 0 && pendingErrno !== undefined ? pendingErrno : errno(...args));
