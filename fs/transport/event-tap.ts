@@ -2,7 +2,6 @@
 // that thread is only told to begin and to end with requests. Who follows a mount asks again and again; who has stopped
 // asking, dead perhaps, does not leave it watched.
 
-import { Buffer } from 'node:buffer';
 import type { UnionEvent } from '../union/event.js';
 import { CODES, readEvents } from '../union/event-record.js';
 import { RingReader, ringBytes } from '../union/event-ring.js';
@@ -21,8 +20,8 @@ export interface EventsRequest {
 
 export interface EventsReply {
   readonly lastSeq: number;
-  /** As they lie in memory; for `eventsOf`. Base64. */
-  readonly records: string;
+  /** As they lie in memory; for `eventsOf`. */
+  readonly records: Uint8Array;
   /** What the codes in them mean. */
   readonly codes: readonly string[];
 }
@@ -31,9 +30,9 @@ export function isEventsRequest(request: object): request is EventsRequest {
   return 'op' in request && request.op === 'events' && 'since' in request;
 }
 
-/** The events of a reply. */
-export function eventsOf({ records, codes }: EventsReply): UnionEvent[] {
-  return readEvents(Buffer.from(records, 'base64'), codes);
+/** The events of a reply, each made when it is asked for. */
+export function eventsOf({ records, codes }: EventsReply): Iterable<UnionEvent> {
+  return readEvents(records, codes);
 }
 
 /** Memory for the events of a mount. */
@@ -62,11 +61,7 @@ export class EventTap {
   async answer({ since, requests }: Omit<EventsRequest, 'op'>): Promise<EventsReply> {
     if (requests !== undefined) await this.#want(requests);
     const records = this.#reader.after(since);
-    return {
-      lastSeq: this.#reader.lastSeq,
-      records: Buffer.from(records.buffer, records.byteOffset, records.length).toString('base64'),
-      codes: CODES,
-    };
+    return { lastSeq: this.#reader.lastSeq, records, codes: CODES };
   }
 
   async #want(requests: boolean): Promise<void> {

@@ -95,30 +95,70 @@ function putText(bytes: Uint8Array, at: number, text: ByteString): void {
   for (let i = 0; i < text.length; i++) bytes[at + i] = text.charCodeAt(i);
 }
 
-/** The events of records that a `RingReader` has copied, by whichever `codes` their writer had. */
-export function readEvents(records: Uint8Array, codes: readonly string[] = CODES): UnionEvent[] {
-  const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
-  const events: UnionEvent[] = [];
+/**
+ * The events of records that a `RingReader` has copied, by whichever `codes` their writer had; each is made when it is
+ * asked for, so that those who only count have none of them left to collect.
+ */
+export function* readEvents(
+  records: Uint8Array,
+  codes: readonly string[] = CODES,
+): Generator<UnionEvent, void> {
+  const view = new DataView(records.buffer, records.byteOffset, records.length);
+  const texts = new Texts(records);
+  const names = codes.map(nameOf);
   for (let at = 0; at < records.length; at = recordEnd(view, at)) {
-    if (!isFiller(view, at)) events.push(readEvent(view, records, at, codes));
+    if (!isFiller(view, at)) yield readEvent(view, texts, at, names);
   }
-  return events;
+}
+
+/** Requests for one path come in a row, and its text is made once for them. */
+class Texts {
+  readonly #bytes: Uint8Array;
+  #last = '';
+  #lastStart = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
+
+  between(start: number, end: number): ByteString {
+    if (!this.#isLast(start, end)) {
+      this.#last = fromBytes(this.#bytes, start, end);
+      this.#lastStart = start;
+    }
+    return this.#last;
+  }
+
+  #isLast(start: number, end: number): boolean {
+    if (end - start !== this.#last.length) return false;
+    const ahead = start - this.#lastStart;
+    for (let at = end - 1; at >= start; at--) {
+      if (this.#bytes[at] !== this.#bytes[at - ahead]) return false;
+    }
+    return true;
+  }
+}
+
+type Name = Pick<UnionEvent, 'kind' | 'operation'>;
+
+function nameOf(code: string): Name {
+  const isKind = (KINDS as readonly string[]).includes(code);
+  return isKind ? { kind: code as EventKind } : { kind: 'request', operation: code };
 }
 
 type Writable<T> = { -readonly [Name in keyof T]: T[Name] };
 
-function readEvent(view: DataView, records: Uint8Array, at: number, codes: readonly string[]): UnionEvent {
-  const name = codes[view.getUint8(at + 4)]!;
+function readEvent(view: DataView, texts: Texts, at: number, names: readonly Name[]): UnionEvent {
+  const { kind, operation } = names[view.getUint8(at + 4)]!;
   const flags = view.getUint8(at + 5);
   const errno = view.getUint16(at + 6, LITTLE);
-  const isKind = (KINDS as readonly string[]).includes(name);
   const event: Writable<UnionEvent> = {
     seq: view.getFloat64(at + 8, LITTLE),
     timeNs: view.getFloat64(at + 16, LITTLE),
-    kind: isKind ? (name as EventKind) : 'request',
+    kind,
     path: '',
   };
-  if (!isKind) event.operation = name;
+  if (operation !== undefined) event.operation = operation;
   if (errno !== 0) event.errno = errno;
   let next = at + HEAD_BYTES;
   for (let bit = 0; bit < AMOUNTS.length; bit++) {
@@ -128,7 +168,7 @@ function readEvent(view: DataView, records: Uint8Array, at: number, codes: reado
   }
   const pathEnd = next + view.getUint32(at + 24, LITTLE);
   const layerEnd = pathEnd + view.getUint32(at + 28, LITTLE);
-  event.path = fromBytes(records, next, pathEnd);
-  if (layerEnd > pathEnd) event.layer = fromBytes(records, pathEnd, layerEnd);
+  event.path = texts.between(next, pathEnd);
+  if (layerEnd > pathEnd) event.layer = texts.between(pathEnd, layerEnd);
   return event;
 }

@@ -49,7 +49,7 @@ export class EventStream {
 
   /** The kept events after `seq`, oldest first. A first event with a number above seq + 1 says how many were lost. */
   since(seq: number): UnionEvent[] {
-    return readEvents(this.#reader.after(seq));
+    return [...readEvents(this.#reader.after(seq))];
   }
 
   /** Calls `listener` with every event from now on; the returned function ends that. */

@@ -45,6 +45,8 @@ export class Summary {
   /** True: somebody looked it up. */
   readonly #paths = new Map<string, boolean>();
   #slowest: Slow[] = [];
+  /** Above it a request is one of the slowest. */
+  #slowNs = -1;
   #events = 0;
   #lost = 0;
   #copied = 0;
@@ -92,17 +94,21 @@ export class Summary {
       count.failed++;
       add(this.#errors, errnoCode(errno));
     }
-    this.#noteSlow({ operation, path, durationNs });
-    if (path === '' || (this.#paths.size >= PATHS && !this.#paths.has(path))) return;
-    this.#paths.set(path, this.#paths.get(path) === true || FINDS.has(operation));
+    if (durationNs > this.#slowNs) this.#noteSlow({ operation, path, durationNs });
+    if (path !== '') this.#notePath(path, FINDS.has(operation));
   }
 
   #noteSlow(slow: Slow): void {
-    const last = this.#slowest.at(-1);
-    if (this.#slowest.length === SLOWEST && last !== undefined && last.durationNs >= slow.durationNs) return;
     this.#slowest = [...this.#slowest, slow]
       .toSorted((a, b) => b.durationNs - a.durationNs)
       .slice(0, SLOWEST);
+    if (this.#slowest.length === SLOWEST) this.#slowNs = this.#slowest.at(-1)!.durationNs;
+  }
+
+  #notePath(path: string, finds: boolean): void {
+    const known = this.#paths.get(path);
+    if (known === true || known === finds) return;
+    if (known !== undefined || this.#paths.size < PATHS) this.#paths.set(path, finds);
   }
 }
 

@@ -1,22 +1,13 @@
 // The control protocol on a unix socket: one JSON object a line in both directions, answers in the order of the
-// questions.
+// questions. What an answer has of records follows its line.
 
 import { rmSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { FsError } from '../../fs/index.js';
-import { type ErrorKind, StoreError } from '../errors.js';
+import { StoreError } from '../errors.js';
 import type { ControlClient, ControlHandler, ControlReply, ControlRequest } from './control.js';
+import { type Answer, AnswerReader, type Failure, sentOf } from './control-answer.js';
 import { connectTo, linesOf, listenAt } from './unix-socket.js';
-
-interface Failure {
-  readonly kind?: ErrorKind;
-  readonly errno?: number;
-  readonly what: string;
-  readonly why: string;
-  readonly hint?: string;
-}
-
-type Answer = { readonly reply: object } | { readonly error: Failure };
 
 export interface ControlServer {
   /** Ends all connections and removes the socket. */
@@ -56,13 +47,16 @@ export async function connectControl(path: string): Promise<ControlClient> {
   }
 }
 
-/** A client that asks a handler in this process, through the same JSON. */
+/** A client that asks a handler in this process, through the same bytes. */
 export function memoryControl(handler: ControlHandler): ControlClient {
   let isOpen = true;
   return {
     async ask<R extends ControlRequest>(request: R): Promise<ControlReply<R['op']>> {
       if (!isOpen) throw gone('ask');
-      return outcome<R['op']>(await answerOne(JSON.stringify(request), handler));
+      const answers: Answer[] = [];
+      const reader = new AnswerReader((answer) => answers.push(answer));
+      for (const part of sentOf(await answerOne(JSON.stringify(request), handler))) reader.push(part);
+      return outcome<R['op']>(answers[0]!);
     },
     close: () => {
       isOpen = false;
@@ -72,12 +66,13 @@ export function memoryControl(handler: ControlHandler): ControlClient {
 
 class SocketClient implements ControlClient {
   readonly #socket: Socket;
-  readonly #waiting: { resolve: (line: string) => void; reject: (error: unknown) => void }[] = [];
+  readonly #waiting: { resolve: (answer: Answer) => void; reject: (error: unknown) => void }[] = [];
   #ended = false;
 
   constructor(socket: Socket) {
     this.#socket = socket;
-    linesOf(socket).on('line', (line) => this.#waiting.shift()?.resolve(line));
+    const reader = new AnswerReader((answer) => this.#waiting.shift()?.resolve(answer));
+    socket.on('data', (piece) => reader.push(piece));
     const end = (): void => {
       this.#ended = true;
       for (const { reject } of this.#waiting.splice(0)) reject(gone('ask'));
@@ -88,11 +83,11 @@ class SocketClient implements ControlClient {
 
   async ask<R extends ControlRequest>(request: R): Promise<ControlReply<R['op']>> {
     if (this.#ended) throw gone('ask');
-    const line = await new Promise<string>((resolve, reject) => {
+    const answer = await new Promise<Answer>((resolve, reject) => {
       this.#waiting.push({ resolve, reject });
       this.#socket.write(`${JSON.stringify(request)}\n`);
     });
-    return outcome<R['op']>(line);
+    return outcome<R['op']>(answer);
   }
 
   close(): void {
@@ -105,20 +100,21 @@ function answerAll(socket: Socket, handler: ControlHandler): void {
   let turn = Promise.resolve();
   linesOf(socket).on('line', (line) => {
     turn = turn.then(async () => {
-      const answer = await answerOne(line, handler);
-      if (!socket.destroyed) socket.write(`${answer}\n`);
+      const sent = sentOf(await answerOne(line, handler));
+      if (socket.destroyed) return;
+      socket.cork();
+      for (const part of sent) socket.write(part);
+      socket.uncork();
     });
   });
 }
 
-async function answerOne(line: string, handler: ControlHandler): Promise<string> {
-  let answer: Answer;
+async function answerOne(line: string, handler: ControlHandler): Promise<Answer> {
   try {
-    answer = { reply: await handler(parseRequest(line)) };
+    return { reply: await handler(parseRequest(line)) };
   } catch (error) {
-    answer = { error: failureOf(error) };
+    return { error: failureOf(error) };
   }
-  return JSON.stringify(answer);
 }
 
 const OPS: ReadonlySet<string> = new Set<ControlRequest['op']>([
@@ -157,8 +153,7 @@ function failureOf(error: unknown): Failure {
   return { what: 'cannot do as asked', why, ...(error instanceof FsError ? { errno: error.errno } : {}) };
 }
 
-function outcome<Op extends ControlRequest['op']>(line: string): ControlReply<Op> {
-  const answer = JSON.parse(line) as Answer;
+function outcome<Op extends ControlRequest['op']>(answer: Answer): ControlReply<Op> {
   if ('reply' in answer) return answer.reply as ControlReply<Op>;
   const { kind, errno, what, why, hint } = answer.error;
   if (errno !== undefined) throw new FsError(errno, what);

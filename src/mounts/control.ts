@@ -1,6 +1,6 @@
 // The control socket of a running mount: what other processes may ask the server of a mount for. One request
-// is one JSON object on a line, answered by one JSON object on a line. The socket's folder is 0700, which is the whole
-// of its access control.
+// is one JSON object on a line, answered by one JSON object on a line, which the bytes of events follow
+// (control-answer.ts). The socket's folder is 0700, which is the whole of its access control.
 //
 // The server answers from the thread that serves the filesystem, between two of its steps, so an answer never
 // shows a half-done operation. Only events are read beside that thread, which is not kept from its work by them.

@@ -15,9 +15,9 @@ export interface FollowOptions {
   readonly since?: number;
 }
 
-/** Some events, in order. */
+/** Some events, in order, each made when it is asked for. */
 export interface Followed {
-  readonly events: readonly UnionEvent[];
+  readonly events: Iterable<UnionEvent>;
   /** How many there were before these and after the last ones that nobody kept. */
   readonly lost: number;
 }
@@ -41,10 +41,9 @@ export async function* follow(
       isLast = signal.aborted;
       const ending = requests && isLast ? { requests: false } : asking;
       const reply = await server.ask({ op: 'events', since: seq, ...ending });
-      const events = eventsOf(reply);
       const { lastSeq } = reply;
-      const first = events[0]?.seq ?? lastSeq + 1;
-      yield { events, lost: Math.max(0, first - seq - 1) };
+      const [first] = eventsOf(reply);
+      yield { events: eventsOf(reply), lost: Math.max(0, (first?.seq ?? lastSeq + 1) - seq - 1) };
       seq = lastSeq;
       if (!isLast) await sleep(PAUSE_MS, undefined, { signal }).catch(() => undefined);
     }

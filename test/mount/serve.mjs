@@ -3,11 +3,15 @@
 // with the mount in place. The last line says how it ended.
 import { createInterface } from 'node:readline';
 
-const { deviceTransport, fuseNativeTransport } = await import('../../dist/fs/index.js');
+const { deviceTransport, eventsOf, fuseNativeTransport } = await import('../../dist/fs/index.js');
 const { transport, ...request } = JSON.parse(process.argv[2]);
 
 function say(object) {
   process.stdout.write(`${JSON.stringify(object)}\n`);
+}
+
+function withEvents(reply) {
+  return { lastSeq: reply.lastSeq, events: [...eventsOf(reply)] };
 }
 
 function plain(error) {
@@ -28,7 +32,10 @@ try {
       asked.op === 'stop'
         ? mount.unmount({ lazy: asked.lazy === true }).then(() => ({}))
         : mount.control(asked);
-    answer.then(say, (error) => say(plain(error)));
+    answer.then(
+      (told) => say(asked.op === 'events' ? withEvents(told) : told),
+      (error) => say(plain(error)),
+    );
   });
   const end = await mount.ended;
   say({ ended: end.how, ...(end.how === 'failed' ? plain(end.error) : {}) });

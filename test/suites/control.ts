@@ -11,6 +11,9 @@ export interface ControlUnderTest {
   close(): Promise<void>;
 }
 
+/** Every byte comes in them, that which ends a line too. */
+const records = (length: number) => new Uint8Array(length).map((_, at) => at * 7);
+
 export function controlSuite(
   name: string,
   open: (handler: ControlHandler) => Promise<ControlUnderTest>,
@@ -24,6 +27,8 @@ export function controlSuite(
       under = await open(async (request) => {
         asked.push(request.op);
         if (request.op === 'usage') return { size: 4096, inodes: 1 };
+        if (request.op === 'events')
+          return { lastSeq: request.since, records: records(request.since), codes: [] };
         if (request.op === 'explain') return { path: 'caf\u00c3\u00a9\n', asked: request.pathBase64 };
         if (request.op === 'flush') await new Promise<void>((resolve) => (release = resolve));
         if (request.op === 'settle') throw new FsError(EINVAL, 'settle');
@@ -46,6 +51,17 @@ export function controlSuite(
       const client = await under.connect();
       const answer = await client.ask({ op: 'explain', pathBase64: 'Y2Fmw6k=' });
       expect(answer).toEqual({ path: 'caf\u00c3\u00a9\n', asked: 'Y2Fmw6k=' });
+      client.close();
+    });
+
+    it('brings records of any length as the bytes that they are, each with its answer', async () => {
+      const client = await under.connect();
+      const lengths = [0, 1, 500_000, 3, 70_000];
+      const answers = await Promise.all(lengths.map((since) => client.ask({ op: 'events', since })));
+      expect(answers.map(({ lastSeq }) => lastSeq)).toEqual(lengths);
+      for (const { lastSeq, records: brought } of answers)
+        expect(Buffer.compare(brought, records(lastSeq))).toBe(0);
+      expect(await client.ask({ op: 'usage' })).toEqual({ size: 4096, inodes: 1 });
       client.close();
     });
 

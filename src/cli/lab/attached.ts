@@ -156,7 +156,8 @@ export class AttachedLab implements WatchingLab {
   /** Hands over what happens until the signal or the end of the mount. */
   async follow(signal: AbortSignal, tell: Ear['tell']): Promise<void> {
     let { version } = this.#totals;
-    for await (const { events } of follow(this.#server, { requests: true, signal })) {
+    for await (const followed of follow(this.#server, { requests: true, signal })) {
+      const events = [...followed.events];
       const drawn = events.filter(({ kind }) => kind !== 'request');
       const hasWritten = this.#upper.hasChanged();
       if (hasWritten || drawn.length > 0) this.#totals.outdate();

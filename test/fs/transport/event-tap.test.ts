@@ -13,7 +13,7 @@ test('the server is told to begin with requests, and to end, but not at each que
   const { stream, tap, told } = make();
   stream.emit({ kind: 'settle', path: 'd' });
   const reply = await tap.answer({ since: 0 });
-  expect(eventsOf(reply)).toMatchObject([{ kind: 'settle', path: 'd', seq: 1 }]);
+  expect([...eventsOf(reply)]).toMatchObject([{ kind: 'settle', path: 'd', seq: 1 }]);
   expect(told).toEqual([]);
   for (const requests of [true, true, false, false]) await tap.answer({ since: 1, requests });
   expect(told).toEqual([true, false]);

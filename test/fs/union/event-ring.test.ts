@@ -38,7 +38,7 @@ test('a reader that comes at any moment has the newest events, whole and without
         stream.emit(next);
         told.push(next);
         if (!isRead) continue;
-        const events = readEvents(reader.after(seen));
+        const events = [...readEvents(reader.after(seen))];
         lost += (events[0]?.seq ?? told.length + 1) - seen - 1;
         events.forEach(({ seq, timeNs: _, layer = '', ...rest }, i) => {
           const { layer: had = '', ...said } = told[seq - 1]!;
@@ -58,7 +58,7 @@ test('a reader that comes at any moment has the newest events, whole and without
 test('who asks for what it has seen again gets it again, and who asks for what is to come gets nothing', () => {
   const { stream, reader } = make();
   for (const path of ['a', 'b', 'c']) stream.emit({ kind: 'opaque', path });
-  const paths = (seq: number) => readEvents(reader.after(seq)).map(({ path }) => path);
+  const paths = (seq: number) => [...readEvents(reader.after(seq))].map(({ path }) => path);
   expect(paths(0)).toEqual(['a', 'b', 'c']);
   expect(paths(3)).toEqual([]);
   expect(paths(1)).toEqual(['b', 'c']);
@@ -80,12 +80,12 @@ test('what is overwritten while it is copied is left out, and shows as lost', ()
     emit(5);
     this.set(...args);
   });
-  const events = readEvents(reader.after(0));
+  const events = [...readEvents(reader.after(0))];
   copy.mockRestore();
   expect(events.map(({ path }) => path.length)).toEqual(events.map(({ seq }) => 1999 + seq));
-  const kept = readEvents(reader.after(40));
+  const kept = [...readEvents(reader.after(40))];
   expect(events.at(-1)?.seq).toBe(40);
-  expect(events[0]?.seq).toBe(readEvents(new RingReader(memory).after(0))[0]?.seq);
+  expect(events[0]?.seq).toBe([...readEvents(new RingReader(memory).after(0))][0]?.seq);
   expect(kept.map(({ seq }) => seq)).toEqual([41, 42, 43, 44, 45]);
 });
 
@@ -94,7 +94,7 @@ test('an event too long for the memory is missing, which its number shows, and t
   stream.emit({ kind: 'opaque', path: 'a' });
   stream.emit({ kind: 'opaque', path: 'p'.repeat(ringBytes(CAPACITY)) });
   stream.emit({ kind: 'opaque', path: 'b' });
-  expect(readEvents(reader.after(0)).map(({ seq, path }) => [seq, path])).toEqual([
+  expect([...readEvents(reader.after(0))].map(({ seq, path }) => [seq, path])).toEqual([
     [1, 'a'],
     [3, 'b'],
   ]);
@@ -103,6 +103,6 @@ test('an event too long for the memory is missing, which its number shows, and t
 test('what a code means is said by who wrote it', () => {
   const { stream, reader } = make();
   stream.emit({ kind: 'request', operation: 'lookup', path: 'f' });
-  const [told] = readEvents(reader.after(0), [...Array(8).fill('settle'), 'stat']);
+  const [told] = [...readEvents(reader.after(0), [...Array(8).fill('settle'), 'stat'])];
   expect(told).toMatchObject({ kind: 'request', operation: 'stat', path: 'f' });
 });

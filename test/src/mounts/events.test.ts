@@ -35,7 +35,7 @@ function through(stream: EventStream, client: ControlClient, close: () => Promis
     emit: (event) => stream.emit(event),
     since: async (since) => {
       const reply = await client.ask({ op: 'events', since });
-      return { events: eventsOf(reply), lastSeq: reply.lastSeq };
+      return { events: [...eventsOf(reply)], lastSeq: reply.lastSeq };
     },
     close: async () => {
       client.close();

@@ -34,7 +34,7 @@ test('events are handed over in order, with the number of those that came too fa
   stream.emit({ kind: 'settle', path: 'before' });
   for await (const { events, lost } of follow(server, { requests: true, signal: end.signal })) {
     if (lost > 0) seen.push(`${lost} lost`);
-    seen.push(...events.map(({ seq }) => seq));
+    for (const { seq } of events) seen.push(seq);
     if (seen.length === 0) stream.emit({ kind: 'settle', path: 'first' });
     else if (seen.length === 1) for (let i = 0; i < 6; i++) stream.emit({ kind: 'settle', path: `${i}` });
     else end.abort();
@@ -50,7 +50,7 @@ test('it begins with what the server has kept where it is asked to, and asks for
   const seen: string[] = [];
   stream.emit({ kind: 'whiteout', path: 'f' });
   for await (const { events } of follow(server, { requests: false, signal: end.signal, since: 0 })) {
-    seen.push(...events.map(({ path }) => path));
+    for (const { path } of events) seen.push(path);
     if (seen.length === 1) stream.emit({ kind: 'whiteout', path: 'last' });
     end.abort();
   }
