@@ -64,7 +64,10 @@ export class FolderCache {
   readonly #root: number;
   readonly #keeps: boolean;
   readonly #folders = new Map<ByteString, OpenFolder>();
-  /** How many folders are open at a path and beneath it, so that most changes of names need no search. */
+  /**
+   * The paths at or beneath which a folder is open, so that most changes of names need no search: at each, whether it is
+   * open and how many of the paths right beneath it are here.
+   */
   readonly #within = new Map<ByteString, number>();
   #lastDir: ByteString = '';
   #lastFd: number;
@@ -143,11 +146,14 @@ export class FolderCache {
     this.#count(dir, 1);
   }
 
-  #count(dir: ByteString, by: number): void {
+  /** No further up than it must: a path is as long as its tree is deep. */
+  #count(dir: ByteString, by: 1 | -1): void {
     for (let at = dir; at !== ''; at = dirname(at)) {
-      const count = (this.#within.get(at) ?? 0) + by;
+      const before = this.#within.get(at) ?? 0;
+      const count = before + by;
       if (count === 0) this.#within.delete(at);
       else this.#within.set(at, count);
+      if (before !== 0 && count !== 0) return;
     }
   }
 

@@ -89,7 +89,14 @@ function ensureCopied(
 ): boolean {
   stack.writable();
   if (inode.upper) return false;
-  if (!inode.removed && inode.parent !== undefined) ensureCopied(stack, inode.parent, limit);
+  const above: Inode[] = [];
+  for (let at = inode; !at.removed && at.parent?.upper === false; at = at.parent) above.push(at.parent);
+  for (const folder of above.reverse()) copyAlone(stack, folder, limit, NO_DIFFERENCES);
+  return copyAlone(stack, inode, limit, differences);
+}
+
+/** The folders above are in the upper. */
+function copyAlone(stack: Stack, inode: Inode, limit: number, differences: Differences): boolean {
   const source = acquire(stack, inode);
   try {
     return copyUp(stack, inode, source, limit, differences);

@@ -415,23 +415,27 @@ export function pinData(stack: Stack, inode: Inode): void {
  */
 export function pinAllIn(stack: Stack, path: ByteString, lowerPath: ByteString): void {
   const upper = stack.writable();
-  const names: ByteString[] = [];
-  upper.list(path, (name, _type, _ino, whiteout) => {
-    if (!whiteout) names.push(name);
-  });
   const entry = new LayerEntry(new Attr());
-  for (const name of names) {
-    if (!upper.lookup(path, name, entry)) continue;
-    const { redirect, metacopy, opaque, attr } = entry;
-    if (redirect?.startsWith('/')) continue;
-    const below = joinPath(lowerPath, redirect ?? name);
-    if (isFolder(attr.mode) && !opaque) pinAllIn(stack, joinPath(path, name), below);
-    if (!metacopy) continue;
-    const node = upper.hold(path, name);
-    try {
-      node.setRedirect(`/${below}`);
-    } finally {
-      node.release();
+  const folders = [{ path, lowerPath }];
+  for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
+    const names: ByteString[] = [];
+    upper.list(folder.path, (name, _type, _ino, whiteout) => {
+      if (!whiteout) names.push(name);
+    });
+    for (const name of names) {
+      if (!upper.lookup(folder.path, name, entry)) continue;
+      const { redirect, metacopy, opaque, attr } = entry;
+      if (redirect?.startsWith('/')) continue;
+      const below = joinPath(folder.lowerPath, redirect ?? name);
+      if (isFolder(attr.mode) && !opaque)
+        folders.push({ path: joinPath(folder.path, name), lowerPath: below });
+      if (!metacopy) continue;
+      const node = upper.hold(folder.path, name);
+      try {
+        node.setRedirect(`/${below}`);
+      } finally {
+        node.release();
+      }
     }
   }
 }

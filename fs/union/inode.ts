@@ -309,11 +309,22 @@ export class InodeTable {
   path(inode: Inode): ByteString {
     if (inode.parent === undefined) return '';
     if (!inode.isFolder) return joinPath(this.path(inode.parent), inode.name);
-    if (inode.pathEpoch !== this.#pathEpoch) {
-      inode.path = joinPath(this.path(inode.parent), inode.name);
+    if (inode.pathEpoch !== this.#pathEpoch) this.#takePath(inode);
+    return inode.path;
+  }
+
+  /** A folder's path anew, from the nearest one above it that is known. */
+  #takePath(folder: Inode): void {
+    const stale: Inode[] = [];
+    let above: Inode = folder;
+    for (; above.parent !== undefined && above.pathEpoch !== this.#pathEpoch; above = above.parent)
+      stale.push(above);
+    let path = above.parent === undefined ? '' : above.path;
+    for (let inode = stale.pop(); inode !== undefined; inode = stale.pop()) {
+      path = joinPath(path, inode.name);
+      inode.path = path;
       inode.pathEpoch = this.#pathEpoch;
     }
-    return inode.path;
   }
 
   /** As `path`, in two parts. */
@@ -373,18 +384,27 @@ export class InodeTable {
     this.tidy(inode);
   }
 
-  /** Drops the inode if nothing refers to it; its parent may follow. */
+  /** Drops the inode if nothing refers to it; its parent may follow, and all above. */
   tidy(inode: Inode): void {
-    if (inode.opens > 0 || inode.pins > 0 || inode.node === ROOT_NODE) return;
+    for (let at: Inode | undefined = inode; at !== undefined; ) {
+      if (!this.#isDropped(at)) return;
+      const { parent }: Inode = at;
+      at.parent = undefined;
+      if (parent !== undefined) parent.pins--;
+      at = parent;
+    }
+  }
+
+  /** Drops the inode, but for what it says of its parent; false if something refers to it. */
+  #isDropped(inode: Inode): boolean {
+    if (inode.opens > 0 || inode.pins > 0 || inode.node === ROOT_NODE) return false;
     const indexed = this.#inIndex(inode);
     const isReferred = indexed === undefined ? inode.lookups > 0 : indexed.isReferred(inode.nid);
-    if (isReferred && indexed?.keep(inode) !== true) return;
-    if (!this.#byNode.delete(inode.node)) return;
+    if (isReferred && indexed?.keep(inode) !== true) return false;
+    if (!this.#byNode.delete(inode.node)) return false;
     this.#dropNumber(inode);
     letGoOfObjects(inode);
-    const { parent } = inode;
-    inode.parent = undefined;
-    if (parent !== undefined) this.unpin(parent);
+    return true;
   }
 
   /** As `tidy`, for a node without an inode. */

@@ -27,7 +27,7 @@ export function settle(stack: Stack, root: Inode): boolean {
   // Else there is nothing to be found.
   if (stack.settledAt !== stack.unsettled) fetchAllIn(stack, (act) => eachUpperFile(stack, root, act));
   if (!upper.redirectsArePlain) {
-    copyUpMoved(stack, root, false);
+    copyUpMoved(stack, root);
     dropWhiteouts(stack, root);
   }
   if (upper.hasIndexed) joinNames(stack, root, true);
@@ -149,10 +149,12 @@ function namesInUpper(stack: Stack, folder: Inode): ByteString[] {
 }
 
 /** Files that the upper has a name for. */
-function eachUpperFile(stack: Stack, folder: Inode, act: (inode: Inode) => void): void {
-  visit(stack, folder, namesInUpper(stack, folder), (inode) => {
-    if (inode.isFolder) eachUpperFile(stack, inode, act);
-    else act(inode);
+function eachUpperFile(stack: Stack, root: Inode, act: (inode: Inode) => void): void {
+  visitTree(stack, root, {
+    enter: (folder) => namesInUpper(stack, folder),
+    meet: (_folder, inode) => {
+      if (!inode.isFolder) act(inode);
+    },
   });
 }
 
@@ -184,21 +186,29 @@ function joinNames(stack: Stack, root: Inode, fetching: boolean): void {
   }
 }
 
-/** `whole`: a folder above is going to be opaque, so everything below it has to be in the upper. */
-function copyUpMoved(stack: Stack, folder: Inode, whole: boolean): void {
-  const moved = hasRedirect(stack, folder);
-  eachChild(stack, folder, (inode, name, isLowerName) => {
-    if ((whole || moved) && isLowerName) takeWhole(stack, inode, folder, name);
-    if (inode.isFolder) copyUpMoved(stack, inode, whole || moved);
+function copyUpMoved(stack: Stack, root: Inode): void {
+  /** Of each folder on the way: it, or one above it, is going to be opaque, so everything below has to be in the upper. */
+  const whole: boolean[] = [];
+  visitTree(stack, root, {
+    enter: (folder) => {
+      whole.push(whole.at(-1) === true || hasRedirect(stack, folder));
+      return takeListing(stack, folder).names;
+    },
+    meet: (folder, inode, name, isLowerName) => {
+      if (whole.at(-1) === true && isLowerName) takeWhole(stack, inode, folder, name);
+    },
+    leave: (folder) => {
+      if (whole.pop() !== true) return;
+      const topmost = whole.at(-1) !== true;
+      withUpper(stack, folder, (node) => {
+        // Only the topmost needs the mark: below an opaque folder nothing of the lowers is looked at.
+        if (topmost) node.setOpaque(true);
+        node.setRedirect(undefined);
+      });
+      folder.folders = [];
+      if (topmost) stack.emit('opaque', stack.table.path(folder));
+    },
   });
-  if (!whole && !moved) return;
-  withUpper(stack, folder, (node) => {
-    // Only the topmost needs the mark: below an opaque folder nothing of the lowers is looked at.
-    if (!whole) node.setOpaque(true);
-    node.setRedirect(undefined);
-  });
-  folder.folders = [];
-  if (!whole) stack.emit('opaque', stack.table.path(folder));
 }
 
 /** The name leads to the upper, which has all of the object. */
@@ -212,26 +222,29 @@ function takeWhole(stack: Stack, inode: Inode, folder: Inode, name: ByteString):
  * A folder without lower parts needs no whiteouts, and the kernel, which lists such a folder as it is, would show
  * their names. Only once it is opaque: before that they hide what lies below.
  */
-function dropWhiteouts(stack: Stack, folder: Inode): void {
-  if (!folder.upper) return;
-  if (folder.folders.length === 0) {
-    const upper = stack.writable();
-    const path = stack.table.path(folder);
-    const names: ByteString[] = [];
-    upper.list(path, (name, _type, _ino, whiteout) => {
-      if (whiteout) names.push(name);
-    });
-    if (names.length > 0) {
-      withUpper(stack, folder, (node) => {
-        node.stat(stack.scratch);
-        const { atimeSec, atimeNsec, mtimeSec, mtimeNsec } = stack.scratch.attr;
-        for (const name of names) upper.unlink(path, name);
-        node.utimes({ sec: atimeSec, nsec: atimeNsec }, { sec: mtimeSec, nsec: mtimeNsec });
-      });
-    }
-  }
-  eachChild(stack, folder, (inode) => {
-    if (inode.isFolder) dropWhiteouts(stack, inode);
+function dropWhiteouts(stack: Stack, root: Inode): void {
+  visitTree(stack, root, {
+    enter: (folder) => {
+      if (!folder.upper) return [];
+      if (folder.folders.length === 0) dropWhiteoutsIn(stack, folder);
+      return takeListing(stack, folder).names;
+    },
+  });
+}
+
+function dropWhiteoutsIn(stack: Stack, folder: Inode): void {
+  const upper = stack.writable();
+  const path = stack.table.path(folder);
+  const names: ByteString[] = [];
+  upper.list(path, (name, _type, _ino, whiteout) => {
+    if (whiteout) names.push(name);
+  });
+  if (names.length === 0) return;
+  withUpper(stack, folder, (node) => {
+    node.stat(stack.scratch);
+    const { atimeSec, atimeNsec, mtimeSec, mtimeNsec } = stack.scratch.attr;
+    for (const name of names) upper.unlink(path, name);
+    node.utimes({ sec: atimeSec, nsec: atimeNsec }, { sec: mtimeSec, nsec: mtimeNsec });
   });
 }
 
@@ -244,10 +257,12 @@ function hasRedirect(stack: Stack, folder: Inode): boolean {
 }
 
 /** `joined` collects the files of the index, pinned. */
-function makeNames(stack: Stack, folder: Inode, joined: Map<string, Inode>): void {
-  eachChild(stack, folder, (inode, name, isLowerName) => {
-    if (inode.isFolder) makeNames(stack, inode, joined);
-    else joinOne(stack, folder, inode, name, isLowerName, joined);
+function makeNames(stack: Stack, root: Inode, joined: Map<string, Inode>): void {
+  visitTree(stack, root, {
+    enter: (folder) => takeListing(stack, folder).names,
+    meet: (folder, inode, name, isLowerName) => {
+      if (!inode.isFolder) joinOne(stack, folder, inode, name, isLowerName, joined);
+    },
   });
 }
 
@@ -276,12 +291,43 @@ function dropFromIndex(stack: Stack, joined: Map<string, Inode>): void {
   }
 }
 
-function eachChild(
-  stack: Stack,
-  folder: Inode,
-  act: (inode: Inode, name: ByteString, isLowerName: boolean) => void,
-): void {
-  visit(stack, folder, takeListing(stack, folder).names, act);
+/** What is done in each folder of a tree. */
+interface TreeVisit {
+  /** Returns the names in it that are visited. */
+  enter(folder: Inode): readonly ByteString[];
+  /** Of each of them, before what is in it. */
+  meet?(folder: Inode, inode: Inode, name: ByteString, isLowerName: boolean): void;
+  /** When all in it was visited. */
+  leave?(folder: Inode): void;
+}
+
+/** Without a call in a call for each folder in a folder: a tree may be deeper than those can be nested. */
+function visitTree(stack: Stack, root: Inode, { enter, meet, leave }: TreeVisit): void {
+  const way: { readonly folder: Inode; names: readonly ByteString[] | undefined; at: number }[] = [];
+  const goInto = (folder: Inode): void => {
+    folder.pins++;
+    way.push({ folder, names: undefined, at: 0 });
+  };
+  goInto(root);
+  try {
+    for (let last = way.at(-1); last !== undefined; last = way.at(-1)) {
+      const { folder } = last;
+      last.names ??= enter(folder);
+      const next = last.names.slice(last.at, ++last.at);
+      if (next.length === 0) {
+        leave?.(folder);
+        way.pop();
+        stack.table.unpin(folder);
+        continue;
+      }
+      visit(stack, folder, next, (inode, name, isLowerName) => {
+        meet?.(folder, inode, name, isLowerName);
+        if (inode.isFolder) goInto(inode);
+      });
+    }
+  } finally {
+    for (const { folder } of way.reverse()) stack.table.unpin(folder);
+  }
 }
 
 function visit(

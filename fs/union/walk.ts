@@ -21,30 +21,36 @@ export interface Walked {
 export function* walk(union: Union, path: ByteString = '', { skipped = false } = {}): Generator<Walked> {
   const entry = new Entry();
   if (!union.resolvePath(path, entry)) throw new FsError(ENOENT, 'walk');
-  const { node } = entry;
+  const way: OnTheWay[] = [{ path, node: entry.node, left: undefined }];
   try {
-    yield* walkFolder(union, node, path, skipped);
+    for (let last = way.at(-1); last !== undefined; last = way.at(-1)) {
+      const { node: folder } = last;
+      const list = () => namesIn(union, folder).reverse();
+      last.left ??= skipped ? ifAllowed(list, []) : list();
+      const name = last.left.pop();
+      if (name === undefined) {
+        way.pop();
+        union.forget(folder, 1);
+        continue;
+      }
+      const isThere = () => union.lookup(folder, name, entry);
+      if (!(skipped ? ifAllowed(isThere, false) : isThere())) continue;
+      const { node, attr } = entry;
+      const at = joinPath(last.path, name);
+      way.push({ path: at, node, left: isFolder(attr.mode) ? undefined : [] });
+      yield { path: at, node, attr };
+    }
   } finally {
-    union.forget(node, 1);
+    for (const { node } of way.reverse()) union.forget(node, 1);
   }
 }
 
-function* walkFolder(union: Union, folder: NodeId, path: ByteString, skipped: boolean): Generator<Walked> {
-  const entry = new Entry();
-  const names = skipped ? ifAllowed(() => namesIn(union, folder), []) : namesIn(union, folder);
-  for (const name of names) {
-    const isThere = () => union.lookup(folder, name, entry);
-    if (!(skipped ? ifAllowed(isThere, false) : isThere())) continue;
-    const { node, attr } = entry;
-    const at = joinPath(path, name);
-    const descend = isFolder(attr.mode);
-    try {
-      yield { path: at, node, attr };
-      if (descend) yield* walkFolder(union, node, at, skipped);
-    } finally {
-      union.forget(node, 1);
-    }
-  }
+/** What was met and is held until all in it was; a tree may be deeper than calls can be nested. */
+interface OnTheWay {
+  readonly path: ByteString;
+  readonly node: NodeId;
+  /** The last one comes next; undefined for a folder that was not listed yet. */
+  left: ByteString[] | undefined;
 }
 
 function namesIn(union: Union, folder: NodeId): ByteString[] {

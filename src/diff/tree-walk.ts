@@ -52,21 +52,35 @@ export function* walkTree(
   const attr = new Attr();
   fs.getattr(node, attr);
   yield { path, node, attr };
-  if (isFolder(attr.mode)) yield* walkFolder(fs, path, node);
+  if (!isFolder(attr.mode)) return;
+  // What was met and is held until all in it was, with the names that are left; a tree may be deeper than calls can be nested.
+  const way: OnTheWay[] = [{ path, node, left: undefined }];
+  try {
+    for (let last = way.at(-1); last !== undefined; last = way.at(-1)) {
+      last.left ??= namesIn(fs, last.node).reverse();
+      const name = last.left.pop();
+      if (name === undefined) {
+        way.pop();
+        if (way.length > 0) fs.forget(last.node, 1);
+        continue;
+      }
+      const entry = lookUp(fs, last.node, name);
+      if (entry === undefined) continue;
+      const below = joinPath(last.path, name);
+      way.push({ path: below, node: entry.node, left: isFolder(entry.attr.mode) ? undefined : [] });
+      yield { path: below, node: entry.node, attr: entry.attr };
+    }
+  } finally {
+    // The first one is the caller's.
+    while (way.length > 1) fs.forget(way.pop()!.node, 1);
+  }
 }
 
-function* walkFolder(fs: Filesystem, path: ByteString, folder: NodeId): Generator<Visited, void> {
-  for (const name of namesIn(fs, folder)) {
-    const entry = lookUp(fs, folder, name);
-    if (entry === undefined) continue;
-    try {
-      const below = joinPath(path, name);
-      yield { path: below, node: entry.node, attr: entry.attr };
-      if (isFolder(entry.attr.mode)) yield* walkFolder(fs, below, entry.node);
-    } finally {
-      fs.forget(entry.node, 1);
-    }
-  }
+interface OnTheWay {
+  readonly path: ByteString;
+  readonly node: NodeId;
+  /** undefined for a folder that was not listed yet. */
+  left: ByteString[] | undefined;
 }
 
 /** The node at a path, walked name by name without following symlinks; counts one lookup. Undefined if there is none. */
