@@ -211,6 +211,7 @@ class Page {
 
   #runStep(step: Step): Promise<void> {
     return this.#queue(async () => {
+      byId('stage').scrollIntoView({ block: 'nearest' });
       for (const [at, line] of step.run.entries()) {
         if (at > 0) await this.#player.breathe();
         await this.#run(line);

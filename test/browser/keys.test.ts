@@ -3,6 +3,7 @@
 
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { LESSONS } from '../../src/web/lessons/index.js';
 import { describeWith } from '../requires.js';
 import { LabPage, openBrowser, PAGE } from './browser.js';
 
@@ -182,6 +183,38 @@ describeWith(['program:chromium'], 'the page of the lab without a mouse', () => 
     await lab.close();
   });
 
+  it.each(PHONES)(
+    'on a phone of $width x $height the picture is in sight with what is said of it',
+    async (size) => {
+      const lab = await LabPage.open(browser, PAGE, 'lesson=1', size);
+      const { page } = lab;
+      const inSight = (selector: string) =>
+        page.evaluate((selector) => {
+          const { top, bottom } = document.querySelector(selector)!.getBoundingClientRect();
+          return { begins: top >= -1 && top < innerHeight - 80, ends: bottom <= innerHeight + 1 };
+        }, selector);
+      await page.evaluate(() => {
+        const watch = new MutationObserver(() => {
+          const { top, bottom } = document.querySelector('#stage')!.getBoundingClientRect();
+          document.body.dataset['seen'] = String(top < innerHeight / 2 && bottom > innerHeight / 2);
+        });
+        watch.observe(document.querySelector('#caption')!, { childList: true });
+      });
+      for (const { answer } of LESSONS[1]!.steps) {
+        await lab.answer(answer);
+        expect(await page.getAttribute('body', 'data-seen')).toBe('true');
+        expect(await inSight('.verdict')).toEqual({ begins: true, ends: true });
+        expect((await inSight('.go')).ends).toBe(true);
+        expect((await inSight('#stage')).begins).toBe(true);
+        const next = page.locator('.go button', { hasText: 'Next question' });
+        if ((await next.count()) === 0) break;
+        await next.click();
+        expect((await inSight('#say')).begins).toBe(true);
+      }
+      await lab.close();
+    },
+  );
+
   it.each(PHONES)('on a phone of $width x $height all is in one column and large enough', async (size) => {
     for (const query of ['lesson=0', 'lesson=4', 'lesson=10', 'lesson=sandbox']) {
       const lab = await LabPage.open(browser, PAGE, query, size);
@@ -191,7 +224,7 @@ describeWith(['program:chromium'], 'the page of the lab without a mouse', () => 
       await page.click('#menu');
       await lab.idle();
       const tops = await page.evaluate(() =>
-        ['stage', 'lesson-box', 'terminal', 'bytes', 'why', 'disk'].map(
+        ['lesson-box', 'stage', 'terminal', 'bytes', 'why', 'disk'].map(
           (id) => document.getElementById(id)!.getBoundingClientRect().top,
         ),
       );

@@ -177,6 +177,46 @@ describeWith(['program:chromium'], 'the page of the lab', () => {
     await lab.close();
   });
 
+  it.each([
+    { width: 1280, height: 720 },
+    { width: 800, height: 1000 },
+    { width: 390, height: 844 },
+    { width: 360, height: 740 },
+  ])('leads an arrow to each lower part without crossing any text, at $width x $height', async (size) => {
+    const lab = await LabPage.open(browser, PAGE, 'lesson=sandbox', size);
+    const lines = [
+      'layer extra srv/www hello',
+      'layer more opt/tool tool',
+      'mv bin tools',
+      'mv var/db var/data',
+    ];
+    for (const line of [...lines, 'mv srv web', 'mv opt lib']) await lab.type(line);
+    const crossed = await lab.page.evaluate(() => {
+      const walker = document.createTreeWalker(document.querySelector('#grid')!, NodeFilter.SHOW_TEXT);
+      const texts: { text: string; box: DOMRect }[] = [];
+      for (let node = walker.nextNode(); node !== null; node = walker.nextNode()) {
+        if (node.parentElement?.closest('.sr') !== null || node.textContent?.trim() === '') continue;
+        const range = document.createRange();
+        range.selectNodeContents(node);
+        for (const box of range.getClientRects()) texts.push({ text: node.textContent ?? '', box });
+      }
+      const origin = document.querySelector('#over')!.getBoundingClientRect();
+      return [...document.querySelectorAll<SVGPathElement>('.redirect-line')].map((line) => {
+        const found = new Set<string>();
+        for (let at = 0; at <= line.getTotalLength(); at += 2) {
+          const { x, y } = line.getPointAtLength(at);
+          for (const { text, box } of texts) {
+            const [left, top] = [x + origin.left, y + origin.top];
+            if (left > box.left && left < box.right && top > box.top && top < box.bottom) found.add(text);
+          }
+        }
+        return [...found];
+      });
+    });
+    expect(crossed).toEqual([[], [], [], []]);
+    await lab.close();
+  });
+
   it('has the digests on the sheets where a lesson is about them', async () => {
     const lab = await LabPage.open(browser, PAGE, 'lesson=9');
     const ids = async (what: string) =>

@@ -110,6 +110,7 @@ export class LessonPanel {
   #askNext(): void {
     this.#ask();
     this.#place.querySelector('input')?.focus();
+    this.#place.querySelector('#say')?.scrollIntoView({ block: 'nearest' });
   }
 
   async #answered(lesson: Lesson, step: Step, chosen: string): Promise<void> {
@@ -137,6 +138,8 @@ export class LessonPanel {
       el('p', { class: 'go' }, on, again ?? ''),
     );
     on.focus();
+    // Where the picture is below, both are in sight then.
+    verdict.scrollIntoView({ block: 'nearest' });
     this.#actions.progressed();
   }
 }

@@ -8,7 +8,7 @@ import { type Picture as PictureModel, pictureOf } from './columns.js';
 import { button, byId, el } from './dom.js';
 import type { Hues } from './hues.js';
 import { layerName } from './layer-name.js';
-import { redirectArrows } from './redirect-arrows.js';
+import { type Box, redirectArrows } from './redirect-arrows.js';
 import { Roving } from './roving.js';
 import { type HeadActions, sheetHead } from './sheet-head.js';
 import { cellText, containerText, mergedText, shownText } from './words.js';
@@ -62,11 +62,16 @@ export class PictureView {
 
   /** Where a cell is drawn, in the drawing's own units; `layer` undefined: in the view on top. */
   place(path: string, layer: string | undefined): { readonly x: number; readonly y: number } | undefined {
+    const box = this.#box(path, layer);
+    return box && { x: (box.left + box.right) / 2, y: (box.top + box.bottom) / 2 };
+  }
+
+  #box(path: string, layer: string | undefined): Box | undefined {
     const cell = this.cell(path, layer);
     if (cell === undefined) return undefined;
-    const box = cell.getBoundingClientRect();
-    const origin = this.#over.getBoundingClientRect();
-    return { x: box.left + box.width / 2 - origin.left, y: box.top + box.height / 2 - origin.top };
+    const { left, right, top, bottom } = cell.getBoundingClientRect();
+    const { left: x, top: y } = this.#over.getBoundingClientRect();
+    return { left: left - x, right: right - x, top: top - y, bottom: bottom - y };
   }
 
   /** Where a redirect leads elsewhere, the cell there. `layer`: a name or an id. */
@@ -195,6 +200,9 @@ export class PictureView {
 
   #drawRedirects(): void {
     this.#over.querySelector('.redirects')?.remove();
-    this.#over.append(redirectArrows(this.#model.sheets, (path, layer) => this.place(path, layer)));
+    const isWrapped = matchMedia('(max-width: 640px)').matches;
+    const edge = this.#grid.getBoundingClientRect().right - this.#over.getBoundingClientRect().left + 1;
+    const box = (path: string, layer: string | undefined) => this.#box(path, layer);
+    this.#over.append(redirectArrows(this.#model.sheets, { box, edge: isWrapped ? edge : undefined }));
   }
 }
