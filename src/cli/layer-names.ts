@@ -1,7 +1,13 @@
 // What the layers of a mount, or of a snapshot's chain, are called, for who explains or draws them.
 
 import { join } from 'node:path';
-import { type ByteString, type Explanation, type StackDescription, toBytes } from '../../fs/index.js';
+import {
+  type ByteString,
+  type Explanation,
+  type StackDescription,
+  toBytes,
+  type UnionEvent,
+} from '../../fs/index.js';
 import { StoreError } from '../errors.js';
 import type { ImageStore } from '../images/images.js';
 import { openImage } from '../images/stored.js';
@@ -77,6 +83,36 @@ export async function explainServed(
 ): Promise<Explanation> {
   const pathBase64 = Buffer.from(toBytes(path)).toString('base64');
   return server.ask({ op: 'explain', pathBase64, names: Object.fromEntries(called) });
+}
+
+/** What people call the layers of a mount that is followed: a commit gives it others, and other names to those there are. */
+export class FollowedNames {
+  readonly #server: ControlClient;
+  readonly #names: () => Promise<LayerNames>;
+  #called = new Map<string, string>();
+
+  /** `names` as `calledNames` takes them, asked when there may be others. */
+  constructor(server: ControlClient, names: () => Promise<LayerNames>) {
+    this.#server = server;
+    this.#names = names;
+  }
+
+  /** By ids, as far as they are known. */
+  get called(): LayerNames {
+    return this.#called;
+  }
+
+  /** Whether what the layer of this event is called is to be asked for. */
+  lacks({ kind, layer }: UnionEvent): boolean {
+    return layer !== undefined && (kind === 'commit' || !this.#called.has(layer));
+  }
+
+  /** Afterwards what the layer of this event is called is known. */
+  async learn({ layer }: UnionEvent): Promise<void> {
+    this.#called = new Map([...this.#called, ...(await calledIn(this.#server, await this.#names()))]);
+    // What is no layer of the mount any more is called by its id, and not asked for again.
+    if (layer !== undefined && !this.#called.has(layer)) this.#called.set(layer, layer);
+  }
 }
 
 /** The same of a stack as it is now; `names` as `calledNames` takes them. */

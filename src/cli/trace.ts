@@ -10,8 +10,10 @@ import { follow } from '../mounts/follow.js';
 import { withServer } from '../mounts/settle.js';
 import { type ListedMount, MountTable } from '../mounts/table.js';
 import { timeOfNs } from '../time.js';
+import type { LayerNames } from '../web/naming.js';
 import type { Declare } from './commands.js';
 import type { Context } from './context.js';
+import { FollowedNames, namesOfMount } from './layer-names.js';
 import { pathFields, quoteName, sizeText } from './output.js';
 import { stepBack } from './step-back.js';
 import { Summary, spanText, summaryText } from './trace-summary.js';
@@ -52,10 +54,10 @@ export const declareTrace: Declare = (command, act) => {
           context,
           mount,
           words,
-          (event) => {
+          (event, called) => {
             if (!wanted(event)) return false;
             summary.add(event);
-            if (words.summary !== true) print(context, event);
+            if (words.summary !== true) print(context, event, called);
             return true;
           },
           (lost) => {
@@ -88,7 +90,7 @@ async function told(
   context: Context,
   mount: ListedMount,
   words: Words,
-  take: (event: UnionEvent) => boolean,
+  take: (event: UnionEvent, called: LayerNames) => boolean,
   lose: (lost: number) => void,
 ): Promise<void> {
   const count = numberOf('--count', words.count) ?? Number.POSITIVE_INFINITY;
@@ -102,6 +104,7 @@ async function told(
   const timer = seconds === undefined ? undefined : setTimeout(onSignal, seconds * 1000);
   try {
     await withServer(mount, async (server) => {
+      const names = new FollowedNames(server, () => namesOfMount(context, mount));
       let taken = 0;
       let isUnderWay = words.past !== true;
       const options = {
@@ -114,7 +117,8 @@ async function told(
         if (lost > 0 && isUnderWay) lose(lost);
         isUnderWay = true;
         for (const event of events) {
-          if (take(event)) taken++;
+          if (names.lacks(event)) await names.learn(event);
+          if (take(event, names.called)) taken++;
           if (taken >= count) break;
         }
         if (taken >= count) end.abort();
@@ -160,35 +164,27 @@ function numberOf(option: string, text: string | undefined): number | undefined 
   return number;
 }
 
-function print({ output }: Context, event: UnionEvent): void {
-  if (output.json) process.stdout.write(`${JSON.stringify(eventJson(event))}\n`);
+function print({ output }: Context, event: UnionEvent, called: LayerNames): void {
+  if (output.json) process.stdout.write(`${JSON.stringify(eventJson(event, called))}\n`);
   else if (output.quiet) output.nameLine('', event.path);
-  else output.line(eventText(event));
+  else output.line(eventText(event, called));
 }
 
-/** The shape of an event in JSON. */
-export function eventJson({ timeNs, path, errno, ...event }: UnionEvent): object {
+/** The shape of an event in JSON: as with `mica explain`, a layer has its id and what people call it. */
+export function eventJson({ timeNs, path, errno, ...event }: UnionEvent, called: LayerNames): object {
+  const { layer } = event;
   return {
     ...event,
+    ...(layer === undefined ? {} : { layerName: called.get(layer) ?? layer }),
     time: timeOfNs(BigInt(Math.round(timeNs))),
     ...pathFields(path),
     ...(errno === undefined ? {} : { errno, error: errnoCode(errno) }),
   };
 }
 
-function eventText({
-  timeNs,
-  kind,
-  operation,
-  path,
-  layer,
-  durationNs,
-  errno,
-  bytes,
-  bytesCopied,
-  bytesSaved,
-  parts,
-}: UnionEvent): string {
+function eventText(event: UnionEvent, called: LayerNames): string {
+  const { timeNs, kind, operation, path, layer, durationNs, errno } = event;
+  const { bytes, bytesCopied, bytesSaved, parts } = event;
   const time = timeOfNs(BigInt(Math.round(timeNs))).slice(11, 26);
   const facts: string[] = [];
   if (errno !== undefined) facts.push(errnoCode(errno));
@@ -196,7 +192,7 @@ function eventText({
   if (bytesCopied !== undefined) facts.push(`${sizeText(bytesCopied)} copied`);
   if (bytesSaved !== undefined && bytesSaved > 0) facts.push(`${sizeText(bytesSaved)} saved`);
   if (parts !== undefined) facts.push(`${parts} folders as one`);
-  if (layer !== undefined) facts.push(`in ${layer}`);
+  if (layer !== undefined) facts.push(`in ${called.get(layer) ?? layer}`);
   if (durationNs !== undefined) facts.push(spanText(durationNs));
   const name = path === '' ? '.' : quoteName(path);
   const line = `${time}  ${(operation ?? kind).padEnd(11)}  ${name}  ${facts.join(', ')}`;

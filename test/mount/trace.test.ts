@@ -39,7 +39,7 @@ describeWith(['root', 'fuse'], 'mica trace', () => {
   beforeAll(() => {
     scratch = new Scratch('trace');
     for (const name of ['low', 'low/d', 'up', 'work', 'mnt']) scratch.folder(name);
-    for (const name of ['one', 'two', 'three', 'd/inner'])
+    for (const name of ['one', 'two', 'three', 'named', 'd/inner'])
       writeFileSync(scratch.path('low', name), 'content');
     const folders = [
       '--lower',
@@ -89,6 +89,17 @@ describeWith(['root', 'fuse'], 'mica trace', () => {
     const before = await lastSeq();
     sh('stat d/inner; cat three; ls -l d');
     expect(await lastSeq()).toBe(before);
+  });
+
+  it('calls layers as mica explain does, and tells the id beside as JSON', async () => {
+    const lines = await traced('echo more >> named');
+    expect(lines.join('\n')).toMatch(/copy-up +named +.*, in up(,|$)/m);
+    const [told] = await traced('rm named', '--json', '--only', 'whiteout,opaque,unlink');
+    expect(JSON.parse(told ?? '')).toMatchObject({
+      kind: 'whiteout',
+      layer: scratch.path('up'),
+      layerName: 'up',
+    });
   });
 
   it('tells what the filters leave, and sums it up', async () => {
