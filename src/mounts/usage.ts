@@ -12,22 +12,34 @@ interface Usage {
  * folder that this user may not list counts as itself.
  */
 export function measureTree(fd: number): Readonly<Usage> {
+  const steps = measuring(fd);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done === true) return value;
+  }
+}
+
+/** The same in steps, for who has others to serve meanwhile. */
+export function* measuring(fd: number): Generator<void, Readonly<Usage>> {
   const attr = new Attr();
   sys.statFd(fd, attr);
   const usage = { size: attr.blocks * 512, inodes: 1 };
-  addBelow(fd, usage, new Set());
+  yield* addBelow(fd, usage, new Set());
   return usage;
 }
+
+/** How many names are a step. */
+const STEP = 400;
 
 /** Longer paths are walked from a descriptor on the way: no system call takes more than PATH_MAX. */
 const LONG_PATH = sys.PATH_MAX / 2;
 
-function addBelow(fd: number, usage: Usage, seen: Set<number>): void {
+function* addBelow(fd: number, usage: Usage, seen: Set<number>): Generator<void, void> {
   const attr = new Attr();
   const folders = ['.'];
   for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
     if (folder.length > LONG_PATH) {
-      addBelowPath(fd, folder, usage, seen);
+      yield* addBelowPath(fd, folder, usage, seen);
       continue;
     }
     for (const name of namesIn(fd, folder)) {
@@ -40,16 +52,16 @@ function addBelow(fd: number, usage: Usage, seen: Set<number>): void {
         seen.add(attr.ino);
       }
       usage.size += attr.blocks * 512;
-      usage.inodes++;
+      if (++usage.inodes % STEP === 0) yield;
     }
   }
 }
 
-function addBelowPath(fd: number, path: string, usage: Usage, seen: Set<number>): void {
+function* addBelowPath(fd: number, path: string, usage: Usage, seen: Set<number>): Generator<void, void> {
   const folder = openFolder(fd, path);
   if (folder === undefined) return;
   try {
-    addBelow(folder, usage, seen);
+    yield* addBelow(folder, usage, seen);
   } finally {
     sys.closeFd(folder);
   }

@@ -5,7 +5,7 @@
 import { closeSync, fstatSync, openSync } from 'node:fs';
 import { setImmediate as others } from 'node:timers/promises';
 import { FsError, isRegular, openStack, type StackDescription, Union, walk } from '../../../fs/index.js';
-import { measureTree } from '../../mounts/usage.js';
+import { measuring } from '../../mounts/usage.js';
 import { withoutUpper } from '../reading.js';
 
 /** So many times as long as counting took nobody counts again. */
@@ -57,10 +57,9 @@ export class Totals {
     const begin = performance.now();
     this.#isOutdated = false;
     for (const { path } of stack.lowers) {
-      if (!this.#bytes.has(path)) this.#measure(path);
-      await others();
+      if (!this.#bytes.has(path)) await this.#measure(path);
     }
-    if (stack.upper !== undefined) this.#measure(stack.upper.path);
+    if (stack.upper !== undefined) await this.#measure(stack.upper.path);
     this.#copyBytes = await copyBytesOf(stack);
     this.version++;
     const end = performance.now();
@@ -68,11 +67,14 @@ export class Totals {
   }
 
   /** What cannot be read is not known. */
-  #measure(path: string): void {
+  async #measure(path: string): Promise<void> {
     try {
       const fd = openSync(path, 'r');
       try {
-        this.#bytes.set(path, measureTree(fd).size - fstatSync(fd).blocks * 512);
+        const steps = measuring(fd);
+        let step = steps.next();
+        for (; step.done !== true; step = steps.next()) await others();
+        this.#bytes.set(path, step.value.size - fstatSync(fd).blocks * 512);
       } finally {
         closeSync(fd);
       }
