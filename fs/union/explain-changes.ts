@@ -10,6 +10,7 @@ import { isWorthIt } from './in-part.js';
 import type { Inode } from './inode.js';
 import { type Found, LOWER, lowerHas } from './lookup.js';
 import { BLOCK } from './own-blocks.js';
+import { sharesBlocks } from './sharing.js';
 import type { Shown } from './shown-object.js';
 import type { Stack } from './stack.js';
 import { CAPABILITY } from './xattr-names.js';
@@ -63,7 +64,8 @@ export function explainChanges(
   const { mode, size } = entry.attr;
   const kind = isRegular(mode) ? 'data' : isFolder(mode) ? 'folder' : 'other';
   const leaves = kind === 'data' && !inUpper && mayLeave(stack, found, shown);
-  const onWrite = kind === 'data' ? whatWriteDoes(stack, found, shown) : undefined;
+  const shares = kind === 'data' && size > 0 && mayShare(stack, found, shown);
+  const onWrite = kind === 'data' ? whatWriteDoes(stack, found, shown, shares) : undefined;
   const merged = kind === 'folder' && found.folders.length > 0;
   const facts: Facts = {
     kind,
@@ -72,7 +74,7 @@ export function explainChanges(
     hasNames: kind !== 'folder' && nlink > 1,
     merged,
     leaves,
-    sizeCopied: kind === 'data' && !inUpper && !leaves ? size : 0,
+    sizeCopied: kind === 'data' && !inUpper && !leaves && !shares ? size : 0,
     // From here on `found` is of no use.
     nothingBelow: !lowerHas(stack, parent, name),
   };
@@ -84,6 +86,19 @@ export function explainChanges(
     onRename: { copiesBytes: facts.sizeCopied, does: whatRenameDoes(facts) },
     ...(!isSymlink(mode) && { onChmod: { copiesBytes: facts.sizeCopied, does: whatChmodDoes(facts) } }),
   };
+}
+
+/** Its data, which is in a lower, would become the upper's without a copy. */
+function mayShare(
+  stack: Stack,
+  { where, depth, dir, name }: Found,
+  { inUpper, entry, data }: Shown,
+): boolean {
+  const { upper } = stack;
+  if (upper === undefined || (inUpper && (!entry.metacopy || entry.ranges !== undefined))) return false;
+  const here = where === LOWER && !entry.metacopy ? { layer: stack.lowers[depth]!, dir, name } : undefined;
+  const source = data ?? here;
+  return source !== undefined && sharesBlocks(upper, source);
 }
 
 function mayLeave(stack: Stack, found: Found, { entry, inUpper }: Shown): boolean {
@@ -108,7 +123,7 @@ function hasCapability(stack: Stack, { where, depth, dir, name }: Found): boolea
 const BLOCK_TEXT = `its block of ${BLOCK / 1024} KiB`;
 
 /** Of a large file a first write of a byte copies one block at most (in-part.ts). */
-function whatWriteDoes(stack: Stack, found: Found, shown: Shown): ExplainedChange {
+function whatWriteDoes(stack: Stack, found: Found, shown: Shown, shares: boolean): ExplainedChange {
   const { inUpper, indexed, entry, blocksBelow } = shown;
   const { size, blocks } = entry.attr;
   const forAll = indexed ? ', for all of its names' : '';
@@ -119,6 +134,11 @@ function whatWriteDoes(stack: Stack, found: Found, shown: Shown): ExplainedChang
   if (inUpper && entry.ranges !== undefined) {
     const does = `A byte that is written brings the rest of ${BLOCK_TEXT} up from below, unless the upper has that already; all else stays there.`;
     return { copiesBytes: Math.min(size, BLOCK), does };
+  }
+  if (shares) {
+    const first = inUpper ? 'It gets its data first' : 'It is copied up first';
+    const does = `${first}, by sharing the blocks below, of which nothing is copied; what is written then gets blocks of its own.`;
+    return { copiesBytes: 0, does };
   }
   const inLower = entry.metacopy ? blocksBelow : blocks;
   if (isWorthIt(stack, size, inLower, size) && mayLeave(stack, found, shown)) {

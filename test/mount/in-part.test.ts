@@ -20,6 +20,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { StackDescription } from '../../dist/fs/index.js';
 import { leaveExt4 } from '../ext4.js';
+import { top } from '../program.js';
 import { describeWith } from '../requires.js';
 import { eachWithMount } from './mounted.js';
 
@@ -202,6 +203,14 @@ describe.each([
         leaveExt4(disk);
       });
 
+      function onDisk(): StackDescription {
+        const { lowers, upper } = at.scratch.stack();
+        return {
+          lowers: [{ ...lowers[0]!, path: join(disk, 'lower') }],
+          upper: { ...upper!, path: join(disk, 'upper'), work: join(disk, 'work') },
+        };
+      }
+
       /** Of the filesystem, once everything is written. */
       function free(): number {
         execFileSync('sync', ['-f', disk]);
@@ -209,16 +218,41 @@ describe.each([
         return bfree * bsize;
       }
 
+      it('is said to copy nothing where it shares them, before and as it is done', async () => {
+        for (const name of ['large', 'small'])
+          writeFileSync(join(disk, 'lower', name), content(name === 'large' ? SIZE : 20_000));
+        const folders = ['lower', 'upper', 'work'].flatMap((name) => [`--${name}`, join(disk, name)]);
+        const change = (name: string) => {
+          const words = ['--json', 'explain', ...folders, name];
+          const told = execFileSync(process.execPath, [join(top, 'bin/mica'), ...words], {
+            encoding: 'utf8',
+          });
+          return JSON.parse(told).onWrite as { copiesBytes: number; does: string };
+        };
+        for (const name of ['large', 'small']) {
+          const { copiesBytes, does } = change(name);
+          expect([name, copiesBytes, does]).toEqual([name, 0, expect.stringContaining('sharing the blocks')]);
+        }
+        // Nothing was made by asking.
+        expect([readdirSync(join(disk, 'upper')), readdirSync(join(disk, 'work/work'))]).toEqual([[], []]);
+        const served = await at.serve({ stack: inPart(onDisk()) });
+        const before = free();
+        at.scratch.sh(
+          "chmod 600 mnt/large; printf '!' | dd of=mnt/small bs=1 seek=9 conv=notrunc 2>/dev/null",
+        );
+        expect(await served.stop()).toBe('unmounted');
+        expect(before - free()).toBeLessThan(MIB);
+        expect(change('large')).toMatchObject({
+          copiesBytes: 0,
+          does: expect.stringMatching(/^It gets its data/),
+        });
+      });
+
       it('shares all of them, and is an ordinary file', async () => {
         const wanted = content(SIZE);
         for (const name of ['f', 'g']) writeFileSync(join(disk, 'lower', name), wanted);
         const before = free();
-        const { lowers, upper } = at.scratch.stack();
-        const stack: StackDescription = {
-          lowers: [{ ...lowers[0]!, path: join(disk, 'lower') }],
-          upper: { ...upper!, path: join(disk, 'upper'), work: join(disk, 'work') },
-        };
-        const served = await at.serve({ stack: inPart(stack) });
+        const served = await at.serve({ stack: inPart(onDisk()) });
         // One that comes to the upper with its data, and one that gets it later.
         at.scratch.sh('chmod 600 mnt/g');
         for (const name of ['f', 'g']) {
