@@ -2,13 +2,14 @@
 // that: the layer goes through the union over its folders, without any privilege. Everything else is mounted for the
 // moment and changed as any process would change it.
 
-import { closeSync, fstatSync, mkdtempSync, openSync, rmSync } from 'node:fs';
+import { closeSync, fstatSync, mkdtempSync, openSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { sys } from '../../fs/index.js';
 import { planFromWords } from '../../native-fallback/index.js';
 import type { Applied, ApplyOptions } from '../diff/apply.js';
 import type { Mount } from '../mounts/mount.js';
 import { withTempMount } from '../mounts/mount-all.js';
+import { removeTree } from '../snapshots/folders.js';
 import type { StoreSnapshotter } from '../snapshots/snapshot.js';
 import { applyTo } from './apply-layer.js';
 
@@ -69,7 +70,7 @@ async function applyToTree(
       return await applyTo({ lowers: [], upper }, 'full', layer, what, options);
     } finally {
       const { mtimeNs } = fstatSync(root, { bigint: true });
-      rmSync(work, { recursive: true, force: true });
+      removeTree(work);
       const [sec, nsec] = [Number(mtimeNs / 1_000_000_000n), Number(mtimeNs % 1_000_000_000n)];
       sys.utimesFd(root, undefined, { sec, nsec });
     }

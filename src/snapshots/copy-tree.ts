@@ -4,9 +4,11 @@
 
 import {
   Attr,
+  type ByteString,
   isFolder,
   isRegular,
   isSymlink,
+  joinPath,
   PERMISSION_BITS,
   SEEK_DATA,
   SEEK_HOLE,
@@ -18,21 +20,59 @@ const O_LIST = sys.O_RDONLY | sys.O_DIRECTORY | sys.O_NOFOLLOW | sys.O_CLOEXEC;
 const CHUNK = 1 << 20;
 const EMPTY = new Uint8Array(0);
 
+/** Longer paths are gone on with from a descriptor on the way: no system call takes more than PATH_MAX. */
+const LONG_PATH = sys.PATH_MAX / 2;
+
 /** Copies everything in the folder `from` into the empty folder `to`, and `from`'s own attributes at the end. */
 export function copyTree(from: number, to: number): void {
-  const links = new Map<number, string>();
-  const folders: string[] = ['.'];
+  copyBelow({ from, to, path: '' }, { root: to, first: new Map() });
+}
+
+/** A folder of both trees; `path` is where it is below the roots. */
+interface Pair {
+  readonly from: number;
+  readonly to: number;
+  readonly path: ByteString;
+}
+
+/** Where the first name of each file with several is, below the root of the copy. */
+interface Links {
+  readonly root: number;
+  readonly first: Map<number, ByteString>;
+}
+
+function copyBelow(pair: Pair, links: Links): void {
+  const { from, to } = pair;
+  const folders: ByteString[] = ['.'];
   // Grows while it is walked: parents come before their children.
   for (let at = 0; at < folders.length; at++) {
     const folder = folders[at] ?? '.';
+    if (folder.length > LONG_PATH) {
+      within(pair, folder, (deeper) => copyBelow(deeper, links));
+      continue;
+    }
     for (const name of namesIn(from, folder)) {
       const path = folder === '.' ? name : `${folder}/${name}`;
-      if (copyEntry(from, to, path, links)) folders.push(path);
+      if (copyEntry(pair, path, links)) folders.push(path);
     }
   }
   // Deepest first, because making an entry changes its folder's times.
   for (const folder of folders.reverse())
     withEntry(from, folder, (fd, attr) => copyAttributes(fd, attr, to, folder));
+}
+
+function within(pair: Pair, folder: ByteString, use: (deeper: Pair) => void): void {
+  const from = sys.openAt(pair.from, folder, O_LIST);
+  try {
+    const to = sys.openAt(pair.to, folder, O_LIST);
+    try {
+      use({ from, to, path: joinPath(pair.path, folder) });
+    } finally {
+      sys.closeFd(to);
+    }
+  } finally {
+    sys.closeFd(from);
+  }
 }
 
 /** Owner, mode, xattrs and times of the object `fromFd` (open, also by O_PATH), put on the entry `path` of `to`. */
@@ -65,24 +105,40 @@ export function copyAttributes(
 }
 
 /** Returns true for a folder, which gets its attributes later. */
-function copyEntry(from: number, to: number, path: string, links: Map<number, string>): boolean {
-  return withEntry(from, path, (fd, attr) => {
+function copyEntry(pair: Pair, path: ByteString, { root, first }: Links): boolean {
+  const { to } = pair;
+  return withEntry(pair.from, path, (fd, attr) => {
     if (isFolder(attr.mode)) {
       sys.makeFolderAt(to, path, 0o700);
       return true;
     }
-    const first = attr.nlink > 1 ? links.get(attr.ino) : undefined;
-    if (first !== undefined) {
-      sys.linkAt(to, first, to, path);
+    const known = attr.nlink > 1 ? first.get(attr.ino) : undefined;
+    if (known !== undefined) {
+      link(root, known, to, path);
       return false;
     }
-    if (attr.nlink > 1) links.set(attr.ino, path);
+    if (attr.nlink > 1) first.set(attr.ino, joinPath(pair.path, path));
     if (isRegular(attr.mode)) copyFile(fd, attr.size, to, path);
     else if (isSymlink(attr.mode)) sys.makeSymlinkAt(to, path, sys.readlinkFd(fd));
     else sys.makeNodeAt(to, path, attr.mode, attr.rdev);
     copyAttributes(fd, attr, to, path);
     return false;
   });
+}
+
+/** `first` may be longer than a path of one call. */
+function link(root: number, first: ByteString, to: number, path: ByteString): void {
+  const cut = first.length > LONG_PATH ? first.lastIndexOf('/', LONG_PATH) : -1;
+  if (cut < 0) {
+    sys.linkAt(root, first, to, path);
+    return;
+  }
+  const nearer = sys.openAt(root, first.slice(0, cut), O_HOLD | sys.O_DIRECTORY);
+  try {
+    link(nearer, first.slice(cut + 1), to, path);
+  } finally {
+    sys.closeFd(nearer);
+  }
 }
 
 function copyFile(held: number, size: number, to: number, path: string): void {

@@ -23,6 +23,7 @@ import { isMountedHere, unmountSnapshot } from '../../mounts/mount-snapshot.js';
 import { readMounts } from '../../mounts/mountinfo.js';
 import { type ListedMount, MountTable } from '../../mounts/table.js';
 import { ensureStateFolder } from '../../root-folder.js';
+import { removeTree } from '../../snapshots/folders.js';
 import type { Context } from '../context.js';
 
 /** On a snapshot: the lab that made it, and removes it. */
@@ -64,7 +65,7 @@ export class Belongings {
 
   /** When the mounts and the snapshot are gone. */
   release(): void {
-    rmSync(this.scratch, { recursive: true, force: true });
+    removeTree(this.scratch);
     rmSync(this.#path, { force: true });
     closeSync(this.#lock);
   }
@@ -122,7 +123,7 @@ async function remove(context: Context, id: string, { scratch, snapshot }: Note)
   if (snapshot !== undefined) {
     if (snapshot.root !== root || !(await hasRemoved(context, id, snapshot))) return false;
   }
-  rmSync(scratch, { recursive: true, force: true });
+  removeTree(scratch);
   return true;
 }
 

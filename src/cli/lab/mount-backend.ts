@@ -17,6 +17,7 @@ import { connectControl } from '../../mounts/control-socket.js';
 import { mountStack, unmountSnapshot } from '../../mounts/mount-snapshot.js';
 import { PARTS_FROM } from '../../mounts/parts.js';
 import { type MountRow, MountTable } from '../../mounts/table.js';
+import { removeTree } from '../../snapshots/folders.js';
 import type { Contents } from '../../web/contents.js';
 import type { FileSetup, MergedEntry } from '../../web/model.js';
 import { type LayerNames, withNames } from '../../web/naming.js';
@@ -99,7 +100,7 @@ export class MountBackend implements Backend {
     const folder = this.#folders.get(name);
     if (folder === undefined) return;
     this.#folders.delete(name);
-    for (const path of [folder, workOf(folder)]) rmSync(path, { recursive: true, force: true });
+    for (const path of [folder, workOf(folder)]) removeTree(path);
   }
 
   files(container: string): Files {
