@@ -46,20 +46,8 @@ function checkLayer(layer: unknown, field: string): string {
   const own = text(name, `${field}.name`);
   named(`${field}.name`, () => assertNames([own]));
   const all = object(files, `${field}.files`);
-  for (const [path, what] of Object.entries(all)) {
-    if (!isFile(what)) throw new WrongField(`${field}.files['${path}']`, 'no file is written so');
-  }
-  named(`${field}.files`, () => cleanFiles(all as Parameters<typeof cleanFiles>[0]));
+  named(`${field}.files`, () => cleanFiles(all));
   return own;
-}
-
-function isFile(what: unknown): boolean {
-  if (what === null || typeof what === 'string') return true;
-  if (typeof what !== 'object') return false;
-  const { size, folder, symlink, link } = what as Fields;
-  return (
-    typeof size === 'number' || folder === true || typeof symlink === 'string' || typeof link === 'string'
-  );
 }
 
 function checkStep(step: unknown, field: string): void {

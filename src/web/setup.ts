@@ -7,8 +7,8 @@ import { cleanPath, ShellError } from './shell.js';
 /** Bytes; a layer is filled letter by letter. */
 const LARGEST = 64 << 20;
 
-/** The files under clean paths. ShellError for one that is twice there, too large, or below what is no folder. */
-export function cleanFiles(files: Readonly<Record<string, FileSetup>>): Readonly<Record<string, FileSetup>> {
+/** The files under clean paths. ShellError for what is no file, twice there, too large, or below what is no folder. */
+export function cleanFiles(files: Readonly<Record<string, unknown>>): Readonly<Record<string, FileSetup>> {
   const clean = new Map<string, FileSetup>();
   for (const [given, what] of Object.entries(files)) {
     const path = cleanPath(given);
@@ -34,14 +34,23 @@ export function assertNames(names: readonly string[]): void {
 const isLink = (what: FileSetup): what is { readonly link: string } =>
   typeof what === 'object' && what !== null && 'link' in what;
 
-function cleanFile(path: string, what: FileSetup): FileSetup {
-  if (isLink(what)) return { link: cleanPath(what.link) };
-  if (typeof what === 'object' && what !== null && 'size' in what) {
-    const { size } = what;
-    if (!Number.isInteger(size) || size < 0 || size > LARGEST)
-      throw new ShellError(`${path}: a size is a number of bytes, at most ${LARGEST}`);
-  }
-  return what;
+/** Made anew of the one word that it has: of two, what checks a file could go by one, and what makes it by the other. */
+function cleanFile(path: string, what: unknown): FileSetup {
+  if (what === null || typeof what === 'string') return what;
+  const given: Readonly<Record<string, unknown>> = typeof what === 'object' ? { ...what } : {};
+  const { size, symlink, link, folder, opaque } = given;
+  const words = Object.keys(given).sort().join();
+  if (words === 'size' && typeof size === 'number') return { size: cleanSize(path, size) };
+  if (words === 'symlink' && typeof symlink === 'string') return { symlink };
+  if (words === 'link' && typeof link === 'string') return { link: cleanPath(link) };
+  if (words === 'folder' && folder === true) return { folder };
+  if (words === 'folder,opaque' && folder === true && typeof opaque === 'boolean') return { folder, opaque };
+  throw new ShellError(`${path}: no file is written so`);
+}
+
+function cleanSize(path: string, size: number): number {
+  if (Number.isInteger(size) && size >= 0 && size <= LARGEST) return size;
+  throw new ShellError(`${path}: a size is a number of bytes, at most ${LARGEST}`);
 }
 
 /** All above a path are folders: in the real layer a symlink would be followed. */

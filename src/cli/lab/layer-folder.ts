@@ -1,12 +1,18 @@
 // Layers of the lab as real folders: made from what a lesson says, and read with their marks and extended attributes.
 
-import { closeSync, existsSync, linkSync, mkdirSync, openSync, symlinkSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { closeSync, existsSync, openSync } from 'node:fs';
+import { join } from 'node:path';
 import {
   type ByteString,
+  basename,
   type Dialect,
+  dirname,
+  EEXIST,
+  ENOENT,
+  FsError,
   fromText,
   ifAllowed,
+  isErrno,
   type LayerNode,
   type LowerDescription,
   openLowerDir,
@@ -26,41 +32,71 @@ export function marksHere(): 'trusted' | 'user' {
   return sys.mayUseTrustedXattrs() ? 'trusted' : 'user';
 }
 
-/** Makes files in a folder that is there. */
+/** Makes files in a folder that is there and empty. Nothing is followed out of it, and nothing that is there written over. */
 export function fillFolder(top: string, files: Readonly<Record<string, FileSetup>>): void {
-  for (const [path, what] of Object.entries(files)) {
-    const real = join(top, path);
-    mkdirSync(dirname(real), { recursive: true });
-    fill(top, real, what);
+  const root = sys.openAt(sys.AT_FDCWD, fromText(top), sys.O_RDONLY | sys.O_DIRECTORY);
+  try {
+    for (const [path, what] of Object.entries(files)) {
+      const real = fromText(path);
+      within(ensureFolders(root, dirname(real)), (folder) => fill(root, folder, basename(real), what));
+    }
+  } finally {
+    sys.closeFd(root);
   }
 }
 
-function fill(top: string, real: string, what: FileSetup): void {
-  if (what === null) makeWhiteout(real);
-  else if (typeof what === 'string') writeFileSync(real, what);
-  else if ('size' in what) writeFileSync(real, filler(what.size));
-  else if ('symlink' in what) symlinkSync(what.symlink, real);
-  else if ('link' in what) linkSync(join(top, what.link), real);
-  else makeFolder(real, what.opaque === true);
+function fill(root: number, folder: number, name: ByteString, what: FileSetup): void {
+  if (what === null) sys.makeNodeAt(folder, name, WHITEOUT_MODE, 0);
+  else if (typeof what === 'string') makeFile(folder, name, Buffer.from(what));
+  else if ('size' in what) makeFile(folder, name, filler(what.size));
+  else if ('symlink' in what) sys.makeSymlinkAt(folder, name, fromText(what.symlink));
+  else if ('link' in what) {
+    const from = fromText(what.link);
+    within(folderBeneath(root, dirname(from)), (dir) => sys.linkAt(dir, basename(from), folder, name));
+  } else within(ensureFolder(folder, name), (fd) => what.opaque === true && makeOpaque(fd));
 }
 
-function makeFolder(real: string, opaque: boolean): void {
-  mkdirSync(real, { recursive: true });
-  if (!opaque) return;
-  const fd = openSync(real, 'r');
-  try {
-    sys.setXattr(fd, `${marksHere()}.overlay.opaque`, Buffer.from('y'), 0);
-  } finally {
-    closeSync(fd);
+function makeFile(folder: number, name: ByteString, data: Uint8Array): void {
+  const flags = sys.O_WRONLY | sys.O_CREAT | sys.O_EXCL | sys.O_NOFOLLOW;
+  within(sys.openAt(folder, name, flags, 0o666), (fd) => sys.writeAllAt(fd, 0, data));
+}
+
+function makeOpaque(fd: number): void {
+  sys.setXattr(fd, `${marksHere()}.overlay.opaque`, Buffer.from('y'), 0);
+}
+
+/** A descriptor of a folder that is there, reached through no symlink. */
+function folderBeneath(root: number, path: ByteString): number {
+  const folder = sys.openBeneath(root, path === '' ? '.' : path, sys.O_RDONLY | sys.O_DIRECTORY);
+  if (folder === undefined) throw new FsError(ENOENT, path);
+  return folder;
+}
+
+/** The same, made with those above it where it is missing. */
+function ensureFolders(root: number, path: ByteString): number {
+  let folder = sys.duplicate(root);
+  for (const name of path === '' ? [] : path.split('/')) {
+    folder = within(folder, (above) => ensureFolder(above, name));
   }
+  return folder;
 }
 
-function makeWhiteout(real: string): void {
-  const folder = openSync(dirname(real), 'r');
+/** ENOTDIR for what is no folder, a symlink too. */
+function ensureFolder(above: number, name: ByteString): number {
   try {
-    sys.makeNodeAt(folder, fromText(real.slice(real.lastIndexOf('/') + 1)), WHITEOUT_MODE, 0);
+    sys.makeFolderAt(above, name, 0o777);
+  } catch (error) {
+    if (!isErrno(error, EEXIST)) throw error;
+  }
+  return sys.openAt(above, name, sys.O_RDONLY | sys.O_DIRECTORY | sys.O_NOFOLLOW);
+}
+
+/** Closes the descriptor afterwards. */
+function within<T>(fd: number, act: (fd: number) => T): T {
+  try {
+    return act(fd);
   } finally {
-    closeSync(folder);
+    sys.closeFd(fd);
   }
 }
 

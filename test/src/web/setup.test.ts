@@ -28,8 +28,16 @@ describe('the files of a lesson', () => {
     ['no name', { '/': 'x' }],
     ['more than there is', { f: { size: 1e15 } }],
     ['no size', { f: { size: -1 } }],
+    ['below a symlink that says it is a folder', { l: { symlink: '/tmp', folder: true }, 'l/evil': 'x' }],
+    ['below a link that says it is a folder', { f: 'x', l: { link: 'f', folder: true }, 'l/evil': 'x' }],
+    ['in what is nothing', JSON.parse('{"a":{}}')],
+    ['in a list', JSON.parse('{"a":[]}')],
+    ['in a number', JSON.parse('{"a":3}')],
+    ['in what is another thing than its word says', JSON.parse('{"a":{"symlink":3}}')],
   ])('do not lie %s', (_, files) => {
-    expect(() => cleanFiles(files)).toThrow(/no \.\.|no folder|twice|no name|a size is/);
+    expect(() => cleanFiles(files)).toThrow(
+      /no \.\.|no folder|twice|no name|a size is|no file is written so/,
+    );
   });
 });
 

@@ -1,0 +1,62 @@
+// The folders that the lab makes of a lesson's layers: nothing is made beside them, whatever was let through before.
+
+import {
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { fillFolder } from '../../../src/cli/lab/layer-folder.js';
+import type { FileSetup } from '../../../src/web/model.js';
+
+describe('the folder of a layer', () => {
+  let base: string;
+  let layer: string;
+  let outside: string;
+  beforeEach(() => {
+    base = mkdtempSync(join(tmpdir(), 'mica-lab-folder-'));
+    [layer = '', outside = ''] = ['layer', 'outside'].map((name) => join(base, name));
+    for (const folder of [layer, outside]) mkdirSync(folder);
+    writeFileSync(join(outside, 'f'), 'theirs');
+  });
+  afterEach(() => rmSync(base, { recursive: true }));
+
+  it('has the files, with folders above them', () => {
+    fillFolder(layer, {
+      'a/b/f': 'text',
+      'a/b': { folder: true },
+      big: { size: 100_000 },
+      s: { symlink: 'nowhere' },
+      'c/hard': { link: 'a/b/f' },
+      'é/ü': 'bytes',
+    });
+    expect(readdirSync(layer, { recursive: true, encoding: 'utf8' }).sort()).toEqual(
+      ['a', 'a/b', 'a/b/f', 'big', 'c', 'c/hard', 's', 'é', 'é/ü'].sort(),
+    );
+    expect(readFileSync(join(layer, 'c/hard'), 'utf8')).toBe('text');
+    expect([lstatSync(join(layer, 'a/b/f')).nlink, lstatSync(join(layer, 'big')).size]).toEqual([2, 100_000]);
+  });
+
+  it.each<[string, Record<string, FileSetup>]>([
+    ['a symlink on the way', { 'l/evil': 'x' }],
+    ['a symlink to a folder', { l: { folder: true }, 'l/evil': 'x' }],
+    ['a symlink at the end', { file: 'x' }],
+    ['a symlink that leads nowhere', { nowhere: 'x' }],
+    ['a symlink to what is linked', { g: { link: 'l/f' } }],
+  ])('follows no %s', (_, files) => {
+    symlinkSync(outside, join(layer, 'l'));
+    symlinkSync(join(outside, 'f'), join(layer, 'file'));
+    symlinkSync(join(outside, 'g'), join(layer, 'nowhere'));
+    expect(() => fillFolder(layer, files)).toThrow();
+    expect(readdirSync(outside)).toEqual(['f']);
+    expect(readFileSync(join(outside, 'f'), 'utf8')).toBe('theirs');
+    expect(lstatSync(join(outside, 'f')).nlink).toBe(1);
+  });
+});
