@@ -6,8 +6,8 @@ import type { UnionEvent } from '../union/event.js';
 import { CODES, readEvents } from '../union/event-record.js';
 import { RingReader, ringBytes } from '../union/event-ring.js';
 
-/** How many events are kept for readers who come late. */
-export const EVENTS_KEPT = 16_384;
+/** How many events are kept for readers who come late; memory for them is taken as they come. */
+export const EVENTS_KEPT = 32_768;
 /** For how long who asks for requests is told of them without asking again. */
 const WATCHED_MS = 5000;
 

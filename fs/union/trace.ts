@@ -6,7 +6,7 @@ import { EIO, FsError } from '../errno.js';
 import type { Filesystem } from '../filesystem.js';
 import { Later } from '../later.js';
 import { codeOf } from './event-record.js';
-import type { EventStream } from './event-stream.js';
+import { clock, type EventStream } from './event-stream.js';
 import { MOVES_DATA, OPERATIONS, type Operation, SUBJECTS, type Subject, UNTOLD } from './operation.js';
 import { Place } from './place.js';
 import type { Union } from './union.js';
@@ -34,7 +34,7 @@ function watch(union: Union, events: EventStream, operation: Operation, place: P
     if (!events.requests) return act(a, b, c, d, e, f);
     // Before the operation, which may change it.
     locate(union, subject, a, b, place);
-    const begin = performance.now();
+    const begin = clock.now();
     let result: unknown;
     try {
       result = act(a, b, c, d, e, f);

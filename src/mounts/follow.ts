@@ -23,7 +23,7 @@ export interface Followed {
 }
 
 /** Between two questions. The server keeps what comes in some hundred milliseconds, however busy it is. */
-const PAUSE_MS = 80;
+const PAUSE_MS = 160;
 
 /**
  * Batches of events, empty ones too, until the signal ends it or the mount is gone. The server stops watching then, unless
