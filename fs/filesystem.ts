@@ -141,10 +141,13 @@ export interface StatFs {
   readonly namelen: number;
 }
 
+/** As libfuse's FUSE_UNKNOWN_INO: 0 would be no entry to some programs. */
+export const UNKNOWN_INO = 0xffffffff;
+
 /**
- * Receives one directory entry: `type` is d_type, `ino` equals the entry's st_ino, `next` is the cookie at
- * which reading goes on after this entry (never 0). Returns false if the entry did not fit: it was not taken,
- * and the reading stops before it.
+ * Receives one directory entry: `type` is d_type, `ino` equals the entry's st_ino (UNKNOWN_INO where it cannot be told),
+ * `next` is the cookie at which reading goes on after this entry (never 0). Returns false if the entry did not fit: it
+ * was not taken, and the reading stops before it.
  */
 export type DirVisitor = (name: ByteString, ino: number, type: number, next: number) => boolean;
 
@@ -218,7 +221,10 @@ export interface Filesystem {
   opendir(node: NodeId): Handle;
   /** Visits '.', '..' and the entries from cookie `from` on (0: the beginning) until the visitor refuses one. */
   readdir(handle: Handle, from: number, visit: DirVisitor): void;
-  /** As readdir; before each visit `out` holds the entry, whose lookup counts if the visitor took it. '.' and '..' have node 0. */
+  /**
+   * As readdir; before each visit `out` holds the entry, whose lookup counts if the visitor took it. Node 0: a name
+   * alone, as '.' and '..' are, and what cannot be looked up: the error is that of its own lookup.
+   */
   readdirPlus(handle: Handle, from: number, out: Entry, visit: DirVisitor): void;
   fsyncdir(handle: Handle, dataOnly: boolean): void;
   releasedir(handle: Handle): void;

@@ -245,7 +245,7 @@ export class Reply {
       const at = this.#used;
       const end = at + ((fuse_entry_out.size + fuse_dirent.head + name.length + 7) & ~7);
       if (end > this.#limit) return this.#refuse();
-      // A nodeid of 0 (. and ..) makes the entry a name only; the rest is not looked at.
+      // A nodeid of 0 makes the entry a name only; the rest is not looked at.
       if (entry.node === 0) this.zero(at, fuse_entry_out.size);
       else this.entry(at, entry);
       const kind = entry.node === 0 ? type : direntType(entry.attr.mode);

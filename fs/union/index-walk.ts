@@ -45,7 +45,7 @@ export function listInIndex(stack: Stack, folder: number, from: number, visit: D
 
 /**
  * As Filesystem.readdirPlus from cookie `from` on, without '.' and '..', of a folder that was taken `inIndex`. `wholly` hands out an entry that the index alone
- * cannot tell, and answers as the visitor does.
+ * cannot tell, and is told and answers as the visitor is and does.
  */
 export function listPlusInIndex(
   stack: Stack,
@@ -54,7 +54,7 @@ export function listPlusInIndex(
   from: number,
   out: Entry,
   visit: DirVisitor,
-  wholly: (name: ByteString, next: number) => boolean,
+  wholly: DirVisitor,
 ): void {
   const indexed = stack.indexed!;
   const { tree } = indexed;
@@ -62,7 +62,8 @@ export function listPlusInIndex(
     const { nameAt, nameLength } = tree;
     const name = tree.text(nameAt, nameLength);
     const next = position + DOTS + 1;
-    if (folder.upper || folder.nid === 0 || !isPlain(stack, indexed, nid, out)) return wholly(name, next);
+    if (folder.upper || folder.nid === 0 || !isPlain(stack, indexed, nid, out))
+      return wholly(name, indexed.number(nid), type, next);
     if (!visit(name, out.attr.ino, type, next)) return false;
     indexed.found(nid, folder.node, nameAt, nameLength);
     return true;

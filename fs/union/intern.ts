@@ -38,24 +38,28 @@ export function intern(stack: Stack, parent: Inode, name: ByteString, found: Fou
     inode.lowerPath = found.lowerPath;
     return inode;
   }
+  try {
+    fill(stack, inode, parent, name, found);
+  } catch (error) {
+    // Whoever asks next must not find an inode without its data, or that has not met its other names.
+    table.tidy(inode);
+    throw error;
+  }
+  return inode;
+}
+
+/** Where the data of a file is, and which other names it has. */
+function fill(stack: Stack, inode: Inode, parent: Inode, name: ByteString, found: Found): void {
   if (found.entry.metacopy) inode.dataBelow = findData(stack, parent, name, found);
   else if (found.entry.ranges !== undefined) dropRanges(stack, parent, name, found);
   if (found.where === LOWER) {
     inode.lower = { layer: stack.lowers[found.depth]!, dir: found.dir, name: found.name };
   }
-  if (found.entry.attr.nlink > 1) {
-    // With one name left, its folder may not say that it has an origin.
-    if (found.where === UPPER && found.entry.origin !== 0) table.noteCopy(inode);
-    try {
-      if (found.where === LOWER) joinIndex(stack, inode, found);
-      else if (found.entry.origin !== 0) holdIndexed(stack, inode);
-    } catch (error) {
-      // Whoever asks next must not find an inode that has not met its other names.
-      table.tidy(inode);
-      throw error;
-    }
-  }
-  return inode;
+  if (found.entry.attr.nlink <= 1) return;
+  // With one name left, its folder may not say that it has an origin.
+  if (found.where === UPPER && found.entry.origin !== 0) stack.table.noteCopy(inode);
+  if (found.where === LOWER) joinIndex(stack, inode, found);
+  else if (found.entry.origin !== 0) holdIndexed(stack, inode);
 }
 
 /** What a process left that died when the file had all of its data. */

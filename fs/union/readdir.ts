@@ -2,7 +2,7 @@
 // is its position and entries that come or go meanwhile neither skip nor repeat others.
 
 import { EINVAL, FsError } from '../errno.js';
-import type { DirVisitor, Entry } from '../filesystem.js';
+import { type DirVisitor, type Entry, UNKNOWN_INO } from '../filesystem.js';
 import { direntType, S_IFDIR } from '../mode.js';
 import type { ByteString } from '../name.js';
 import { present, stat } from './access.js';
@@ -35,12 +35,8 @@ export class OpenFolder {
     for (let at = first; at < listing.names.length + DOTS; at++) {
       const name = listing.names[at - DOTS]!;
       let ino = listing.inos[at - DOTS]!;
-      if (ino === 0) {
-        const inode = child(stack, this.inode, name);
-        if (inode === undefined) continue;
-        ino = inode.ino;
-        stack.table.tidy(inode);
-      }
+      if (ino === 0) ino = this.#numberOf(stack, name);
+      if (ino === 0) continue;
       if (!visit(name, ino, listing.types[at - DOTS]!, at + 1)) return;
     }
   }
@@ -51,21 +47,57 @@ export class OpenFolder {
     if (!this.#dots(from, visit)) return;
     const first = Math.max(from, DOTS);
     if (typeof listing === 'number') {
-      listPlusInIndex(stack, this.inode, listing, first, out, visit, (name, next) =>
-        this.#handOut(stack, name, next, out, visit),
+      listPlusInIndex(stack, this.inode, listing, first, out, visit, (name, ino, type, next) =>
+        this.#handOut(stack, name, ino, type, next, out, visit),
       );
       return;
     }
     for (let at = first; at < listing.names.length + DOTS; at++) {
-      if (!this.#handOut(stack, listing.names[at - DOTS]!, at + 1, out, visit)) return;
+      const i = at - DOTS;
+      if (!this.#handOut(stack, listing.names[i]!, listing.inos[i]!, listing.types[i]!, at + 1, out, visit))
+        return;
     }
   }
 
-  /** Looks an entry up and visits it, if it is still there; false if it did not fit. */
-  #handOut(stack: Stack, name: ByteString, next: number, out: Entry, visit: DirVisitor): boolean {
-    const inode = child(stack, this.inode, name);
-    if (inode === undefined) return true;
-    fillEntry(stack, inode, out);
+  /** The number of an entry that only a lookup can tell; 0 if it is gone. */
+  #numberOf(stack: Stack, name: ByteString): number {
+    let inode: Inode | undefined;
+    try {
+      inode = child(stack, this.inode, name);
+    } catch (error) {
+      if (!(error instanceof FsError)) throw error;
+      return UNKNOWN_INO;
+    }
+    if (inode === undefined) return 0;
+    const { ino } = inode;
+    stack.table.tidy(inode);
+    return ino;
+  }
+
+  /**
+   * Looks an entry up and visits it, if it is still there; false if it did not fit. One that cannot be looked up is
+   * a name with the number and the type that were listed, and fails by itself when it is asked for.
+   */
+  #handOut(
+    stack: Stack,
+    name: ByteString,
+    ino: number,
+    type: number,
+    next: number,
+    out: Entry,
+    visit: DirVisitor,
+  ): boolean {
+    let inode: Inode | undefined;
+    try {
+      inode = child(stack, this.inode, name);
+      if (inode === undefined) return true;
+      fillEntry(stack, inode, out);
+    } catch (error) {
+      if (!(error instanceof FsError)) throw error;
+      if (inode !== undefined) stack.table.tidy(inode);
+      out.node = 0;
+      return visit(name, ino === 0 ? UNKNOWN_INO : ino, type, next);
+    }
     // Counted before the visit, so that nothing in it can drop the inode.
     stack.table.count(inode);
     const taken = visit(name, inode.ino, direntType(inode.type), next);
