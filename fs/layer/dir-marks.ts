@@ -1,7 +1,7 @@
 // What the marks on a real object say. The object is named (folder descriptor, name), or by its own descriptor
 // with no name. Most objects have no xattr at all and cost one system call here.
 
-import { EACCES, isErrno } from '../errno.js';
+import { EACCES, EIO, FsError, isErrno } from '../errno.js';
 import type { Attr } from '../filesystem.js';
 import { Attr as AttrRecord } from '../filesystem.js';
 import { S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../mode.js';
@@ -87,7 +87,7 @@ export function readMarks(
   if (names.length === 0) return;
   for (const stored of names) {
     const mark = markOf(rules.prefixes, stored);
-    if (mark !== undefined) readMark(mark, fd, name, stored, out);
+    if (mark !== undefined) readMark(rules, mark, fd, name, stored, out);
     else if (stored === FUSE_OVERLAYFS_OPAQUE && rules.dialect === 'wh') out.opaque ||= type === S_IFDIR;
   }
   // A file that got its data after all keeps its redirect (ovl_copy_up_meta_inode_data), which then says nothing.
@@ -136,6 +136,7 @@ export function holdsCopies(rules: LayerRules, fd: number): boolean {
 const SECTOR = 512;
 
 function readMark(
+  rules: LayerRules,
   mark: string,
   fd: number,
   name: ByteString | undefined,
@@ -152,8 +153,8 @@ function readMark(
       if (isDir || (out.attr.mode & S_IFMT) === S_IFREG) out.redirect = textOf(fd, name, stored);
       break;
     case METACOPY:
-      // Of whatever value: it may hold a digest of the data (fs-verity).
       out.metacopy = (out.attr.mode & S_IFMT) === S_IFREG;
+      if (out.metacopy && !rules.origins) assertMetacopy(bytesOf(fd, name, stored) ?? NO_BYTES);
       break;
     case MICA_RANGES:
       out.ranges = parseRanges(textOf(fd, name, stored)) ?? NO_RANGES;
@@ -172,6 +173,17 @@ function readMark(
       if (out.origin === 0) readOrigin(bytesOf(fd, name, stored) ?? NO_BYTES, out);
       break;
   }
+}
+
+/** Bytes of struct ovl_metacopy without a digest. */
+const METACOPY_HEAD = 4;
+
+/**
+ * EIO for what overlayfs takes for no mark of its own (ovl_check_metacopy_xattr): it is empty, or may hold a digest of
+ * the data (fs-verity). An upper's are not looked at: overlayfs or this program wrote them, and each look costs a call.
+ */
+function assertMetacopy({ length }: Uint8Array): void {
+  if (length > 0 && length < METACOPY_HEAD) throw new FsError(EIO, 'mark metacopy');
 }
 
 function readKeptTimes(text: ByteString, out: LayerEntry): void {

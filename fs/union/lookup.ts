@@ -226,14 +226,17 @@ function followAbsolute(stack: Stack, from: number, path: ByteString, out: Found
   return wanted;
 }
 
-/** Only an absolute path leads into layers of data alone, and only to a regular file (ovl_lookup_data_layers). */
+/**
+ * Only an absolute path leads into layers of data alone, and only to a regular file: what else one of them has there is
+ * passed over (ovl_lookup_data_layers).
+ */
 function takeFromDataAlone(stack: Stack, path: ByteString, out: Found): void {
   const slash = path.lastIndexOf('/');
   const dir = slash < 0 ? '' : path.slice(0, slash);
   const name = path.slice(slash + 1);
   for (const layer of stack.data) {
-    if (!layer.lookup(dir, name, out.below)) continue;
-    if (isRegular(out.below.attr.mode)) out.data = { layer, dir, name };
+    if (!layer.lookup(dir, name, out.below) || !isRegular(out.below.attr.mode)) continue;
+    out.data = { layer, dir, name };
     return;
   }
 }

@@ -2,16 +2,26 @@
 // and layer tars use. Made here with plain system calls, not with our own writer.
 
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, renameSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  symlinkSync,
+  truncateSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { EIO } from '../../../fs/errno.js';
 import { Attr } from '../../../fs/filesystem.js';
 import { openLowerDir } from '../../../fs/layer/dir-layer.js';
 import { type Dialect, LayerEntry, type MarkPrefix, type ReadLayer } from '../../../fs/layer/layer.js';
 import { kindOf, S_IFCHR } from '../../../fs/mode.js';
 import { fromText, toBytes } from '../../../fs/name.js';
 import * as sys from '../../../fs/sys/index.js';
+import { errnoOf } from '../../suites/paths.js';
 
 const root = process.getuid?.() === 0;
 let folder: string;
@@ -101,6 +111,19 @@ describe('overlay marks', () => {
     layer?.close();
     open('overlay', 'user');
     expect(look('', 'd')).toMatchObject({ opaque: true, redirect: undefined });
+  });
+
+  it('takes a file for one without data by a mark that is empty or has room for a digest, and no other', () => {
+    const values = { old: '', digest: '\0\x04\0\0', short: 'x', cut: '\0\x04\0' };
+    for (const [name, value] of Object.entries(values)) {
+      writeFileSync(join(folder, name), '');
+      truncateSync(join(folder, name), 10);
+      xattr(name, 'user.overlay.metacopy', value);
+    }
+    open('overlay', 'user');
+    for (const name of ['old', 'digest']) expect(look('', name)?.metacopy).toBe(true);
+    for (const name of ['short', 'cut']) expect([name, errnoOf(() => look('', name))]).toEqual([name, EIO]);
+    expect(names('')).toEqual(['cut', 'digest', 'old', 'short']);
   });
 
   it('takes .wh. files for ordinary ones', () => {

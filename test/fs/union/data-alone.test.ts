@@ -15,6 +15,8 @@ const META: Description = {
   sibling: { size: 3, redirect: 'bb' },
   folder: { size: 3, redirect: '/aa' },
   over: { size: 3, redirect: '/low' },
+  hid: { size: 3, redirect: '/aa/hid' },
+  made: { size: 3, redirect: '/aa/made' },
 };
 
 function rig() {
@@ -22,8 +24,8 @@ function rig() {
     fillLayer(new MemLayer({ id: `lower${i}` }), what),
   );
   const data = [
-    { aa: {}, 'aa/one': 'one', d: {} },
-    { aa: {}, 'aa/one': 'not', bb: 'two' },
+    { aa: {}, 'aa/one': 'one', d: {}, 'aa/hid': null, 'aa/made': {} },
+    { aa: {}, 'aa/one': 'not', bb: 'two', 'aa/hid': 'hid', 'aa/made': 'dir' },
   ].map((what, i) => fillLayer(new MemLayer({ id: `data${i}` }), what));
   const upper = new MemLayer({ id: 'upper' });
   const open = () => new Union({ lowers, data, upper });
@@ -34,6 +36,11 @@ function rig() {
 test('an absolute redirect finds its data in the topmost of them, also by way of a lower', () => {
   const { paths } = rig();
   expect(['f', 'd/two', 'over'].map((path) => paths.read(path))).toEqual(['one', 'two', 'two']);
+});
+
+test('a whiteout or a folder in one of them does not hide a file in the next', () => {
+  const { paths } = rig();
+  expect(['hid', 'made'].map((path) => paths.read(path))).toEqual(['hid', 'dir']);
 });
 
 test('no name of theirs is shown', () => {
