@@ -53,7 +53,7 @@ export function ensureStoreFolders(root: string): StoreFolders {
  */
 export function ensureStateFolder(state: string): void {
   const what = `cannot use the state folder ${state}`;
-  ensureFolder(state, 0o700, what);
+  ensureFolder(state, 0o700, what, '--state');
   const found = lstatSync(state);
   const mine = process.geteuid?.();
   if (mine !== undefined && (!found.isDirectory() || found.uid !== mine || (found.mode & 0o022) !== 0)) {
@@ -63,7 +63,8 @@ export function ensureStateFolder(state: string): void {
   }
 }
 
-function ensureFolder(path: string, mode: number, what: string): void {
+/** `option` chooses another one. */
+function ensureFolder(path: string, mode: number, what: string, option = '--root'): void {
   try {
     if (make(path, mode)) return;
     if (!statSync(path).isDirectory()) {
@@ -71,7 +72,7 @@ function ensureFolder(path: string, mode: number, what: string): void {
     }
     accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (error) {
-    throw refusal(error, path, what);
+    throw refusal(error, path, what, option);
   }
 }
 
@@ -100,9 +101,9 @@ function syncFolder(path: string): void {
   }
 }
 
-function refusal(error: unknown, path: string, what: string): StoreError {
+function refusal(error: unknown, path: string, what: string, option: string): StoreError {
   if (error instanceof StoreError) return error;
-  const hint = 'choose a folder that this user may write to, with --root';
+  const hint = `choose a folder that this user may write to, with ${option}`;
   switch (codeOf(error)) {
     case 'EACCES':
     case 'EPERM':

@@ -13,11 +13,11 @@ const ANYBODY = 0o111;
 /** How long a socket may take to be connected to. */
 const CONNECT_MS = 1000;
 
-/** As this user sees them; `config` is containerd's. */
+/** As this user sees them; `config` is containerd's, of which root alone is told: nobody else could mend it. */
 export async function engineChecks(config: string = CONTAINERD_CONFIG): Promise<readonly Check[]> {
   if (process.platform !== 'linux') return [];
   return [
-    ...(isProgram('containerd') ? [await containerdCheck(config)] : []),
+    ...(process.getuid?.() === 0 && isProgram('containerd') ? [await containerdCheck(config)] : []),
     ...(isProgram('podman') || isProgram('buildah') ? [podmanCheck(podmanPlaces(), isProgram)] : []),
   ];
 }

@@ -22,7 +22,10 @@ export const declareServe: Declare = (command, act) => {
       '--partition <name>',
       'what this socket keeps, apart from all else; default: the path of the socket',
     )
-    .option('--owner <uid:gid>', 'who may connect; default: the user of this process')
+    .option(
+      '--owner <uid:gid>',
+      'who may connect, and is root of this machine by that; default: the user of this process',
+    )
     .option(
       '--mounts <how>',
       'bind|program: what a client is told to mount: what the mount host has mounted, or by mica-overlayfs; default: ' +
@@ -84,6 +87,9 @@ async function serve(context: Context, words: Words): Promise<void> {
   await tellSystemd('READY=1');
   await ended;
   await tellSystemd('STOPPING=1');
+  if (server.calls > 0) {
+    context.output.note(`waiting for ${server.calls} calls to end; a second signal drops them`);
+  }
   await server.stop();
   for (const socket of listening) socket.release();
 }

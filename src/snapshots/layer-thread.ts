@@ -1,7 +1,7 @@
 // What a server does for layers while nobody waits, in a thread. What is unpacked into a layer is written to the disk while
 // more of it comes, so that little is left when the commit syncs it; and the index of what was committed, which is a cache,
-// is made when no layer is unpacked any more, or somebody wants to see this one. Whatever ends the thread, or the process, costs nobody anything but time: a commit syncs what
-// was not written, and the first mount makes the index.
+// is made when no layer is unpacked any more, or somebody wants to see this one. Whatever ends the thread, or the process,
+// costs nobody anything but time: a commit syncs what was not written, and the first mount makes the index.
 
 import { Worker } from 'node:worker_threads';
 import type { LayerToIndex } from './layer-index.js';

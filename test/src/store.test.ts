@@ -143,6 +143,11 @@ describe('a root that cannot be used is refused in one line:', () => {
     });
   });
 
+  test('a state folder that cannot be made', async () => {
+    const opened = Store.open(root, { state: '/sys/none', durable: false });
+    await expect(opened).rejects.toMatchObject({ hint: expect.stringContaining('with --state') });
+  });
+
   test('a namespace that is no name', async () => {
     await expect(open('../x')).rejects.toMatchObject({ kind: 'invalid-argument' });
   });

@@ -89,6 +89,11 @@ export class StoreServer {
     });
   }
 
+  /** How many calls are being answered. */
+  get calls(): number {
+    return this.#calls.size;
+  }
+
   /** Takes no more connections and calls, and resolves when those that run are done. */
   async stop(): Promise<void> {
     this.#stopping.abort();

@@ -73,6 +73,10 @@ export class Calls {
     this.#running.add(done);
   }
 
+  get size(): number {
+    return this.#running.size;
+  }
+
   /** Resolves when no handler is at work. */
   async idle(): Promise<void> {
     while (this.#running.size > 0) await Promise.all(this.#running);

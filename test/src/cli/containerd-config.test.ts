@@ -56,6 +56,40 @@ test('a table that is there already is not written a second time', () => {
   }
 });
 
+test.each([
+  [
+    'a dotted key',
+    '[plugins."io.containerd.grpc.v1.cri"]\n  containerd.snapshotter = "overlayfs"\n',
+    /^\[plugins/m,
+  ],
+  [
+    'a table in braces',
+    'proxy_plugins = { a = { type = "snapshot", address = "/a" } }\n',
+    /^\[proxy_plugins/m,
+  ],
+  ['a value', '[plugins."io.containerd.grpc.v1.cri"]\n containerd = { snapshotter = "x" }\n', /^\[plugins/m],
+  ['a dotted key at the top', 'proxy_plugins.mica.type = "snapshot"\n', /^\[proxy_plugins/m],
+])('a table that is there as %s is not opened a second time', (_, text, table) => {
+  const added = containerdConfig('/run/x.sock', `version = 2\n${text}`);
+  expect(added).not.toMatch(table);
+  expect(added.match(/^\[/gm)).toHaveLength(1);
+});
+
+test('other tables beside it and above it leave a table to be added', () => {
+  const text = 'version = 2\n[plugins."io.containerd.grpc.v1.cri"]\n  a.b = 1\n[proxy_plugins.other]\n';
+  expect(containerdConfig('/run/x.sock', text).match(/^\[/gm)).toHaveLength(2);
+});
+
+test('of a file without a version, which is version 1, it says what to do for Kubernetes', () => {
+  for (const text of ['oom_score = -999\n', '[grpc]\n  version = 2\n']) {
+    const added = containerdConfig('/run/x.sock', text);
+    expect(added).toMatch(/^\[proxy_plugins\.mica\]$/m);
+    expect(added).toMatch(/^# .* Add version = 2 at its top/m);
+    expect(added).not.toMatch(/^\[plugins/m);
+  }
+  expect(containerdConfig('/run/x.sock', '# nothing is set\n')).toMatch(/^version = 2$/m);
+});
+
 test('plugins are found as people write them', () => {
   const text = `
 [proxy_plugins]

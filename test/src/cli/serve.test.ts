@@ -142,3 +142,17 @@ test('what was answered to a writer is there when the server was killed and is s
   expect(await end(again)).toBe(0);
   expect(mica.run(['-n', 'n', 'content', 'get', digestOf('abcdef')]).out).toBe('abcdef');
 });
+
+test('a server that is to end says what it waits for, and drops that at a second signal', async () => {
+  const child = await start(['--address', socket]);
+  const clients = new Clients(socket);
+  const write = new WriteCall(clients.content, headers('n'));
+  await write.say({ ref: 'r', data: Buffer.from('abc') });
+  const exit = once(child, 'exit');
+  const lines = createInterface({ input: child.stderr! })[Symbol.asyncIterator]();
+  child.kill('SIGTERM');
+  expect((await lines.next()).value).toBe('waiting for 1 calls to end; a second signal drops them');
+  child.kill('SIGTERM');
+  expect(await exit).toEqual([0, null]);
+  clients.close();
+});
