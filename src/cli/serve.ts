@@ -115,9 +115,9 @@ async function configOf(engine: string, address: string | undefined): Promise<st
     return containerdConfig(address ?? CONTAINERD_SOCKET, configAt(CONTAINERD_CONFIG));
   }
   if (engine === 'podman') {
-    const { podmanConfig } = await import('./print-config.js');
+    const { podmanConfig, podmanStorage } = await import('./print-config.js');
     const { mountProgram } = await import('../mounts/mount-program.js');
-    return podmanConfig(mountProgram(), process.getuid?.() ?? 0);
+    return podmanConfig(mountProgram(), podmanStorage(process.getuid?.() ?? 0, process.env));
   }
   const why = 'an engine is containerd or podman';
   throw new StoreError('invalid-argument', `cannot use --print-config ${engine}`, why);

@@ -2,12 +2,12 @@
 // A value from the environment is checked as strictly as one that was typed, because a misspelt MICA_DRIVER
 // that is silently ignored is found only after the wrong driver was used.
 
-import { tmpdir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { StoreError } from '../errors.js';
 import { HOSTINGS, type Hosting } from '../mounts/hosting-words.js';
 import type { Driver } from '../snapshots/snapshot.js';
+import { statePlace } from './state-places.js';
 
 /** The program's own; a program around the library may have registered others. */
 export const DRIVERS = ['auto', 'fuse', 'overlay', 'native'] as const;
@@ -86,7 +86,7 @@ export function readSettings(words: Words, environment: Environment = process.en
   const hosting = pick(words.host, 'MICA_HOST', '--host');
   return {
     root: root === undefined ? defaultRoot(environment) : folder(root),
-    state: state === undefined ? defaultState(environment) : folder(state),
+    state: state === undefined ? statePlace(environment['XDG_RUNTIME_DIR']) : folder(state),
     namespace: namespace === undefined ? 'default' : namespaceName(namespace),
     driver: oneOf(driver, DRIVERS),
     transport: oneOf(transport, TRANSPORTS),
@@ -161,10 +161,4 @@ function defaultRoot(environment: Environment): string {
   const home = absolute(environment['HOME']);
   if (home !== undefined) return join(home, '.local/share/mica');
   throw new StoreError('invalid-argument', 'cannot choose a store', 'neither --root nor HOME is set');
-}
-
-function defaultState(environment: Environment): string {
-  if (isRoot()) return '/run/mica';
-  const runtime = absolute(environment['XDG_RUNTIME_DIR']);
-  return runtime === undefined ? join(tmpdir(), `mica-${process.getuid?.() ?? 0}`) : join(runtime, 'mica');
 }

@@ -1,8 +1,8 @@
 // `mica settle`: makes an upper plain, so that kernel overlayfs and other programs read it as we do. An upper is that
-// of a snapshot, or a plain folder: mounted by us, or with the lowers that it lies on.
+// of a snapshot, of a container of podman or buildah, or a plain folder: mounted by us, or with the lowers that it lies on.
 
-import { realpathSync, statSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import type { StackDescription } from '../../fs/index.js';
 import { StoreError } from '../errors.js';
 import { MountTable } from '../mounts/table.js';
@@ -18,7 +18,7 @@ interface Words {
 
 export const declareSettle: Declare = (command, act) => {
   command
-    .argument('<key>', 'an active snapshot, or an upper folder')
+    .argument('<key>', 'an active snapshot, or an upper folder; of a podman container its diff folder')
     .option('--lower <dir:dir>', 'the lowers of a plain upper folder that is not mounted, topmost first')
     .option('--work <dir>', 'its work folder')
     .option('--dialect <name>', 'overlay|wh: how plain folders spell their marks')
@@ -50,9 +50,25 @@ async function settleWord(context: Context, word: string, words: Words): Promise
     const { settleServed } = await import('../mounts/settle.js');
     return { name: mount.snapshot?.key ?? path, settled: await settleServed(mount) };
   }
+  const ofEngine = path === undefined ? undefined : await engineStack(path);
+  if (path !== undefined && ofEngine !== undefined) return settleStack(ofEngine, table, path);
   const store = await context.store();
   const key = path === undefined ? await keyOfWord(store, word) : await keyOfUpper(store, word, path, table);
   return settleStack(await store.snapshots.stack(key), new MountTable(store.state), key);
+}
+
+/**
+ * What a container's `diff` lies on, where an engine keeps it (containers/storage, `drivers/overlay`): beside it `lower`
+ * names its lowers, topmost first, below the folder of all layers. undefined for any other folder. No store is needed.
+ */
+async function engineStack(path: string): Promise<StackDescription | undefined> {
+  const { asUpper } = await import('../mount-program/lowers-to-read.js');
+  const upper = asUpper(path);
+  const beside = dirname(path);
+  if (upper === undefined || !existsSync(join(beside, 'lower'))) return undefined;
+  const names = readFileSync(join(beside, 'lower'), 'utf8').trim().split(':');
+  const lowers = names.map((name) => realpathSync(join(dirname(beside), name)));
+  return { upper, lowers: lowers.map((lower) => ({ path: lower, id: lower, dialect: upper.dialect })) };
 }
 
 async function settleStack(stack: StackDescription, table: MountTable, name: string): Promise<Outcome> {

@@ -29,7 +29,7 @@ export async function lowersToRead(
  * What a folder would be as an upper, where it is one by its name and place: `diff` beside `work`, as the engines have it
  * (containers/storage). Under other names the work folder beside it is anybody's.
  */
-function asUpper(path: string): UpperDescription | undefined {
+export function asUpper(path: string): UpperDescription | undefined {
   const work = join(dirname(path), 'work');
   if (basename(path) !== 'diff' || !existsSync(join(work, 'work'))) return undefined;
   if (statSync(work).dev !== statSync(path).dev) return undefined;

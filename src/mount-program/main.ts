@@ -4,7 +4,7 @@
 // unless the shared host is (MICA_HOST): bin/mica-overlayfs waits for its word.
 
 import { closeSync, writeSync } from 'node:fs';
-import type { StackDescription, sys } from '../../fs/index.js';
+import type { StackDescription } from '../../fs/index.js';
 import type { Settings } from '../cli/settings.js';
 import { checkWithout } from '../cli/without.js';
 import { meantBy } from '../mounts/hosting-words.js';
@@ -173,17 +173,14 @@ async function stackOf(words: Words): Promise<StackDescription> {
  * special, so the usual place of root may be out of reach.
  */
 async function stateFolder(wanted: string | undefined): Promise<string> {
-  const { tmpdir } = await import('node:os');
-  const { isAbsolute, join, resolve } = await import('node:path');
-  const { sys } = await import('../../fs/index.js');
+  const { resolve } = await import('node:path');
+  const { statePlaces } = await import('../cli/state-places.js');
   const { ensureStateFolder } = await import('../root-folder.js');
   const { state: usual } = await settings();
-  const runtime = process.env['XDG_RUNTIME_DIR'] ?? '';
   const places = [
     ...(wanted === undefined ? [] : [resolve(wanted)]),
     usual,
-    ...(isAbsolute(runtime) ? [join(runtime, 'mica')] : []),
-    join(tmpdir(), `mica-${outsideUid(sys.namespaceIds('uid'))}`),
+    ...statePlaces(process.env['XDG_RUNTIME_DIR']),
   ];
   let failure: unknown;
   for (const place of places) {
@@ -195,11 +192,4 @@ async function stateFolder(wanted: string | undefined): Promise<string> {
     }
   }
   throw failure;
-}
-
-/** Who this is outside of the user namespace, in which many are 0. */
-function outsideUid(spans: ReturnType<typeof sys.namespaceIds>): number {
-  const uid = process.getuid?.() ?? 0;
-  const span = spans.find(({ first, count }) => uid >= first && uid < first + count);
-  return span === undefined ? uid : span.outside + uid - span.first;
 }

@@ -15,12 +15,15 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { podmanConfig, podmanStorage } from '../../src/cli/print-config.js';
 import { top } from '../program.js';
 import type { Need } from '../requires.js';
 
 export type By = 'root' | 'a rootless user';
 
 const USER = 'mica-user';
+/** No place depends on the number where the environment names the folders. */
+const ANY_USER = 1;
 
 /** What tests of an engine need of the machine. */
 export function engineNeeds(by: By): readonly Need[] {
@@ -38,25 +41,20 @@ export interface Ran {
 export class PodmanHome {
   readonly by: By;
   readonly base = mkdtempSync(join(tmpdir(), 'mica-podman-'));
-  readonly storage = join(this.base, 'storage');
+  readonly storage: string;
 
   constructor(by: By, program = join(top, 'bin/mica-overlayfs')) {
     this.by = by;
     chmodSync(this.base, 0o755);
-    for (const name of ['home', 'run', 'storage', 'tmp', 'state'])
-      mkdirSync(this.path(name), { mode: 0o700 });
-    writeFileSync(
-      this.path('storage.conf'),
-      `[storage]
-driver = "overlay"
-graphroot = "${this.storage}"
-runroot = "${this.path('run')}/storage"
-rootless_storage_path = "${this.storage}"
-[storage.options.overlay]
-mount_program = "${program}"
-${by === 'root' ? '' : 'ignore_chown_errors = "true"'}
-`,
-    );
+    for (const name of ['home', 'run', 'tmp', 'state']) mkdirSync(this.path(name), { mode: 0o700 });
+    // As --print-config has it; root's with places of a user, for nobody else to have them.
+    const ofUser = podmanStorage(ANY_USER, this.environment);
+    this.storage = ofUser.graphRoot;
+    const more = by === 'root' ? '' : 'ignore_chown_errors = "true"\n';
+    // A file that the environment names is not taken for the user's own, whose graphroot counts.
+    const elsewhere = `[storage]\nrootless_storage_path = "${this.storage}"`;
+    const text = podmanConfig(program, ofUser).replace('[storage]', elsewhere);
+    writeFileSync(this.path('storage.conf'), text + more);
     copyFileSync(join(top, 'test/engines/containers.conf'), this.path('containers.conf'));
     writeFileSync(this.path('policy.json'), '{"default": [{"type": "insecureAcceptAnything"}]}');
     if (by !== 'root') execFileSync('chown', ['-R', `${USER}:`, this.base]);
@@ -84,7 +82,8 @@ ${by === 'root' ? '' : 'ignore_chown_errors = "true"'}
       XDG_RUNTIME_DIR: this.path('run'),
       CONTAINERS_CONF: this.path('containers.conf'),
       CONTAINERS_STORAGE_CONF: this.path('storage.conf'),
-      MICA_STATE: this.path('state'),
+      // A user's is found from the folder of his session, by podman's programs and by ours.
+      ...(this.by === 'root' ? { MICA_STATE: this.path('state') } : {}),
       MICA_WITHOUT: process.env['MICA_WITHOUT'],
     };
   }

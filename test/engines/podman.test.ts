@@ -5,6 +5,7 @@
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { top } from '../program.js';
 import { describeWith } from '../requires.js';
 import { treeDifferences } from '../tree.js';
 import { DEBIAN, debianImage, IMAGE_NEEDS } from './debian.js';
@@ -145,6 +146,19 @@ for (const by of ['root', 'a rootless user'] as const satisfies readonly By[]) {
         'while ! test "$(cat /kept)" = "$(printf "kept\\nkept")"; do sleep 0.05; done',
       );
       home.podman('rm', '--force', '--time', '0', 'lost');
+    });
+
+    it('is settled after a container has ended, for programs that read its folder as it lies there', () => {
+      const id = home.podman('create', DEBIAN, 'chown', '-R', 'games', '/usr/share/doc/bash');
+      home.podman('start', '--attach', id);
+      const diff = home.podman('inspect', '--format', '{{.GraphDriver.Data.UpperDir}}', id);
+      const read = `cat '${diff}'/usr/share/doc/bash/* | md5sum`;
+      const wanted = home.inContainer(DEBIAN, 'cat /usr/share/doc/bash/* | md5sum');
+      expect(home.run(['sh', '-c', read], home.inside)).not.toBe(wanted);
+      const mica = [process.execPath, join(top, 'bin/mica')];
+      expect(home.run([...mica, 'settle', diff], home.inside)).toBe(diff);
+      expect(home.run(['sh', '-c', read], home.inside)).toBe(wanted);
+      home.podman('rm', id);
     });
 
     if (by !== 'root') {

@@ -1,7 +1,7 @@
 // `mica settle` on the upper of plain folders: while it is mounted, when it is not, and never under the kernel.
 
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, linkSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { Scratch } from '../program.js';
 import { describeWith } from '../requires.js';
@@ -45,6 +45,29 @@ describeWith(['root', 'fuse', 'overlay'], 'mica settle UPPER', () => {
     scratch.mica('settle', at('up'), '--lower', at('low'), '--work', at('work'));
     expect(guarded()).toBe(false);
     expect(existsSync(at('up/two-b'))).toBe(true);
+  });
+
+  it('finds what the diff folder of a container that has ended lies on, and needs no store for that', () => {
+    const folders = ['c/diff', 'c/work', 'c/merged', 'below/diff', 'above/diff', 'l'];
+    for (const name of folders) scratch.folder(`overlay/${name}`);
+    const [diff, work, above, below] = ['c/diff', 'c/work', 'above/diff', 'below/diff'].map((name) =>
+      at(`overlay/${name}`),
+    );
+    symlinkSync('../above/diff', at('overlay/l/ABOVE'));
+    symlinkSync('../below/diff', at('overlay/l/BELOW'));
+    writeFileSync(at('overlay/c/lower'), 'l/ABOVE:l/BELOW');
+    writeFileSync(`${above}/file`, 'the content');
+    writeFileSync(`${below}/file`, 'what is hidden');
+    const words = ['--lower', `${above}:${below}`, '--upper', `${diff}`, '--work', `${work}`];
+    scratch.mica('mount', ...words, at('mnt'));
+    execFileSync('timeout', ['60', 'chmod', '600', at('mnt/file')]);
+    scratch.mica('umount', at('mnt'));
+    expect(existsSync(`${work}/work/incompat/mica`)).toBe(true);
+    expect(readFileSync(`${diff}/file`, 'latin1')).not.toBe('the content');
+    writeFileSync(at('no-store'), '');
+    expect(scratch.mica('settle', `${diff}`, '--root', at('no-store'))).toBe(`${diff}\n`);
+    expect(existsSync(`${work}/work/incompat/mica`)).toBe(false);
+    expect(readFileSync(`${diff}/file`, 'latin1')).toBe('the content');
   });
 
   it('fetches the rest of a large file of which one byte was written, and explain tells what is where', () => {
