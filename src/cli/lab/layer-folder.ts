@@ -1,6 +1,6 @@
 // Layers of the lab as real folders: made from what a lesson says, and read with their marks and extended attributes.
 
-import { closeSync, existsSync, openSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   type ByteString,
@@ -133,11 +133,14 @@ function contentsAt({ path, id, dialect, marks }: Described, focus: string, dept
     ...(marks && { marks: [marks] }),
   });
   try {
-    const reads: Reads = {
-      xattrs: (dir, name) => xattrsOf(path, dir, name),
-      linkKey: keyOf,
-    };
-    return contentsOf(layer, reads, fromText(focus), depth);
+    const root = sys.openAt(sys.AT_FDCWD, fromText(path), sys.O_RDONLY | sys.O_DIRECTORY);
+    return within(root, (top) => {
+      const reads: Reads = {
+        xattrs: (dir, name) => within(folderBeneath(top, dir), (folder) => xattrsOf(folder, name)),
+        linkKey: keyOf,
+      };
+      return contentsOf(layer, reads, fromText(focus), depth);
+    });
   } finally {
     layer.close();
   }
@@ -149,14 +152,9 @@ function keyOf(node: LayerNode): string | undefined {
   return origin && Buffer.from(origin).toString('hex');
 }
 
-function xattrsOf(top: string, dir: ByteString, name: ByteString): Record<string, string> {
-  const folder = openSync(join(top, toText(dir)), 'r');
-  try {
-    const names = sys.listXattrsAt(folder, name);
-    return Object.fromEntries(names.map((xattr) => [toText(xattr), shownValue(folder, name, xattr)]));
-  } finally {
-    closeSync(folder);
-  }
+function xattrsOf(folder: number, name: ByteString): Record<string, string> {
+  const names = sys.listXattrsAt(folder, name);
+  return Object.fromEntries(names.map((xattr) => [toText(xattr), shownValue(folder, name, xattr)]));
 }
 
 /** '' where this process may not read it: those of `user` are as closed as the file. */

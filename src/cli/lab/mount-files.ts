@@ -4,6 +4,7 @@
 import { constants, type Stats } from 'node:fs';
 import {
   chmod,
+  type FileHandle,
   link,
   lstat,
   lutimes,
@@ -24,7 +25,7 @@ import { cleanPath, type Files, ShellError } from '../../web/shell.js';
 /** How much of a file is read. */
 const SHOWN_BYTES = 65536;
 
-const { O_APPEND, O_CREAT, O_NOFOLLOW, O_RDONLY, O_TRUNC, O_WRONLY } = constants;
+const { O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_TRUNC, O_WRONLY } = constants;
 const HOW = { replace: O_WRONLY | O_CREAT | O_TRUNC, append: O_WRONLY | O_CREAT | O_APPEND } as const;
 
 export class MountFiles implements Files {
@@ -44,15 +45,10 @@ export class MountFiles implements Files {
     if ((await this.#stats(path)).isSymbolicLink()) {
       return `-> ${await this.#at(path, (real) => readlink(real))}\n`;
     }
-    return this.#at(path, async (real) => {
-      const file = await open(real, O_RDONLY | O_NOFOLLOW);
-      try {
-        const into = Buffer.alloc(SHOWN_BYTES);
-        const { bytesRead } = await file.read(into, 0, into.length, 0);
-        return into.toString('utf8', 0, bytesRead);
-      } finally {
-        await file.close();
-      }
+    return this.#opened(path, O_RDONLY, async (file) => {
+      const into = Buffer.alloc(SHOWN_BYTES);
+      const { bytesRead } = await file.read(into, 0, into.length, 0);
+      return into.toString('utf8', 0, bytesRead);
     });
   }
 
@@ -62,18 +58,10 @@ export class MountFiles implements Files {
   }
 
   async write(path: string, text: string, how: 'replace' | 'append' | number): Promise<void> {
-    await this.#at(path, async (real) => {
-      const file = await open(
-        real,
-        (typeof how === 'number' ? O_WRONLY | O_CREAT : HOW[how]) | O_NOFOLLOW,
-        0o644,
-      );
-      try {
-        const data = Buffer.from(text);
-        if (data.length > 0) await file.write(data, 0, data.length, typeof how === 'number' ? how : null);
-      } finally {
-        await file.close();
-      }
+    const flags = typeof how === 'number' ? O_WRONLY | O_CREAT : HOW[how];
+    await this.#opened(path, flags, async (file) => {
+      const data = Buffer.from(text);
+      if (data.length > 0) await file.write(data, 0, data.length, typeof how === 'number' ? how : null);
     });
   }
 
@@ -114,6 +102,23 @@ export class MountFiles implements Files {
 
   async rmdir(path: string): Promise<void> {
     await this.#at(path, (real) => rmdir(real));
+  }
+
+  /**
+   * ShellError for what has no data of its own. A pipe would keep whoever opens it, or reads from it, until somebody comes to
+   * its other end, and the lab with all its threads.
+   */
+  #opened<T>(path: string, flags: number, act: (file: FileHandle) => Promise<T>): Promise<T> {
+    return this.#at(path, async (real) => {
+      const file = await open(real, flags | O_NOFOLLOW | O_NONBLOCK, 0o644);
+      try {
+        const stats = await file.stat();
+        if (!stats.isFile() && !stats.isDirectory()) throw new ShellError(`${path}: it is no regular file`);
+        return await act(file);
+      } finally {
+        await file.close();
+      }
+    });
   }
 
   #stats(path: string): Promise<Stats> {

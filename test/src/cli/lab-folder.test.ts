@@ -13,7 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { fillFolder } from '../../../src/cli/lab/layer-folder.js';
+import { fillFolder, readFolder } from '../../../src/cli/lab/layer-folder.js';
 import type { FileSetup } from '../../../src/web/model.js';
 
 describe('the folder of a layer', () => {
@@ -58,5 +58,16 @@ describe('the folder of a layer', () => {
     expect(readdirSync(outside)).toEqual(['f']);
     expect(readFileSync(join(outside, 'f'), 'utf8')).toBe('theirs');
     expect(lstatSync(join(outside, 'f')).nlink).toBe(1);
+  });
+
+  it('is read by bytes, which are not always text', () => {
+    const name = Buffer.from([...Buffer.from(`${layer}/d`), 0xff]);
+    mkdirSync(name);
+    writeFileSync(Buffer.concat([name, Buffer.from('/f')]), 'text');
+    const { entries } = readFolder({ path: layer, id: 'l', dialect: 'overlay' });
+    expect(entries.map(({ path, text }) => [path, text])).toEqual([
+      ['d\ufffd', undefined],
+      ['d\ufffd/f', 'text'],
+    ]);
   });
 });
