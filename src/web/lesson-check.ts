@@ -6,8 +6,17 @@ import { parse, ShellError } from './shell.js';
 
 /** `steps[2].answer: it is none of its choices`; '' if nothing is. */
 export function wrongWith(lesson: unknown): string {
+  return wrongIn(() => checkLesson(lesson));
+}
+
+/** The same of the layers and containers alone, which is what a lab is asked to begin with. */
+export function wrongWithSetup(setup: unknown): string {
+  return wrongIn(() => checkSetup(object(setup, '')));
+}
+
+function wrongIn(check: () => void): string {
   try {
-    checkLesson(lesson);
+    check();
     return '';
   } catch (error) {
     if (error instanceof WrongField) return error.message;
@@ -26,10 +35,16 @@ type Fields = Readonly<Record<string, unknown>>;
 const CLAIMS: ReadonlySet<string> = new Set(['from', 'copied', 'ls', 'output', 'disk', 'layers']);
 
 function checkLesson(lesson: unknown): void {
-  const { title, about, ids, layers, containers, steps } = object(lesson, '');
+  const all = object(lesson, '');
+  const { title, about, ids, steps } = all;
   text(title, 'title');
   text(about, 'about');
   if (ids !== undefined && typeof ids !== 'boolean') throw new WrongField('ids', 'it is true or false');
+  checkSetup(all);
+  for (const [at, step] of list(steps, 'steps', 'of questions').entries()) checkStep(step, `steps[${at}]`);
+}
+
+function checkSetup({ layers, containers }: Fields): void {
   const names = list(layers, 'layers', 'from the bottom up').map((layer, at) =>
     checkLayer(layer, `layers[${at}]`),
   );
@@ -37,7 +52,6 @@ function checkLesson(lesson: unknown): void {
   named('containers', () =>
     assertNames([...names, ...places.map((name, at) => text(name, `containers[${at}]`))]),
   );
-  for (const [at, step] of list(steps, 'steps', 'of questions').entries()) checkStep(step, `steps[${at}]`);
 }
 
 /** Returns its name. */

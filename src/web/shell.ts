@@ -133,7 +133,7 @@ export function cleanPath(path: string): string {
 
 type Act = (files: Files, command: Command) => Promise<string>;
 
-const COMMANDS: Readonly<Record<string, Act>> = {
+const ACTS: Readonly<Record<string, Act>> = {
   echo: write,
   printf: write,
   dd,
@@ -219,22 +219,23 @@ const COMMANDS: Readonly<Record<string, Act>> = {
   },
 };
 
+/** A map: an object knows words that nobody gave it, as `constructor`. */
+const COMMANDS: ReadonlyMap<string, Act> = new Map(Object.entries(ACTS));
+
 /** The commands on files, for help and for completion. */
-export const FILE_COMMANDS: readonly string[] = Object.keys(COMMANDS);
+export const FILE_COMMANDS: readonly string[] = [...COMMANDS.keys()];
 
 /** Runs a command on files; undefined if it is none of these. Returns what it prints. */
 export function runOnFiles(files: Files, command: Command): Promise<string> | undefined {
-  return COMMANDS[command.name]?.(files, command);
+  return COMMANDS.get(command.name)?.(files, command);
 }
 
-/** The path that a command is about first, for who explains it; undefined if there is none. */
+/** The path that a command is about first, for who explains it; undefined if there is none, ShellError where the lab knows none such. */
 export function subjectOf({ name, words, options }: Command): string | undefined {
-  if (COMMANDS[name] === undefined) return undefined;
+  if (!COMMANDS.has(name)) return undefined;
   const isSecond = name === 'chmod' || name === 'truncate' || (name === 'ln' && options.has('s'));
   const word = words[isSecond ? 1 : 0];
-  return word === undefined || (name === 'echo' && words.length === 0)
-    ? undefined
-    : word.replace(/^\.?\/+/, '');
+  return word === undefined || (name === 'echo' && words.length === 0) ? undefined : cleanPath(word);
 }
 
 async function write(files: Files, { text, to, words, name }: Command): Promise<string> {

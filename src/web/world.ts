@@ -103,8 +103,7 @@ export class World implements Lab {
     await this.#backend.events();
     try {
       const command = parse(line);
-      const subject = subjectOf(command);
-      if (subject !== undefined) looked = await this.explain(subject);
+      looked = await this.#lookedAt(command);
       output = await this.#do(command);
     } catch (error) {
       if (!(error instanceof Error)) throw error;
@@ -114,6 +113,17 @@ export class World implements Lab {
     const events = await this.#backend.events();
     const state = await this.state();
     return { line, output, failed, events, ...(looked && { looked }), state };
+  }
+
+  /** How the path of a command is before it runs; undefined too where that cannot be said, and the command itself says why. */
+  async #lookedAt(command: Command): Promise<Explanation | undefined> {
+    try {
+      const subject = subjectOf(command);
+      return subject === undefined ? undefined : await this.explain(subject);
+    } catch (error) {
+      if (error instanceof Error) return undefined;
+      throw error;
+    }
   }
 
   async explain(path: string): Promise<Explanation> {
@@ -156,7 +166,7 @@ export class World implements Lab {
   async #do(command: Command): Promise<string> {
     const onFiles = runOnFiles(this.#backend.files(this.#active), command);
     if (onFiles !== undefined) return onFiles;
-    const word = WORDS[command.name];
+    const word = Object.hasOwn(WORDS, command.name) ? WORDS[command.name] : undefined;
     if (word === undefined) throw new ShellError(`${command.name}: no such command here; help lists them`);
     return word.act(this, command.words);
   }

@@ -7,7 +7,9 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { StoreError } from '../../errors.js';
+import { wrongWithSetup } from '../../web/lesson-check.js';
 import type { Lab, Setup, Told } from '../../web/model.js';
+import { ShellError } from '../../web/shell.js';
 import { placeAsked, Refusal, tabOf } from './gate.js';
 import { type Tabs, TakenError } from './tabs.js';
 
@@ -24,11 +26,11 @@ const HEADERS = {
   'cache-control': 'no-store',
 } as const;
 
-const FILES: Readonly<Record<string, string>> = {
-  'index.html': 'text/html; charset=utf-8',
-  'lab.js': 'text/javascript; charset=utf-8',
-  'lab.css': 'text/css; charset=utf-8',
-};
+const FILES: ReadonlyMap<string, string> = new Map([
+  ['index.html', 'text/html; charset=utf-8'],
+  ['lab.js', 'text/javascript; charset=utf-8'],
+  ['lab.css', 'text/css; charset=utf-8'],
+]);
 
 export interface LabServer {
   /** With the token: whoever has it may do what the page does. */
@@ -85,7 +87,7 @@ async function answer(
   if (what === 'lesson.json' && options.lesson !== undefined)
     return send(response, 200, 'application/json', options.lesson);
   const name = what === '' ? 'index.html' : what;
-  const type = FILES[name];
+  const type = FILES.get(name);
   if (type === undefined) throw new Refusal(404, 'no such file');
   const file = readFileSync(join(options.page, name), 'utf8');
   send(response, 200, type, name === 'index.html' ? withFacts(file, options) : file);
@@ -139,7 +141,7 @@ async function asked(lab: Lab, what: string, question: Record<string, unknown>):
   };
   switch (what) {
     case 'load':
-      return lab.load(question as unknown as Setup);
+      return lab.load(setupIn(question));
     case 'state':
       return lab.state(text('focus'));
     case 'run':
@@ -149,6 +151,13 @@ async function asked(lab: Lab, what: string, question: Record<string, unknown>):
     default:
       throw new Refusal(404, 'no such question');
   }
+}
+
+/** ShellError for what is none; the page shows why. */
+function setupIn(question: Record<string, unknown>): Setup {
+  const wrong = wrongWithSetup(question);
+  if (wrong !== '') throw new ShellError(`cannot begin so: ${wrong}`);
+  return question as unknown as Setup;
 }
 
 async function body(request: IncomingMessage): Promise<string> {

@@ -94,9 +94,12 @@ describe('the server of a lab', () => {
     expect((await ask(path())).status).toBe(403);
   });
 
-  it.each(['server.js', 'index.html/x', '..%2findex.html', 'lab.js.map'])('has no file %s', async (name) => {
-    expect((await ask(base.pathname + name)).status).toBe(404);
-  });
+  it.each(['server.js', 'index.html/x', '..%2findex.html', 'lab.js.map', 'constructor'])(
+    'has no file %s',
+    async (name) => {
+      expect((await ask(base.pathname + name)).status).toBe(404);
+    },
+  );
 
   it.each([
     ['another name that leads here', () => `evil.example:${base.port}`],
@@ -142,6 +145,18 @@ describe('the server of a lab', () => {
     expect((await ask(`${base.pathname}api/run`)).status).toBe(405);
     expect((await ask(`${base.pathname}api/events`)).status).toBe(400);
     expect((await ask(base.pathname, { method: 'PUT' })).status).toBe(405);
+  });
+
+  it.each([
+    ['layers: it is missing', {}],
+    ['layers: it is no list from the bottom up', { layers: 3 }],
+    ['layers[0]: it is no JSON object', { layers: [null] }],
+    ['layers[0].files: a: no file is written so', { layers: [{ name: 'base', files: { a: {} } }] }],
+  ])('begins with no layers that are none: %s', async (why, setup) => {
+    const headers = { ...json, origin: base.origin };
+    const asked = { method: 'POST', headers, body: JSON.stringify(setup) };
+    const { text } = await ask(`${base.pathname}api/load`, asked);
+    expect(JSON.parse(text)).toEqual({ error: `cannot begin so: ${why}` });
   });
 
   it('says who has the port, and what else to do', async () => {

@@ -47,6 +47,10 @@ test.each([
   ['rm /', 'the root of a container stays'],
   ['rmdir /', 'the root of a container stays'],
   ['mv / x', 'the root of a container stays'],
+  ['constructor', 'constructor: no such command'],
+  ['hasOwnProperty etc', 'hasOwnProperty: no such command'],
+  ['ls ..', 'the lab knows no ..'],
+  ['cat ../../etc', 'the lab knows no ..'],
 ])('%s says why not', async (line, why) => {
   const { output, failed } = await run(line);
   expect([failed, output]).toEqual([true, expect.stringContaining(why)]);
