@@ -63,12 +63,14 @@ async function run(
       tell({ type: 'refusal', id, error: toPlainError(error) });
     }
   };
+  let exits = true;
   const onControl = () => {
     for (;;) {
       const received = receiveMessageOnPort(port) as { message: ToServer } | undefined;
       if (received === undefined) return true;
       const { message } = received;
-      if (message.type === 'leave') return false;
+      if (message.type === 'abandon') exits = false;
+      if (message.type === 'leave' || message.type === 'abandon') return false;
       if (message.type === 'control') answer(message.id, message.request);
     }
   };
@@ -81,8 +83,8 @@ async function run(
   }
   const stuck = !lanes.end();
   served.union.destroy();
-  // The process exits, and would wait for what waits for a disk.
-  if (stuck && how === 'stopped') process.kill(process.pid, 'SIGKILL');
+  // The process would wait for what waits for a disk.
+  if (stuck && how === 'stopped' && exits) process.kill(process.pid, 'SIGKILL');
   tell({ type: 'ended', how, stuck });
 }
 

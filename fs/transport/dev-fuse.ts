@@ -219,6 +219,8 @@ class DeviceMount implements RunningMount {
   readonly #wake: number;
   readonly #tap: EventTap;
   #over = false;
+  /** At its place there may be another mount by now. */
+  #isDetached = false;
 
   /** Mounts; the server's layers are open. */
   constructor(request: MountRequest, server: Server, readOnly: boolean) {
@@ -239,7 +241,7 @@ class DeviceMount implements RunningMount {
     this.ended = server.ended.then((end) => {
       this.#over = true;
       process.removeListener('exit', this.#leave);
-      if (end.how !== 'unmounted') detachLost(this.#mounted);
+      if (end.how !== 'unmounted' && !this.#isDetached) detachLost(this.#mounted);
       // The last descriptor of the connection: whoever still waits for an answer is released now.
       closeDevice(this.#mounted.device);
       if (!server.stuck) closeDevice(this.#wake);
@@ -250,7 +252,16 @@ class DeviceMount implements RunningMount {
   async unmount({ lazy = false }: { readonly lazy?: boolean } = {}): Promise<void> {
     if (this.#over) return;
     this.#mounted.unmount(lazy);
+    this.#isDetached = true;
     if (!lazy) await this.ended;
+  }
+
+  async abandon(): Promise<void> {
+    if (this.#over) return;
+    this.#isDetached = true;
+    this.#server.send({ type: 'abandon' });
+    signalEventFd(this.#wake);
+    await this.ended;
   }
 
   async control(request: object): Promise<object> {
@@ -270,7 +281,7 @@ class DeviceMount implements RunningMount {
 
   /** The process exits while the mount is there: detach it, and let the thread go so that the exit can join it. */
   readonly #leave = (): void => {
-    detachLost(this.#mounted);
+    if (!this.#isDetached) detachLost(this.#mounted);
     this.#server.send({ type: 'leave' });
     signalEventFd(this.#wake);
   };

@@ -39,8 +39,10 @@ export type ToServer =
   /** The descriptors of the mounted device and of the eventfd. */
   | { readonly type: 'serve'; readonly device: number; readonly wake: number }
   | { readonly type: 'control'; readonly id: number; readonly request: object }
-  /** Leave, whatever the mount does. */
-  | { readonly type: 'leave' };
+  /** Leave, whatever the mount does: the process exits. */
+  | { readonly type: 'leave' }
+  /** The same in a process that goes on. */
+  | { readonly type: 'abandon' };
 
 export type FromServer =
   | { readonly type: 'opened'; readonly readOnly: boolean }

@@ -69,6 +69,11 @@ export interface RunningMount {
    */
   unmount(options?: { readonly lazy?: boolean }): Promise<void>;
   /**
+   * Ends a mount that is at no place any more, whoever is left in it: what he asks for from now on fails with ENOTCONN.
+   * Absent where the transport cannot.
+   */
+  abandon?(): Promise<void>;
+  /**
    * Asks the server something between two of its requests: one object in, one out. FsError ENOTCONN if the
    * server has ended.
    */

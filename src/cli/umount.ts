@@ -23,9 +23,9 @@ export const declareUmount: Declare = (command, act) => {
     .option('--lazy', 'out of sight at once, gone with the last user')
     .action(
       act(async (context, dirs: readonly string[], words: Words) => {
-        const { MountTable } = await import('../mounts/table.js');
+        const { isMountedHere, MountTable } = await import('../mounts/table.js');
         const { mountJson } = await import('./mounts.js');
-        const { isMountedHere, unmountSnapshot } = await import('../mounts/mount-snapshot.js');
+        const { unmountSnapshot } = await import('../mounts/mount-snapshot.js');
         const { state } = context.settings;
         const mounts = new MountTable(state).list();
         const chosen = choose(mounts, dirs, words, isMountedHere);

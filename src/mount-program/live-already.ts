@@ -5,7 +5,7 @@
 import { existsSync, realpathSync } from 'node:fs';
 import type { StackDescription } from '../../fs/index.js';
 import { connectControl } from '../mounts/control-socket.js';
-import type { MountTable } from '../mounts/table.js';
+import { isMountedHere, type MountTable } from '../mounts/table.js';
 
 /** Whether a mount of the very same layers is live at `target`, and is as writable as the one that is asked for. */
 export async function isLiveAlready(
@@ -15,7 +15,7 @@ export async function isLiveAlready(
   table: MountTable,
 ): Promise<boolean> {
   const mount = existsSync(target) ? table.at(realpathSync(target)) : undefined;
-  if (mount?.state !== 'live' || mount.socket === undefined) return false;
+  if (mount?.state !== 'live' || mount.socket === undefined || !isMountedHere(mount)) return false;
   if (mount.readOnly !== (readOnly || stack.upper === undefined)) return false;
   const server = await connectControl(mount.socket);
   try {

@@ -84,6 +84,7 @@ async function run(words: Words, shares: boolean): Promise<void> {
   const { mountStack } = await import('../mounts/mount-snapshot.js');
   const { lowersToRead } = await import('./lowers-to-read.js');
   const { isLiveAlready } = await import('./live-already.js');
+  const { releaseUpper } = await import('../mounts/release-upper.js');
   for (const word of words.ignored) tell(`ignoring ${word}`);
   if (words.target === undefined) throw new Error('cannot mount: no mount point was given');
   const stack = await stackOf(words);
@@ -96,6 +97,7 @@ async function run(words: Words, shares: boolean): Promise<void> {
     return;
   }
   await lowersToRead(stack, table);
+  if (stack.upper !== undefined) await releaseUpper(stack.upper.path, table);
   const host = new ThisProcess(ready);
   const { target } = await mountStack(stack, words.target, {
     driver: 'fuse',

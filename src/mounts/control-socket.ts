@@ -128,6 +128,7 @@ const OPS: ReadonlySet<string> = new Set<ControlRequest['op']>([
   'freeze',
   'exchange',
   'stop',
+  'yield',
 ]);
 
 function parseRequest(line: string): ControlRequest {

@@ -37,7 +37,9 @@ export type ControlRequest =
   | { readonly op: 'freeze' }
   /** What is changed through the mount is from now on in another folder, which is empty: a commit or a rollback. */
   | ExchangeRequest
-  | { readonly op: 'stop' };
+  | { readonly op: 'stop' }
+  /** End, whoever is left in the mount, if nobody can come to it by a path any more: its upper is wanted elsewhere. */
+  | { readonly op: 'yield' };
 
 export interface MountStatus {
   readonly target: string;
@@ -65,6 +67,7 @@ export interface ControlReplies {
   freeze: Record<string, never>;
   exchange: Omit<ExchangeReply, 'stale'>;
   stop: Record<string, never>;
+  yield: { readonly ends: boolean };
 }
 
 export type ControlReply<Op extends ControlRequest['op']> = ControlReplies[Op];

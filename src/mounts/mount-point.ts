@@ -5,14 +5,14 @@ import { realpathSync, statSync } from 'node:fs';
 import { resolve, sep } from 'node:path';
 import type { StackDescription } from '../../fs/index.js';
 import { StoreError } from '../errors.js';
-import type { MountTable } from './table.js';
+import { isMountedHere, type MountTable } from './table.js';
 
 /** The mount point without symlinks. not-found, invalid-argument, failed-precondition (a mount of ours is there). */
 export function checkMountPoint(target: string, stack: StackDescription, table: MountTable): string {
   const what = `cannot mount at ${target}`;
   const place = realFolder(target, what);
   const taken = table.at(place);
-  if (taken !== undefined) {
+  if (taken !== undefined && isMountedHere(taken)) {
     const shows = taken.snapshot === undefined ? '' : ` of ${taken.snapshot.key}`;
     const why = `there is ${taken.state === 'dead' ? 'a dead mount' : 'a mount'}${shows} already`;
     throw new StoreError('failed-precondition', what, why, { hint: `mica umount ${place}` });

@@ -20,7 +20,7 @@ import { mountAt, readMounts } from './mountinfo.js';
 import { withParts } from './parts.js';
 import { bootId, markOf, mountNamespace, processIn } from './process-life.js';
 import { settleForKernel } from './settle.js';
-import { type ListedMount, type MountedSnapshot, type MountRow, MountTable } from './table.js';
+import { isMountedHere, type ListedMount, type MountedSnapshot, type MountRow, MountTable } from './table.js';
 
 export interface MountOptions {
   readonly driver: Driver;
@@ -251,7 +251,8 @@ function assertFree(upper: string, target: string, table: MountTable): void {
   }
   const by = holder.driver === 'fuse' ? `pid ${holder.process.pid}` : 'the kernel';
   const shows = holder.snapshot === undefined ? upper : `snapshot ${holder.snapshot.key}`;
-  const why = `${shows} is in use by ${by}, mounted at ${holder.target}`;
+  const where = isMountedHere(holder) ? '' : ' in another mount namespace';
+  const why = `${shows} is in use by ${by}, mounted at ${holder.target}${where}`;
   throw new StoreError('failed-precondition', `cannot mount at ${target}`, why, {
     hint: `mica umount ${holder.target}`,
   });
@@ -292,11 +293,6 @@ export async function unmountSnapshot(
   if (row.driver !== 'fuse' || row.state === 'dead') table.remove(row);
   else if (!lazy) await table.serverGone(row, device, waitMs);
   return row;
-}
-
-/** Whether the mount is one of this process's mount namespace: of a container it is not. */
-export function isMountedHere({ mountNamespace: made }: MountRow): boolean {
-  return made === '' || made === mountNamespace();
 }
 
 /** failed-precondition for a mount that is there, and that this process cannot see. */

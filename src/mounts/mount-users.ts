@@ -46,6 +46,26 @@ export function mountUsers(device: string): readonly MountUser[] {
   return users;
 }
 
+/**
+ * Whether a process that is none of `servers` has a mount of the filesystem in its mount namespace, and so can come to it.
+ * Who has the mount as his current folder alone, or has a file of it open, cannot. Another user's process is not seen.
+ */
+export function isReachable(device: string, servers: ReadonlySet<number>): boolean {
+  const shows = new Map<string, boolean>();
+  return readdirSync('/proc').some((name) => {
+    const pid = Number(name);
+    if (!(pid > 0) || servers.has(pid)) return false;
+    // A process sees the mounts below its root.
+    const view = `${mountNamespace(pid)} ${ofProcess(() => readlinkSync(`/proc/${name}/root`)) ?? ''}`;
+    let shown = shows.get(view);
+    if (shown === undefined) {
+      shown = readMounts(pid)?.some((mount) => mount.device === device) ?? false;
+      shows.set(view, shown);
+    }
+    return shown;
+  });
+}
+
 /** `sleep (pid 7, open file)`; the first three of them. */
 export function usersText(users: readonly MountUser[]): string {
   const shown = users.slice(0, 3).map(({ pid, name, by, elsewhere }) => {

@@ -17,6 +17,8 @@ import type { ControlRequest } from './control.js';
 import { serveControl } from './control-socket.js';
 import type { HostSpec } from './host-spec.js';
 import { mountFailure } from './mount-failure.js';
+import { isReachable } from './mount-users.js';
+import { mountAt, readMounts } from './mountinfo.js';
 import { bootId, markOf, mountNamespace } from './process-life.js';
 import { settle } from './settle.js';
 import { type MountRow, MountTable } from './table.js';
@@ -58,7 +60,7 @@ async function noted(spec: HostSpec, table: MountTable, running: RunningMount): 
   };
   const row = rowOf(spec, table, running);
   table.put(row);
-  const served: Served = { spec, row };
+  const served: Served = { spec, row, device: mountAt(spec.target, readMounts() ?? [])?.device };
   const control = await serveControl(row.socket, (request) =>
     answer(request, served, table, running, unmount),
   );
@@ -78,6 +80,8 @@ async function noted(spec: HostSpec, table: MountTable, running: RunningMount): 
 interface Served {
   spec: HostSpec;
   row: MountRow;
+  /** `major:minor` of the mount, by which it is known wherever it came to lie; undefined where the system does not say. */
+  readonly device: string | undefined;
 }
 
 /** Everything but the end is the business of the thread that serves. */
@@ -90,6 +94,7 @@ async function answer(
 ): Promise<object> {
   const { spec } = served;
   if (request.op === 'usage') return usageOf(spec);
+  if (request.op === 'yield') return { ends: yieldsNow(served, table, running) };
   if (request.op === 'exchange') return exchange(request, served, table, running);
   if (request.op !== 'stop') {
     if (spec.options?.writeback === true && NEEDS_ALL_WRITES.has(request.op)) await writeBack(spec.target);
@@ -98,6 +103,20 @@ async function answer(
   // Waiting for the end here would wait for this answer.
   void unmount().catch((error: Error) => note(spec, error.message));
   return {};
+}
+
+/**
+ * True if nobody can come to the mount by a path any more, which is ended then, and not waited for. Files that somebody
+ * still has open fail from then on: two servers would write to one upper otherwise.
+ */
+function yieldsNow({ spec, device }: Served, table: MountTable, running: RunningMount): boolean {
+  if (device === undefined || running.abandon === undefined) return false;
+  if (isReachable(device, new Set([process.pid, ...table.servers().map((row) => row.process.pid)])))
+    return false;
+  const isHere = (readMounts() ?? []).some((mount) => mount.device === device);
+  const end = isHere ? running.unmount({ lazy: true }).then(() => running.abandon?.()) : running.abandon();
+  end.catch((error: Error) => note(spec, error.message));
+  return true;
 }
 
 /**

@@ -92,10 +92,10 @@ export class MountTable {
     return join(this.folder, `${nameOf(target)}.${process.pid}.log`);
   }
 
-  /** Makes or replaces the row of a target, in one step. */
+  /** Makes or replaces the row of a target in its mount namespace, in one step. */
   put(row: MountRow): void {
     mkdirSync(this.folder, { recursive: true, mode: 0o700 });
-    const path = this.#path(row.target);
+    const path = this.#path(row);
     const fresh = `${path}.${process.pid}`;
     writeFileSync(fresh, JSON.stringify(row), { mode: 0o600 });
     renameSync(fresh, path);
@@ -104,7 +104,7 @@ export class MountTable {
   /** Takes a row out with what belongs to it, unless another mount has taken its place meanwhile. */
   remove(row: MountRow): void {
     for (const path of [row.socket, row.log]) if (path !== undefined) rmSync(path, { force: true });
-    if (this.#has(row)) rmSync(this.#path(row.target), { force: true });
+    if (this.#has(row)) rmSync(this.#path(row), { force: true });
   }
 
   /** How many mounts are noted down, whatever became of them. */
@@ -121,9 +121,15 @@ export class MountTable {
     });
   }
 
-  /** The mount of ours at exactly this place. */
+  /** The mount of ours at exactly this place; one of this mount namespace comes before others. */
   at(target: string): ListedMount | undefined {
-    return this.list().find((row) => row.target === target);
+    const there = this.list().filter((row) => row.target === target);
+    return there.find(isMountedHere) ?? there[0];
+  }
+
+  /** What living servers serve, those included whose mount is out of sight. */
+  servers(): readonly MountRow[] {
+    return this.#rows().filter(isServed);
   }
 
   /** The mount of ours that a path lies in, and the rest of the path ('' for the mount point). */
@@ -179,7 +185,7 @@ export class MountTable {
     const lines: string[] = [];
     for (const row of this.#rows()) {
       const state = stateOf(row, here);
-      if (state === 'live' || isEnding(row)) continue;
+      if (state === 'live' || isServed(row)) continue;
       if (state === 'dead' && !detachDead(row.target)) continue;
       this.remove(row);
       lines.push(sentence(row, state));
@@ -189,12 +195,12 @@ export class MountTable {
 
   /** Neither taken out nor replaced by the row of another mount. */
   #has(row: MountRow): boolean {
-    const [now] = this.#read(`${nameOf(row.target)}.json`);
+    const [now] = this.#read(rowName(row));
     return now?.since === row.since;
   }
 
-  #path(target: string): string {
-    return join(this.folder, `${nameOf(target)}.json`);
+  #path(row: MountRow): string {
+    return join(this.folder, rowName(row));
   }
 
   #names(): readonly string[] {
@@ -264,8 +270,13 @@ function fits(row: MountRow, mount: MountPoint): boolean {
   return row.driver === 'fuse' ? mount.type.startsWith('fuse') : !mount.type.startsWith('fuse');
 }
 
-/** Its mount is gone, but the server has not come to its end yet: it takes out the row itself. */
-function isEnding(row: MountRow): boolean {
+/** Whether the mount is one of this process's mount namespace: of a container it is not. */
+export function isMountedHere({ mountNamespace: made }: MountRow): boolean {
+  return made === '' || made === mountNamespace();
+}
+
+/** If its mount is gone, the server has not come to its end yet: it takes out the row itself. */
+function isServed(row: MountRow): boolean {
   return row.boot === bootId() && row.driver === 'fuse' && isAlive(row.process);
 }
 
@@ -293,6 +304,11 @@ function sentence(row: MountRow, state: MountState | undefined): string {
   return state === 'dead'
     ? `cleaned up the mount at ${row.target}, whose server (pid ${row.process.pid}) had died${kept}`
     : `forgot the mount at ${row.target}, which is gone${kept}`;
+}
+
+/** One place may be mounted in several mount namespaces. */
+function rowName({ target, mountNamespace: made }: MountRow): string {
+  return `${nameOf(`${target}\0${made}`)}.json`;
 }
 
 function nameOf(target: string): string {

@@ -13,7 +13,8 @@ import type { Labels } from '../labels.js';
 import type { Hosting } from '../mounts/hosting-words.js';
 import { unmountPlace } from '../mounts/mount-all.js';
 import { mountSnapshot } from '../mounts/mount-snapshot.js';
-import { MountTable } from '../mounts/table.js';
+import { releaseUpper } from '../mounts/release-upper.js';
+import { isMountedHere, MountTable } from '../mounts/table.js';
 import type { Mount, PrepareOptions, SnapshotUsage, StoredSnapshot, StoreSnapshotter } from './snapshot.js';
 
 export interface BoundOptions {
@@ -52,11 +53,11 @@ export class BoundSnapshotter implements StoreSnapshotter {
     parent: string | undefined,
     options?: PrepareOptions,
   ): Promise<readonly Mount[]> {
-    return this.#bound(key, await this.#inner.prepare(key, parent, options));
+    return this.#boundOrGone(key, await this.#inner.prepare(key, parent, options));
   }
 
   async view(key: string, parent: string | undefined, options?: PrepareOptions): Promise<readonly Mount[]> {
-    return this.#bound(key, await this.#inner.view(key, parent, options));
+    return this.#boundOrGone(key, await this.#inner.view(key, parent, options));
   }
 
   /** The server, which is asked to settle, goes on to show what was committed to whoever still has the bind. */
@@ -117,10 +118,25 @@ export class BoundSnapshotter implements StoreSnapshotter {
     return [{ type: 'bind', source: place, options: [kind === 'view' ? 'ro' : 'rw', 'rbind'] }];
   }
 
+  /** Of a new snapshot, which nobody knows of if this fails: it can be asked for again. */
+  async #boundOrGone(key: string, mounts: readonly Mount[]): Promise<readonly Mount[]> {
+    try {
+      return await this.#bound(key, mounts);
+    } catch (error) {
+      await this.#inner.remove(key);
+      throw error;
+    }
+  }
+
   async #ensureServed(key: string, place: string): Promise<void> {
-    if (this.#table.at(place)?.state === 'live') return;
-    this.#leave(place);
+    const row = this.#table.at(place);
+    // Of another mount namespace, in which this server, or another one, ran: who has binds there is to keep them.
+    const isElsewhere = row !== undefined && !isMountedHere(row);
+    if (row?.state === 'live' && !isElsewhere) return;
+    if (!isElsewhere) this.#leave(place);
     mkdirSync(place, { recursive: true, mode: 0o700 });
+    const { upper } = await this.#inner.stack(key);
+    if (upper !== undefined) await releaseUpper(upper.path, this.#table);
     const { state, namespace, folders, hosting = 'shared' } = this.#options;
     const store = { snapshots: this.#inner, folders, namespace, state, driver: 'fuse' };
     await mountSnapshot(store, key, place, { driver: 'fuse', hosting });
@@ -130,13 +146,11 @@ export class BoundSnapshotter implements StoreSnapshotter {
     this.#leave(this.#placeOf(id));
   }
 
-  /** Nothing is at this place any more. */
+  /** Nothing is at this place any more. In another mount namespace a mount goes with its folder (detach_mounts). */
   #leave(place: string): void {
     const row = this.#table.at(place);
-    if (row !== undefined) {
-      unmountPlace(place, true);
-      if (row.state === 'dead') this.#table.remove(row);
-    }
+    if (row !== undefined && isMountedHere(row)) unmountPlace(place, true);
+    if (row?.state === 'dead') this.#table.remove(row);
     try {
       rmdirSync(place);
     } catch (error) {

@@ -11,6 +11,7 @@ import { mountAll, unmountAll, withTempMount } from '../../dist/src/mounts/mount
 import { unmountSnapshot } from '../../dist/src/mounts/mount-snapshot.js';
 import { MountTable } from '../../dist/src/mounts/table.js';
 import { BoundSnapshotter } from '../../dist/src/snapshots/bound-snapshotter.js';
+import type { Mount } from '../../dist/src/snapshots/snapshot.js';
 import { Store } from '../../dist/src/store.js';
 import { describeWith } from '../requires.js';
 
@@ -115,6 +116,52 @@ describeWith(['root', 'fuse'], 'snapshots that are handed out as binds', () => {
     await mountAll(await bind().mounts('key'), target);
     expect(sh('cat "$1/kept" "$1/file"', target)).toBe('kept\nlower\n');
   });
+
+  it('are mounted anew where they were mounted in a mount namespace that nobody is left in', async () => {
+    const { source = '' } = await preparedElsewhere('key');
+    expect(readdirSync(source)).toEqual([]);
+    const [row] = table().list();
+    await mountAll(await bound.mounts('key'), target);
+    expect(sh('cat "$1/file" "$1/kept"', target)).toBe('lower\nkept\n');
+    expect(row).toBeDefined();
+    while (existsSync(`/proc/${row?.process.pid}`)) await sleep(10);
+  });
+
+  it('may be removed where they are mounted in another mount namespace, where they are gone, too', async () => {
+    await preparedElsewhere('key');
+    const [row] = table().list();
+    await bound.remove('key');
+    expect(readdirSync(join(store.state, 'served'))).toEqual([]);
+    while (existsSync(`/proc/${row?.process.pid}`)) await sleep(10);
+    expect(table().list()).toEqual([]);
+  });
+
+  it('are not there where they cannot be mounted, and can be asked for again', async () => {
+    writeFileSync(join(store.state, 'served'), '');
+    await expect(bound.prepare('key', 'base')).rejects.toThrow(/ENOTDIR|EEXIST/);
+    await expect(store.snapshots.stat('key')).rejects.toMatchObject({ kind: 'not-found' });
+    rmSync(join(store.state, 'served'));
+    expect(await bound.prepare('key', 'base')).toMatchObject([{ type: 'bind' }]);
+  });
+
+  /** What `prepare` hands out in a mount namespace that ends then; a file `kept` is in it. */
+  async function preparedElsewhere(key: string): Promise<Mount> {
+    const script = `
+      import { writeFileSync } from 'node:fs';
+      import { Store } from '${new URL('../../dist/src/store.js', import.meta.url)}';
+      import { BoundSnapshotter } from '${new URL('../../dist/src/snapshots/bound-snapshotter.js', import.meta.url)}';
+      const store = await Store.open(${JSON.stringify(join(root, 'root'))}, {
+        state: ${JSON.stringify(store.state)}, driver: 'fuse', durable: false });
+      const { state, namespace, folders } = store;
+      const bound = new BoundSnapshotter(store.snapshots, { state, namespace, folders, hosting: 'own' });
+      const [mount] = await bound.prepare(${JSON.stringify(key)}, 'base');
+      writeFileSync(mount.source + '/kept', 'kept\\n');
+      console.log(JSON.stringify(mount));
+      await store.close();`;
+    return JSON.parse(
+      sh('exec unshare -m "$1" --input-type=module -e "$2"', process.execPath, script),
+    ) as Mount;
+  }
 
   it('whose rows are gone lose their places with the next cleanup', async () => {
     await bound.prepare('key', 'base');

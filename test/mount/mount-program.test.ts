@@ -3,7 +3,7 @@
 
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -103,6 +103,64 @@ describeWith(['root', 'fuse', 'program:mount.fuse3'], 'mica-overlayfs', () => {
       expect(scratch.sh('cat mnt/kept mnt/f; rm mnt/kept')).toBe('kept\none');
       expect(run('mica', 'umount', 'mnt').code).toBe(0);
     }
+  });
+
+  it.each(['own', 'shared'])(
+    'mounts what is mounted in a mount namespace that nobody is left in, with host %s',
+    (host) => {
+      const script = `${PROGRAM} -o ${WRITABLE} mnt; echo kept >mnt/kept`;
+      const env = ['env', `MICA_HOST=${host}`] as const;
+      expect(run(...env, 'unshare', '-m', 'sh', '-ec', script)).toEqual(LIVE);
+      const gone = rows().map(({ process: { pid } }) => pid);
+      expect(run(...env, PROGRAM, '-o', WRITABLE, 'mnt')).toEqual(LIVE);
+      expect(scratch.sh('cat mnt/kept mnt/f')).toBe('kept\none');
+      expect(rows().map(({ process: { pid } }) => pid)).not.toEqual(gone);
+      expect(run('mica', 'umount', 'mnt').code).toBe(0);
+    },
+  );
+
+  it('mounts what is only read at the same place of another mount namespace, too', () => {
+    const words = ['-o', 'lowerdir=lower', 'mnt'];
+    const script = `${PROGRAM} ${words.join(' ')}; mica umount mnt; ${PROGRAM} ${words.join(' ')}; mica --json mounts; mica umount mnt >&2`;
+    expect(run(PROGRAM, ...words)).toEqual(LIVE);
+    const { code, out } = run('unshare', '-m', 'sh', '-ec', script);
+    expect(code).toBe(0);
+    expect(JSON.parse(out.slice(out.indexOf('[')))).toHaveLength(2);
+    expect(scratch.sh('cat mnt/f')).toBe('one');
+  });
+
+  it('leaves a mount of another mount namespace alone as long as somebody is there', async () => {
+    const script = `${PROGRAM} -o ${WRITABLE} mnt; echo up; exec sleep 100`;
+    const other = spawn('unshare', ['-m', 'sh', '-ec', script], {
+      cwd: scratch.path,
+      env: environment(),
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    await once(other.stdout as NodeJS.ReadableStream, 'data');
+    const { code, err } = run(PROGRAM, '-o', WRITABLE, 'mnt');
+    expect(code).toBe(1);
+    expect(err).toMatch(/^mica-overlayfs: cannot mount at [^\n]+ in another mount namespace\n$/);
+    expect(mountLines(scratch.at('mnt'))).toEqual([]);
+    other.kill();
+    await once(other, 'exit');
+    expect(run(PROGRAM, '-o', WRITABLE, 'mnt')).toEqual(LIVE);
+  });
+
+  it('takes an upper from a mount that is out of sight, whoever is left there', async () => {
+    expect(run(PROGRAM, '-o', WRITABLE, 'mnt')).toEqual(LIVE);
+    const left = spawn('sh', ['-c', 'cd mnt/d; echo in; read go; ls .'], {
+      cwd: scratch.path,
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
+    await once(left.stdout, 'data');
+    scratch.sh('umount -l mnt');
+    expect(run(PROGRAM, '-o', WRITABLE, 'mnt')).toEqual(LIVE);
+    expect(scratch.sh('echo new >mnt/new; cat upper/new mnt/d/in')).toBe('new\nin');
+    left.stdin.end('\n');
+    let said = '';
+    for await (const chunk of left.stderr) said += chunk;
+    expect(said).toMatch(/not connected/);
+    expect(mountLines(scratch.at('mnt'))).toHaveLength(1);
   });
 
   it.each([
@@ -271,6 +329,10 @@ describeWith(['root', 'fuse', 'program:mount.fuse3'], 'mica-overlayfs', () => {
     expect(syncs(',volatile')).toBe(1);
   });
 
+  const rows = (): { process: { pid: number } }[] =>
+    readdirSync(scratch.at('state/mounts'))
+      .filter((name) => name.endsWith('.json'))
+      .map((name) => JSON.parse(readFileSync(scratch.at('state/mounts', name), 'utf8')));
   const rowFile = () => scratch.sh('ls state/mounts/*.json');
   const ASK =
     "const s=require('net').connect(process.argv[1]);process.stdin.pipe(s,{end:false});s.once('data',(d)=>{process.stdout.write(d);s.destroy()})";
