@@ -51,6 +51,7 @@ export type {
   Transport,
 } from './transport/transport.js';
 export type { EventKind, NewEvent, UnionEvent } from './union/event.js';
+export { EVENT_NAMES } from './union/event-record.js';
 export { EventStream } from './union/event-stream.js';
 export type { ExplainedFolder, Explanation } from './union/explain.js';
 export type { ExplainedChange } from './union/explain-changes.js';

@@ -6,13 +6,18 @@
 import { type ByteString, fromBytes } from '../name.js';
 import { type EventKind, KINDS, type NewEvent, type UnionEvent } from './event.js';
 import { isFiller, LITTLE, type RingWriter, recordEnd } from './event-ring.js';
-import { OPERATIONS, type Operation } from './operation.js';
+import { OPERATIONS, type Operation, UNTOLD } from './operation.js';
 import type { Place } from './place.js';
 
 const HEAD_BYTES = 32;
 
 /** What a code stands for: a kind, and after these a request of an operation. */
 export const CODES: readonly string[] = [...KINDS, ...OPERATIONS];
+
+/** What an event may be called: the kinds, and the operations of which requests are told. */
+export const EVENT_NAMES: readonly string[] = CODES.filter(
+  (code) => !(UNTOLD as ReadonlySet<string>).has(code),
+);
 
 /** One bit of the flags each, lowest first; a number that is there follows the head, in this order. */
 const AMOUNTS = ['durationNs', 'bytes', 'bytesCopied', 'bytesSaved', 'parts'] as const;

@@ -4,7 +4,7 @@
 import { existsSync, realpathSync } from 'node:fs';
 import { resolve } from 'node:path';
 import colors from 'picocolors';
-import { errnoCode, fromText, type UnionEvent } from '../../fs/index.js';
+import { EVENT_NAMES, errnoCode, fromText, type UnionEvent } from '../../fs/index.js';
 import { StoreError } from '../errors.js';
 import { follow } from '../mounts/follow.js';
 import { withServer } from '../mounts/settle.js';
@@ -46,6 +46,7 @@ export const declareTrace: Declare = (command, act) => {
     .option('--summary', 'no events: counts, times and bytes of them, at the end')
     .action(
       act(async (context, dir: string, words: Words) => {
+        assertNames(words);
         const { mount, rest } = mountAt(context, dir);
         stepBack();
         const wanted = filterOf(words, rest);
@@ -135,6 +136,15 @@ const UPPER_KINDS = ['copy-up', 'whiteout', 'opaque', 'redirect', 'settle', 'com
 /** Requests are recorded only for who wants some of them. */
 function needsRequests({ only }: Words): boolean {
   return only === undefined || namesIn(only).some((name) => !UPPER_KINDS.includes(name));
+}
+
+/** invalid-argument for a name that no event has: nothing would ever come. */
+function assertNames({ only = '' }: Words): void {
+  const unknown = namesIn(only).find((name) => !EVENT_NAMES.includes(name));
+  if (unknown === undefined) return;
+  throw new StoreError('invalid-argument', `cannot use --only ${only}`, `no event is called ${unknown}`, {
+    hint: EVENT_NAMES.join(', '),
+  });
 }
 
 function namesIn(text: string): readonly string[] {

@@ -25,6 +25,14 @@ describe('refused commands', () => {
     expect(snapshot).toMatchObject({ key: 'key', kind: 'active' });
   });
 
+  it('trace --only with a name that no event has tells which there are', () => {
+    const { code, err } = mica.run(['trace', mica.path('tree'), '--only', 'copy-up,bogus']);
+    expect(code).toBe(2);
+    expect(err).toContain('no event is called bogus');
+    expect(err).toMatch(/hint: .*copy-up.*, lookup/);
+    expect(mica.run(['trace', mica.path('tree'), '--only', 'copy-up,lookup']).code).toBe(3);
+  });
+
   it('commit --image of a key that is committed by now says how to go on', () => {
     mica.run(['snapshot', 'prepare', 'first']);
     mica.run(['commit', 'first', 'second']);
