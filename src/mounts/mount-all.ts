@@ -15,6 +15,8 @@ import { readMounts } from './mountinfo.js';
 
 /** mount(2) copies one page of options. */
 const OPTIONS_MAX = 4095;
+/** How long what a failed program leaves behind may keep its standard error open. */
+const LAST_WORDS_MS = 1000;
 const FUSE_TYPE = /^fuse3?\.(.+)$/s;
 
 /** Mounts all of `mounts` at the folder `target` (absolute), or none. */
@@ -27,7 +29,7 @@ export async function mountAll(mounts: readonly Mount[], target: string): Promis
       done.push(place);
     }
   } catch (error) {
-    for (const place of done.reverse()) unmountPlace(place, true);
+    for (const place of done.reverse()) alsoAfter(error, () => unmountPlace(place, true));
     throw error;
   }
 }
@@ -45,15 +47,28 @@ export async function withTempMount<T>(
   use: (target: string) => Promise<T>,
 ): Promise<T> {
   const target = mkdtempSync(join(tmpdir(), 'mica-mount-'));
+  const end = (): void => {
+    unmountAll(target);
+    rmdirSync(target);
+  };
+  let result: T;
   try {
     await mountAll(mounts, target);
-    try {
-      return await use(target);
-    } finally {
-      unmountAll(target);
-    }
-  } finally {
-    rmdirSync(target);
+    result = await use(target);
+  } catch (error) {
+    alsoAfter(error, end);
+    throw error;
+  }
+  end();
+  return result;
+}
+
+/** Undoes something after a failure, which its caller is told of, whatever becomes of the undoing: that is a warning. */
+function alsoAfter(failure: unknown, undo: () => void): void {
+  try {
+    undo();
+  } catch (error) {
+    if (error !== failure) process.emitWarning(error as Error);
   }
 }
 
@@ -117,7 +132,7 @@ function remount(target: string, flags: number): void {
 /**
  * Runs a FUSE program as mount.fuse3 does for a type `fuse3./path/to/it`: `PROGRAM SOURCE TARGET -o OPTIONS`. It
  * ends with 0 when the mount is live. Its daemon may keep the pipe open, so its exit is waited for, not the end
- * of its output.
+ * of its output; of one that failed, that as well, because what it said may come after its exit.
  */
 async function runHelper(program: string, mount: Mount, target: string): Promise<void> {
   const options = process.geteuid?.() === 0 ? [...mount.options, 'dev', 'suid'] : mount.options;
@@ -127,10 +142,18 @@ async function runHelper(program: string, mount: Mount, target: string): Promise
   child.stderr.on('data', (chunk: Buffer) => {
     text += chunk.toString();
   });
+  const closed = new Promise<void>((resolve) => {
+    child.once('close', () => resolve());
+  });
   const code = await new Promise<number | null>((resolve, reject) => {
     child.once('error', reject);
     child.once('exit', resolve);
   });
+  if (code !== 0) {
+    const tooLate = setTimeout(() => child.stderr.destroy(), LAST_WORDS_MS);
+    await closed;
+    clearTimeout(tooLate);
+  }
   child.stderr.destroy();
   if (code === 0) return;
   const why = text.trim().split('\n')[0] ?? '';

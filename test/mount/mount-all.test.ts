@@ -1,4 +1,15 @@
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -89,6 +100,35 @@ describeWith(['root', 'overlay'], 'mounts that came as data', () => {
     writeFileSync(helper, '#!/bin/sh\necho no such layer >&2\nexit 1\n');
     await expect(mountAll([mount], target)).rejects.toThrow(`cannot mount at ${target}: no such layer`);
     await expect(mountAll([{ ...mount, type: 'fuse3./nowhere' }], target)).rejects.toThrow('ENOENT');
+  });
+
+  it('relay what a FUSE helper says after its exit, and what failed first', async () => {
+    const helper = join(root, 'helper');
+    const mount = { type: `fuse3.${helper}`, source: 'overlay', options: [] };
+    writeFileSync(helper, '#!/bin/sh\n(sleep 0.2; echo no such layer >&2) &\nexit 1\n');
+    chmodSync(helper, 0o755);
+    await expect(mountAll([mount], target)).rejects.toThrow(`cannot mount at ${target}: no such layer`);
+    writeFileSync(helper, '#!/bin/sh\numount "$2"\necho no such layer >&2\nexit 1\n');
+    const bind = { type: 'bind', source: join(root, 'a'), options: ['rbind'] };
+    await expect(mountAll([bind, mount], target)).rejects.toThrow('no such layer');
+  });
+
+  it('end with the failure of the work, also where somebody keeps them from ending', async () => {
+    const bind = { type: 'bind', source: join(root, 'a'), options: ['rbind', 'ro'] };
+    let place = '';
+    let held: number | undefined;
+    const work = withTempMount([bind], async (folder) => {
+      place = folder;
+      held = openSync(join(folder, 'a'), 'r');
+      throw new Error('the work failed');
+    });
+    try {
+      await expect(work).rejects.toThrow('the work failed');
+    } finally {
+      closeSync(held!);
+      unmountAll(place);
+      rmdirSync(place);
+    }
   });
 
   it('last as long as the work that needs them', async () => {
