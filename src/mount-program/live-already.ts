@@ -3,20 +3,23 @@
 // more could only be refused, because the upper is held, or hide what is there.
 
 import { existsSync, realpathSync } from 'node:fs';
-import type { StackDescription } from '../../fs/index.js';
+import { isDeepStrictEqual } from 'node:util';
+import type { OwnerRules, StackDescription } from '../../fs/index.js';
 import { connectControl } from '../mounts/control-socket.js';
 import { isMountedHere, type MountTable } from '../mounts/table.js';
 
-/** Whether a mount of the very same layers is live at `target`, and is as writable as the one that is asked for. */
+/** Whether a mount of the very same layers is live at `target`, as writable as the one that is asked for, with its owners. */
 export async function isLiveAlready(
   stack: StackDescription,
   target: string,
   readOnly: boolean,
+  owners: OwnerRules | undefined,
   table: MountTable,
 ): Promise<boolean> {
   const mount = existsSync(target) ? table.at(realpathSync(target)) : undefined;
   if (mount?.state !== 'live' || mount.socket === undefined || !isMountedHere(mount)) return false;
   if (mount.readOnly !== (readOnly || stack.upper === undefined)) return false;
+  if (!isDeepStrictEqual(mount.owners, owners)) return false;
   const server = await connectControl(mount.socket);
   try {
     const { stack: served } = await server.ask({ op: 'status' });

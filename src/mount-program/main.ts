@@ -92,7 +92,8 @@ async function run(words: Words, shares: boolean): Promise<void> {
   const table = new MountTable(state);
   for (const line of table.sweep()) tell(line);
   const ready = readyDescriptor();
-  if (!words.foreground && (await isLiveAlready(stack, words.target, words.readOnly, table))) {
+  const { target: wanted, readOnly, owners } = words;
+  if (!words.foreground && (await isLiveAlready(stack, wanted, readOnly, owners, table))) {
     if (ready !== undefined) writeSync(ready, 'live');
     return;
   }

@@ -167,6 +167,7 @@ describeWith(['root', 'fuse', 'program:mount.fuse3'], 'mica-overlayfs', () => {
     ['another place', WRITABLE, 'mnt2'],
     ['other lowers', 'lowerdir=lower:other,upperdir=upper,workdir=work', 'mnt'],
     ['nothing to be changed', `${WRITABLE},ro`, 'mnt'],
+    ['other owners', `${WRITABLE},squash_to_uid=5`, 'mnt'],
   ])('refuses an upper that is mounted, if it is to be at or with %s', (_, options, place) => {
     scratch.sh('mkdir other');
     expect(run(PROGRAM, '-o', WRITABLE, 'mnt')).toEqual(LIVE);
