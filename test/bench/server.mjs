@@ -25,20 +25,26 @@ export function upperOf(root, state, target) {
   return join(root, 'snapshots', rowOf(state, target).snapshot.id, 'fs');
 }
 
-/** `{ requests, memory }` of our mount at `target`, made by the build in `checkout`; undefined if no server of ours has it. */
+/**
+ * `{ requests, memory, connect }` of our mount at `target`, made by the build in `checkout`; undefined if no server of ours
+ * has it. Who has connected closes.
+ */
 export function serverOf(checkout, state, target) {
   const row = rowOf(state, target);
   if (row?.socket === undefined) return undefined;
-  const requests = async () => {
+  const connect = async () => {
     const { connectControl } = await import(join(resolve(checkout), 'dist/src/mounts/control-socket.js'));
-    const control = await connectControl(row.socket);
+    return connectControl(row.socket);
+  };
+  const requests = async () => {
+    const control = await connect();
     try {
       return (await control.ask({ op: 'status' })).requests;
     } finally {
       control.close();
     }
   };
-  return { requests, memory: memoryOf(row.process.pid) };
+  return { requests, memory: memoryOf(row.process.pid), connect };
 }
 
 /** `{ memory }` of the program that was called with `target` as its last word. */
