@@ -62,8 +62,8 @@ describeWith(['root', 'fuse'], 'mica trace', () => {
       { stdio: ['ignore', 'pipe', 'inherit'] },
     );
     const lines: string[] = [];
-    createInterface({ input: child.stdout }).on('line', (line) => lines.push(line));
-    const exit = once(child, 'exit');
+    const read = createInterface({ input: child.stdout }).on('line', (line) => lines.push(line));
+    const ended = Promise.all([once(child, 'exit'), once(read, 'close')]);
     const before = await lastSeq();
     // Until it listens, nothing is told of what is asked for.
     do sh(`stat absent${tries++} 2> /dev/null || true`);
@@ -72,7 +72,8 @@ describeWith(['root', 'fuse'], 'mica trace', () => {
     expect(getPriority(child.pid)).toBeGreaterThanOrEqual(10);
     sh(script);
     child.kill('SIGINT');
-    expect((await exit)[0]).toBe(0);
+    const [exit] = await ended;
+    expect(exit[0]).toBe(0);
     return lines;
   }
 
