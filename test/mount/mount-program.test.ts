@@ -63,6 +63,11 @@ describeWith(['root', 'fuse', 'program:mount.fuse3'], 'mica-overlayfs', () => {
     expect(where('fd/2')).toContain(scratch.at('state'));
   });
 
+  it.each(['0<&-', '1>&-', '2>&-', '0<&- 1>&- 2>&-'])('mounts for a caller who has closed %s', (closed) => {
+    expect(run('sh', '-ec', `${PROGRAM} -o ${WRITABLE} mnt ${closed}`)).toEqual(LIVE);
+    expect(scratch.sh('cat mnt/f')).toBe('one');
+  });
+
   it('takes colons and commas in names of layers', () => {
     scratch.sh('mkdir "a:b" "c,d" && echo ab >"a:b/ab" && echo cd >"c,d/cd"');
     expect(run(PROGRAM, '-o', 'lowerdir=a\\:b:c\\,d', 'mnt')).toEqual(LIVE);
