@@ -92,6 +92,7 @@ async function run(words: Words, shares: boolean): Promise<void> {
   const table = new MountTable(state);
   for (const line of table.sweep()) tell(line);
   const ready = readyDescriptor();
+  const inherited = inheritedDescriptors();
   const { target: wanted, readOnly, owners } = words;
   if (!words.foreground && (await isLiveAlready(stack, wanted, readOnly, owners, table))) {
     if (ready !== undefined) writeSync(ready, 'live');
@@ -99,7 +100,7 @@ async function run(words: Words, shares: boolean): Promise<void> {
   }
   await lowersToRead(stack, table);
   if (stack.upper !== undefined) await releaseUpper(stack.upper.path, table);
-  const host = new ThisProcess(ready);
+  const host = new ThisProcess(ready, inherited);
   const { target } = await mountStack(stack, words.target, {
     driver: 'fuse',
     hosting: shares ? 'shared' : 'own',
@@ -148,6 +149,13 @@ function readyDescriptor(): number | undefined {
   const word = process.env['MICA_READY_FD'];
   delete process.env['MICA_READY_FD'];
   return word !== undefined && /^[3-9]$/.test(word) ? Number(word) : undefined;
+}
+
+/** What the launcher had open that is its caller's. */
+function inheritedDescriptors(): readonly number[] {
+  const words = process.env['MICA_INHERITED'];
+  delete process.env['MICA_INHERITED'];
+  return words?.match(/\d+/g)?.map(Number) ?? [];
 }
 
 async function stackOf(words: Words): Promise<StackDescription> {

@@ -14,11 +14,16 @@ import { type MountRow, MountTable } from '../mounts/table.js';
 
 export class ThisProcess implements Host {
   readonly #ready: number | undefined;
+  readonly #inherited: readonly number[];
   #mount: ServedMount | undefined;
 
-  /** `ready`: the descriptor of the pipe on which the word is waited for; without it the process stays in the foreground. */
-  constructor(ready: number | undefined) {
+  /**
+   * `ready`: the descriptor of the pipe on which the word is waited for; without it the process stays in the foreground.
+   * `inherited`: the caller's descriptors, of which layers may be named until the mount is live.
+   */
+  constructor(ready: number | undefined, inherited: readonly number[]) {
     this.#ready = ready;
+    this.#inherited = inherited;
   }
 
   /** Somebody waits for the mount to be live, and goes on then. */
@@ -39,7 +44,7 @@ export class ThisProcess implements Host {
     if (this.isAwaited) process.on('SIGHUP', () => undefined);
     if (this.#ready === undefined || log === undefined) return mount.row;
     try {
-      leaveCaller(log);
+      leaveCaller(log, this.#inherited);
       writeSync(this.#ready, 'live');
     } catch (error) {
       await mount.unmount(true);
@@ -73,7 +78,8 @@ export class ThisProcess implements Host {
 }
 
 /** Afterwards this process holds no folder, terminal or descriptor of whoever started it; what it says goes to the log. */
-function leaveCaller(log: string): void {
+function leaveCaller(log: string, inherited: readonly number[]): void {
+  for (const fd of inherited) closeSync(fd);
   process.chdir('/');
   sys.leaveSession();
   const nothing = openSync('/dev/null', 'r+');

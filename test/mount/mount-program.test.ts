@@ -63,6 +63,17 @@ describeWith(['root', 'fuse', 'program:mount.fuse3'], 'mica-overlayfs', () => {
     expect(where('fd/2')).toContain(scratch.at('state'));
   });
 
+  it('holds no descriptor of the caller as long as it is mounted, and takes a layer by one', () => {
+    const open = 'exec 8<lower 9>locked; flock 9; exec 30>&9';
+    const script = `${open}; exec ${PROGRAM} -o lowerdir=/proc/self/fd/8,upperdir=upper,workdir=work mnt`;
+    expect(run('bash', '--norc', '-ec', script)).toEqual(LIVE);
+    expect(scratch.sh('flock -n locked cat mnt/f')).toBe('one');
+    expect(scratch.sh('cat mnt/d/in; echo two >mnt/f; cat mnt/f')).toBe('in\ntwo');
+    const [row] = JSON.parse(run('mica', '--json', 'mounts').out);
+    const inherited = scratch.sh(`readlink /proc/${row.pid}/fd/* | grep -cxF "$(realpath locked)" || :`);
+    expect(inherited).toBe('0');
+  });
+
   it.each(['0<&-', '1>&-', '2>&-', '0<&- 1>&- 2>&-'])('mounts for a caller who has closed %s', (closed) => {
     expect(run('sh', '-ec', `${PROGRAM} -o ${WRITABLE} mnt ${closed}`)).toEqual(LIVE);
     expect(scratch.sh('cat mnt/f')).toBe('one');
