@@ -7,6 +7,7 @@ import { FsError } from '../../fs/index.js';
 import { StoreError } from '../errors.js';
 import type { ControlClient, ControlHandler, ControlReply, ControlRequest } from './control.js';
 import { type Answer, AnswerReader, type Failure, sentOf } from './control-answer.js';
+import { type Arguments, requestOf } from './request-line.js';
 import { connectTo, linesOf, listenAt } from './unix-socket.js';
 
 export interface ControlServer {
@@ -111,39 +112,25 @@ function answerAll(socket: Socket, handler: ControlHandler): void {
 
 async function answerOne(line: string, handler: ControlHandler): Promise<Answer> {
   try {
-    return { reply: await handler(parseRequest(line)) };
+    return { reply: await handler(requestOf<ControlRequest>(line, 'cannot answer a control request', OPS)) };
   } catch (error) {
     return { error: failureOf(error) };
   }
 }
 
-const OPS: ReadonlySet<string> = new Set<ControlRequest['op']>([
-  'status',
-  'events',
-  'explain',
-  'usage',
-  'settle',
-  'join',
-  'flush',
-  'freeze',
-  'exchange',
-  'stop',
-  'yield',
-]);
-
-function parseRequest(line: string): ControlRequest {
-  const what = 'cannot answer a control request';
-  let request: unknown;
-  try {
-    request = JSON.parse(line);
-  } catch (error) {
-    throw new StoreError('invalid-argument', what, 'it is not JSON', { cause: error });
-  }
-  if (typeof request === 'object' && request !== null && 'op' in request) {
-    if (typeof request.op === 'string' && OPS.has(request.op)) return request as ControlRequest;
-  }
-  throw new StoreError('invalid-argument', what, 'its op is not known');
-}
+const OPS: Readonly<Record<ControlRequest['op'], Arguments>> = {
+  status: {},
+  events: { since: 'number', requests: 'boolean?' },
+  explain: { pathBase64: 'string', names: 'object?' },
+  usage: {},
+  settle: {},
+  join: {},
+  flush: {},
+  freeze: {},
+  exchange: { upper: 'object', below: 'object?', marker: 'string' },
+  stop: {},
+  yield: {},
+};
 
 function failureOf(error: unknown): Failure {
   if (error instanceof StoreError) {

@@ -2,6 +2,7 @@
 // asker that goes away before the answer takes its mount along.
 
 import type { HostReport, HostSpec } from './host-spec.js';
+import { requestOf } from './request-line.js';
 
 export type HostRequest = { readonly op: 'serve'; readonly spec: HostSpec } | { readonly op: 'status' };
 
@@ -15,3 +16,8 @@ export type HostAnswer =
   /** This host has no room for it; a process of its own may. */
   | { readonly full: string }
   | { readonly status: HostStatus };
+
+/** What a host is asked for; fails with invalid-argument if that is no request. */
+export function hostRequestOf(line: string): HostRequest {
+  return requestOf(line, 'cannot answer a request for a mount', { serve: { spec: 'object' }, status: {} });
+}

@@ -7,7 +7,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { sys } from '../../fs/index.js';
 import { endMount } from './end-mount.js';
 import { faultText, refusal } from './host-report.js';
-import type { HostAnswer, HostRequest } from './host-request.js';
+import { type HostAnswer, hostRequestOf } from './host-request.js';
 import type { HostSpec } from './host-spec.js';
 import { closeInherited } from './inherited-files.js';
 import { prepareToServe, type ServedMount, serveMount } from './serve.js';
@@ -71,7 +71,7 @@ class SharedHost {
   /** Whatever is asked is answered: an asker waits for nothing else. */
   async #answer(line: string, socket: Socket): Promise<HostAnswer> {
     try {
-      const request = JSON.parse(line) as HostRequest;
+      const request = hostRequestOf(line);
       if (request.op === 'status') return { status: { pid: process.pid, mounts: this.#mounts.size } };
       const why = this.#whyFull();
       return why === undefined ? { live: await this.#serve(request.spec, socket) } : { full: why };

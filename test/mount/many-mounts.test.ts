@@ -303,9 +303,17 @@ describeWith(['root', 'fuse'], 'the shared host of many mounts', () => {
     mount('a');
     const [name = ''] = readdirSync(join(mica.state, 'hosts')).filter((file) => file.endsWith('.sock'));
     const socket = join(mica.state, 'hosts', name);
-    for (const line of ['nonsense', '{"op":"serve"}']) {
-      expect(JSON.parse(await askAs(0, socket, line))).toMatchObject({ error: { what: 'cannot mount' } });
+    const refused = { kind: 'invalid-argument', what: 'cannot answer a request for a mount' };
+    for (const [line, why] of [
+      ['nonsense', 'it is not JSON'],
+      ['{"op":"foo"}', 'its op is not known'],
+      ['{"op":"serve"}', 'its spec is not of type object'],
+    ]) {
+      expect(JSON.parse(await askAs(0, socket, line))).toEqual({ error: { ...refused, why } });
     }
+    expect(readFileSync(join(mica.state, 'hosts', name.replace(/sock$/, 'log')), 'utf8')).toBe('');
+    const answer = JSON.parse(await askAs(0, socket, '{"op":"serve","spec":{}}')) as object;
+    expect(answer).toMatchObject({ error: { what: 'cannot mount' } });
   });
 
   it('takes the mount back of who goes away before it is live', async () => {

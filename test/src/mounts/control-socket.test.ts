@@ -90,15 +90,31 @@ describe('a control socket', () => {
     await new Promise((resolve) => server.close(resolve));
   });
 
-  it('answers lines that are no JSON', async () => {
+  it.each([
+    ['nonsense', 'it is not JSON'],
+    ['null', 'its op is not known'],
+    ['{"op":"toString"}', 'its op is not known'],
+    ['{"op":"exchange"}', 'its upper is not of type object'],
+    ['{"op":"exchange","upper":null,"marker":"m"}', 'its upper is not of type object'],
+    ['{"op":"exchange","upper":{},"below":"b","marker":"m"}', 'its below is not of type object'],
+    ['{"op":"exchange","upper":{}}', 'its marker is not of type string'],
+    ['{"op":"explain"}', 'its pathBase64 is not of type string'],
+    ['{"op":"events","since":"0"}', 'its since is not of type number'],
+    ['{"op":"events","since":0,"requests":1}', 'its requests is not of type boolean'],
+  ])('answers %s with "%s", and asks nobody', async (asked, why) => {
     const path = join(folder, 'control');
-    const server = await serveControl(path, async () => ({}));
+    const heard: string[] = [];
+    const server = await serveControl(path, async ({ op }) => {
+      heard.push(op);
+      return {};
+    });
     const socket = createConnection(path);
-    socket.write('nonsense\n');
+    socket.write(`${asked}\n`);
     for await (const line of createInterface({ input: socket })) {
-      expect(JSON.parse(line)).toMatchObject({ error: { kind: 'invalid-argument', why: 'it is not JSON' } });
+      expect(JSON.parse(line)).toMatchObject({ error: { kind: 'invalid-argument', why } });
       break;
     }
+    expect(heard).toEqual([]);
     socket.destroy();
     await server.close();
   });
