@@ -2,7 +2,7 @@
 // is to tell of. It gets enough of a processor to keep up with a mount.
 
 import { existsSync, readdirSync } from 'node:fs';
-import { getPriority, setPriority } from 'node:os';
+import { constants, getPriority, setPriority } from 'node:os';
 
 const NICE = 10;
 const THREADS = '/proc/self/task';
@@ -11,6 +11,17 @@ const THREADS = '/proc/self/task';
 export function stepBack(): void {
   if (getPriority() >= NICE) return;
   // Linux has a priority for each thread.
-  const threads = existsSync(THREADS) ? readdirSync(THREADS).map(Number) : [process.pid];
-  for (const thread of threads) setPriority(thread, NICE);
+  lowerPriority(existsSync(THREADS) ? readdirSync(THREADS).map(Number) : [process.pid]);
+}
+
+/** Lowers the priority of threads, as far as they are still there. */
+export function lowerPriority(threads: readonly number[]): void {
+  for (const thread of threads) {
+    try {
+      setPriority(thread, NICE);
+    } catch (error) {
+      // It has ended since they were listed.
+      if ((error as NodeJS.ErrnoException).errno !== -constants.errno.ESRCH) throw error;
+    }
+  }
 }
