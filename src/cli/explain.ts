@@ -1,6 +1,6 @@
 // `mica explain`: how a path resolves, layer by layer from the top, and what a change would do.
 
-import { existsSync, lstatSync, realpathSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { dirname, join, basename as pathBasename, resolve } from 'node:path';
 import {
   type ByteString,
@@ -22,7 +22,7 @@ import type { Declare } from './commands.js';
 import type { Context } from './context.js';
 import { explanationLines } from './explain-text.js';
 import { calledIn, explainServed, idsOf, namesOfChain, namesOfMount } from './layer-names.js';
-import { mountOf } from './mounted.js';
+import { mountOf, nearestFolder } from './mounted.js';
 import { instantText, pathFields } from './output.js';
 import { withoutUpper, withTree } from './reading.js';
 import { placeMeant } from './words.js';
@@ -79,7 +79,7 @@ async function explain(context: Context, text: string, words: Words): Promise<Ex
   const mount = mountOf(store, place.snapshot);
   const names = await namesOfChain(context, place.snapshot.name);
   return mount?.socket !== undefined && mount.state === 'live'
-    ? askServer(mount, place.path, names)
+    ? askServer(mount, place.path, async () => names)
     : explainTree(store, place.snapshot, place.path, names, what);
 }
 
@@ -141,12 +141,6 @@ function mountAbove(
   return table.containing(real);
 }
 
-function nearestFolder(path: string): { readonly real: string; readonly rest: string } {
-  let at = path;
-  while (lstatSync(at, { throwIfNoEntry: false }) === undefined && at !== dirname(at)) at = dirname(at);
-  return { real: realpathSync(at), rest: path.slice(at.length).replace(/^\//, '') };
-}
-
 async function explainMount(
   mount: ListedMount,
   path: ByteString,
@@ -155,14 +149,20 @@ async function explainMount(
 ): Promise<Explained> {
   const { snapshot, socket } = mount;
   if (snapshot === undefined || socket !== undefined)
-    return askServer(mount, path, await namesOfMount(context, mount));
+    return askServer(mount, path, () => namesOfMount(context, mount));
   const store = await context.store();
   const names = await namesOfChain(context, snapshot.key);
   return explainTree(store, await store.snapshots.stat(snapshot.key), path, names, what);
 }
 
-async function askServer(mount: ListedMount, path: ByteString, names: LayerNames): Promise<Explained> {
+/** `namesOf` is asked when there is a server: it may open the store, which cleans up after those that died. */
+async function askServer(
+  mount: ListedMount,
+  path: ByteString,
+  namesOf: () => Promise<LayerNames>,
+): Promise<Explained> {
   return withServer(mount, async (server) => {
+    const names = await namesOf();
     const called = await calledIn(server, names);
     return { explanation: await explainServed(server, path, called), names, called };
   });

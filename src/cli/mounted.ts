@@ -1,10 +1,11 @@
 // Which mount of ours shows a snapshot, and which snapshot a folder of this machine shows.
 
-import { existsSync, realpathSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { existsSync, realpathSync, statSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { type ListedMount, MountTable } from '../mounts/table.js';
 import type { StoredSnapshot } from '../snapshots/snapshot.js';
 import type { Store } from '../store.js';
+import type { Context } from './context.js';
 
 /**
  * The mount that shows this very snapshot, not one on top of it: by its name, or, for a mount that was made of
@@ -33,4 +34,38 @@ export function isPath(word: string): boolean {
 export function folderAt(word: string): string | undefined {
   const path = resolve(word);
   return existsSync(path) ? realpathSync(path) : undefined;
+}
+
+/**
+ * The mount of ours that a path of this machine lies in, symlinks followed, with the rest of the path. Nobody can look below
+ * one whose server has died, so any path there is one in it.
+ */
+export function mountAt(
+  { settings }: Context,
+  word: string,
+): { readonly mount: ListedMount; readonly rest: string } | undefined {
+  const path = resolve(word);
+  const table = new MountTable(settings.state);
+  const mount = table.at(path);
+  if (mount !== undefined) return { mount, rest: '' };
+  const { real, rest } = nearestFolder(path);
+  const found = table.containing(join(real, rest));
+  return rest === '' || found?.mount.state === 'dead' ? found : undefined;
+}
+
+/** How far an absolute path is there, without symlinks, and the rest of it. */
+export function nearestFolder(path: string): { readonly real: string; readonly rest: string } {
+  let at = path;
+  while (!isThere(at) && at !== dirname(at)) at = dirname(at);
+  return { real: realpathSync(at), rest: path.slice(at.length).replace(/^\//, '') };
+}
+
+/** False of a mount whose server has died, too, and of what lies below it. */
+function isThere(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOTCONN') return false;
+    throw error;
+  }
 }

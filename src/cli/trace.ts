@@ -1,19 +1,18 @@
 // `mica trace`: what happens in a mount while it happens, a line an event, until Ctrl-C or the end of the mount. The
 // server watches only as long as somebody traces.
 
-import { existsSync, realpathSync } from 'node:fs';
-import { resolve } from 'node:path';
 import colors from 'picocolors';
 import { EVENT_NAMES, errnoCode, fromText, type UnionEvent } from '../../fs/index.js';
 import { StoreError } from '../errors.js';
 import { follow } from '../mounts/follow.js';
 import { withServer } from '../mounts/settle.js';
-import { type ListedMount, MountTable } from '../mounts/table.js';
+import type { ListedMount } from '../mounts/table.js';
 import { timeOfNs } from '../time.js';
 import type { LayerNames } from '../web/naming.js';
 import type { Declare } from './commands.js';
 import type { Context } from './context.js';
 import { FollowedNames, namesOfMount } from './layer-names.js';
+import { mountAt } from './mounted.js';
 import { pathFields, quoteName, sizeText } from './output.js';
 import { stepBack } from './step-back.js';
 import { Summary, spanText, summaryText } from './trace-summary.js';
@@ -47,7 +46,7 @@ export const declareTrace: Declare = (command, act) => {
     .action(
       act(async (context, dir: string, words: Words) => {
         assertNames(words);
-        const { mount, rest } = mountAt(context, dir);
+        const { mount, rest } = mountMeant(context, dir);
         stepBack();
         const wanted = filterOf(words, rest);
         const summary = new Summary();
@@ -74,12 +73,9 @@ export const declareTrace: Declare = (command, act) => {
     );
 };
 
-function mountAt({ settings }: Context, dir: string): { readonly mount: ListedMount; readonly rest: string } {
-  const path = resolve(dir);
-  const table = new MountTable(settings.state);
-  const mount = table.at(path);
-  if (mount !== undefined) return { mount, rest: '' };
-  const found = existsSync(path) ? table.containing(realpathSync(path)) : undefined;
+/** not-found where there is no mount. */
+function mountMeant(context: Context, dir: string): { readonly mount: ListedMount; readonly rest: string } {
+  const found = mountAt(context, dir);
   if (found !== undefined) return found;
   throw new StoreError('not-found', `cannot trace ${dir}`, 'it is not in a mount of this program', {
     hint: 'mica mounts',

@@ -2,21 +2,19 @@
 // attached to the live mount there, with an image to a mount of it made for this; without one it plays on mounts of its own in a scratch folder, or, where nothing can
 // be mounted, in the page.
 
-import { existsSync, realpathSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { StoreError } from '../../errors.js';
 import { rootLabels } from '../../labels.js';
-import { connectControl } from '../../mounts/control-socket.js';
 import { driverNamed, whyNotIn } from '../../mounts/drivers.js';
 import { mountSnapshot, unmountSnapshot } from '../../mounts/mount-snapshot.js';
-import { type ListedMount, MountTable } from '../../mounts/table.js';
+import { withServer } from '../../mounts/settle.js';
 import { World } from '../../web/world.js';
 import type { Declare } from '../commands.js';
 import type { Context } from '../context.js';
 import { imagesOfMount, namesOfMount } from '../layer-names.js';
-import { isPath } from '../mounted.js';
+import { isPath, mountAt } from '../mounted.js';
 import { shellWord } from '../shell-word.js';
 import { AttachedLab } from './attached.js';
 import { Belongings, MADE_BY_LAB, sweepLabs } from './belongings.js';
@@ -73,35 +71,19 @@ function assertUsable(dir: string | undefined, { port, lesson }: Words): void {
 }
 
 async function attach(context: Context, dir: string, words: Words): Promise<void> {
-  const mount = mountAt(context, dir);
+  const mount = mountAt(context, dir)?.mount;
   if (mount === undefined) {
     throw new StoreError('not-found', `cannot attach to ${dir}`, 'it is not in a mount of this program', {
       hint: 'mica mounts; mica lab IMAGE mounts one for the lab',
     });
   }
-  if (mount.socket === undefined || mount.state === 'dead') {
-    throw new StoreError(
-      'failed-precondition',
-      `cannot attach to ${dir}`,
-      'no server of this program is behind it',
-    );
-  }
-  const server = await connectControl(mount.socket);
-  try {
+  await withServer(mount, async (server) => {
     const names = () => namesOfMount(context, mount);
     const images = () => imagesOfMount(context, mount);
     const totals = new Totals();
     const open = () => new AttachedLab(mount, server, names, images, totals);
     await served(context, words, new ManyTabs(open));
-  } finally {
-    server.close();
-  }
-}
-
-function mountAt({ settings }: Context, dir: string): ListedMount | undefined {
-  const table = new MountTable(settings.state);
-  const path = resolve(dir);
-  return table.at(path) ?? (existsSync(path) ? table.containing(realpathSync(path))?.mount : undefined);
+  });
 }
 
 /** A new snapshot on what a word means, mounted for as long as the lab is there, and then gone. */
