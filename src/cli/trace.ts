@@ -1,12 +1,13 @@
 // `mica trace`: what happens in a mount while it happens, a line an event, until Ctrl-C or the end of the mount. The
 // server watches only as long as somebody traces.
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import colors from 'picocolors';
 import { EVENT_NAMES, errnoCode, fromText, type UnionEvent } from '../../fs/index.js';
 import { StoreError } from '../errors.js';
 import { follow } from '../mounts/follow.js';
-import { withServer } from '../mounts/settle.js';
-import type { ListedMount } from '../mounts/table.js';
+import { assertServed, withServer } from '../mounts/settle.js';
+import { type ListedMount, MountTable } from '../mounts/table.js';
 import { timeOfNs } from '../time.js';
 import type { LayerNames } from '../web/naming.js';
 import type { Declare } from './commands.js';
@@ -17,6 +18,9 @@ import { pathFields, quoteName, sizeText } from './output.js';
 import { stepBack } from './step-back.js';
 import { Summary, spanText, summaryText } from './trace-summary.js';
 import { normalPath } from './words.js';
+
+/** Between two looks at whether a mount has ended. */
+const POLL_MS = 10;
 
 interface Words {
   readonly only?: string;
@@ -50,7 +54,7 @@ export const declareTrace: Declare = (command, act) => {
         stepBack();
         const wanted = filterOf(words, rest);
         const summary = new Summary();
-        await told(
+        const how = await told(
           context,
           mount,
           words,
@@ -66,9 +70,11 @@ export const declareTrace: Declare = (command, act) => {
               context.output.note(`${lost} events were lost`);
           },
         );
-        if (words.summary !== true) return;
-        if (context.output.json) context.output.document(summary.json());
-        else context.output.line(summaryText(summary.json()));
+        if (words.summary === true) {
+          if (context.output.json) context.output.document(summary.json());
+          else context.output.line(summaryText(summary.json()));
+        }
+        if (how === 'left') await assertUnmounted(context, mount);
       }),
     );
 };
@@ -82,14 +88,14 @@ function mountMeant(context: Context, dir: string): { readonly mount: ListedMoun
   });
 }
 
-/** Hands over events until there are enough, a signal comes or the mount is gone. */
+/** Hands over events until there are enough or a signal comes ('asked'), or until the server is gone ('left'). */
 async function told(
   context: Context,
   mount: ListedMount,
   words: Words,
   take: (event: UnionEvent, called: LayerNames) => boolean,
   lose: (lost: number) => void,
-): Promise<void> {
+): Promise<'asked' | 'left'> {
   const count = numberOf('--count', words.count) ?? Number.POSITIVE_INFINITY;
   const seconds = numberOf('--for', words.for);
   const end = new AbortController();
@@ -121,9 +127,21 @@ async function told(
         if (taken >= count) end.abort();
       }
     });
+    return end.signal.aborted ? 'asked' : 'left';
   } finally {
     clearTimeout(timer);
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.off(signal, onSignal);
+    context.takeSignals(false);
+  }
+}
+
+/** The server is gone: waits for its mount to be so, too; failed-precondition where it has died and left that behind. */
+async function assertUnmounted({ settings, signal }: Context, { target, since }: ListedMount): Promise<void> {
+  const table = new MountTable(settings.state);
+  const noted = () => table.list().find((row) => row.target === target && row.since === since);
+  for (let mount = noted(); mount !== undefined; mount = noted()) {
+    assertServed(mount);
+    await sleep(POLL_MS, undefined, { signal });
   }
 }
 

@@ -123,18 +123,22 @@ export async function withServer<T>(
   mount: ListedMount,
   use: (server: ControlClient) => Promise<T>,
 ): Promise<T> {
-  if (mount.socket === undefined || mount.state === 'dead') {
-    const why = mount.state === 'dead' ? 'its server has died' : 'the kernel serves it';
-    throw new StoreError('failed-precondition', `cannot ask the mount at ${mount.target}`, why, {
-      hint: `mica umount ${mount.target}`,
-    });
-  }
+  assertServed(mount);
   const server = await connectControl(mount.socket);
   try {
     return await use(server);
   } finally {
     server.close();
   }
+}
+
+/** failed-precondition where no server of ours is behind a mount, or none any more. */
+export function assertServed(mount: ListedMount): asserts mount is ListedMount & { readonly socket: string } {
+  if (mount.socket !== undefined && mount.state === 'live') return;
+  const why = mount.state === 'dead' ? 'its server has died' : 'the kernel serves it';
+  throw new StoreError('failed-precondition', `cannot ask the mount at ${mount.target}`, why, {
+    hint: `mica umount ${mount.target}`,
+  });
 }
 
 function settleHere(stack: StackDescription, upper: UpperDescription): void {
