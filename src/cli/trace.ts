@@ -21,6 +21,8 @@ import { normalPath } from './words.js';
 
 /** Between two looks at whether a mount has ended. */
 const POLL_MS = 10;
+/** How long what was traced may be read after a signal. */
+const READING_MS = 2000;
 
 interface Words {
   readonly only?: string;
@@ -74,7 +76,8 @@ export const declareTrace: Declare = (command, act) => {
           if (context.output.json) context.output.document(summary.json());
           else context.output.line(summaryText(summary.json()));
         }
-        if (how === 'left') await assertUnmounted(context, mount);
+        if (how === 'server-gone') await assertUnmounted(context, mount);
+        if (how === 'signal') endSoon(context);
       }),
     );
 };
@@ -88,23 +91,30 @@ function mountMeant(context: Context, dir: string): { readonly mount: ListedMoun
   });
 }
 
-/** Hands over events until there are enough or a signal comes ('asked'), or until the server is gone ('left'). */
+type End = 'signal' | 'enough' | 'server-gone';
+
+/** Hands over events, and returns what ended it. */
 async function told(
   context: Context,
   mount: ListedMount,
   words: Words,
   take: (event: UnionEvent, called: LayerNames) => boolean,
   lose: (lost: number) => void,
-): Promise<'asked' | 'left'> {
+): Promise<End> {
   const count = numberOf('--count', words.count) ?? Number.POSITIVE_INFINITY;
   const seconds = numberOf('--for', words.for);
   const end = new AbortController();
+  let how: End = 'server-gone';
+  const endBy = (why: End) => () => {
+    how = why;
+    end.abort();
+  };
+  const [onSignal, onEnough] = [endBy('signal'), endBy('enough')];
   // Ctrl-C is how a trace ends, so it is no failure.
-  const onSignal = () => end.abort();
   context.takeSignals(true);
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal);
-  context.signal.addEventListener('abort', onSignal);
-  const timer = seconds === undefined ? undefined : setTimeout(onSignal, seconds * 1000);
+  context.signal.addEventListener('abort', onEnough);
+  const timer = seconds === undefined ? undefined : setTimeout(onEnough, seconds * 1000);
   try {
     await withServer(mount, async (server) => {
       const names = new FollowedNames(server, () => namesOfMount(context, mount));
@@ -113,6 +123,8 @@ async function told(
       const options = {
         requests: needsRequests(words),
         signal: end.signal,
+        // Else what a reader who has stopped does not take would be kept here, without end.
+        canTake: () => !process.stdout.writableNeedDrain,
         ...(words.past === true && { since: 0 }),
       };
       for await (const { events, lost } of follow(server, options)) {
@@ -124,15 +136,25 @@ async function told(
           if (take(event, names.called)) taken++;
           if (taken >= count) break;
         }
-        if (taken >= count) end.abort();
+        if (taken >= count) onEnough();
       }
     });
-    return end.signal.aborted ? 'asked' : 'left';
+    return how;
   } finally {
     clearTimeout(timer);
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.off(signal, onSignal);
     context.takeSignals(false);
   }
+}
+
+/** Who ends a trace does not wait for a reader who has stopped; one who is at work has the rest in that time. */
+function endSoon({ output }: Context): void {
+  const leave = (): void => {
+    output.note('not all was read of what was traced');
+    process.exit();
+  };
+  // Does not keep the process: without anything left to be read it ends by itself.
+  setTimeout(leave, READING_MS).unref();
 }
 
 /** The server is gone: waits for its mount to be so, too; failed-precondition where it has died and left that behind. */

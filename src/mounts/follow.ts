@@ -13,6 +13,8 @@ export interface FollowOptions {
   readonly signal: AbortSignal;
   /** The number of the last event that is known already; absent: from now on. */
   readonly since?: number;
+  /** False while nothing is to be handed over: the server keeps what it can, and what it cannot is lost. */
+  readonly canTake?: () => boolean;
 }
 
 /** Some events, in order, each made when it is asked for. */
@@ -31,20 +33,24 @@ const PAUSE_MS = 160;
  */
 export async function* follow(
   server: ControlClient,
-  { requests, signal, since }: FollowOptions,
+  { requests, signal, since, canTake = () => true }: FollowOptions,
 ): AsyncGenerator<Followed, void> {
   const asking = requests ? { requests: true } : {};
-  let seq = since ?? (await server.ask({ op: 'events', since: Number.MAX_SAFE_INTEGER, ...asking })).lastSeq;
+  // Asks for none, but to be told of those that come.
+  const listen = () => server.ask({ op: 'events', since: Number.MAX_SAFE_INTEGER, ...asking });
+  let seq = since ?? (await listen()).lastSeq;
   try {
     for (let isLast = false; !isLast; ) {
       // What came until now is told, too, and then nobody listens any more.
       isLast = signal.aborted;
-      const ending = requests && isLast ? { requests: false } : asking;
-      const reply = await server.ask({ op: 'events', since: seq, ...ending });
-      const { lastSeq } = reply;
-      const [first] = eventsOf(reply);
-      yield { events: eventsOf(reply), lost: Math.max(0, (first?.seq ?? lastSeq + 1) - seq - 1) };
-      seq = lastSeq;
+      if (isLast || canTake()) {
+        const ending = requests && isLast ? { requests: false } : asking;
+        const reply = await server.ask({ op: 'events', since: seq, ...ending });
+        const { lastSeq } = reply;
+        const [first] = eventsOf(reply);
+        yield { events: eventsOf(reply), lost: Math.max(0, (first?.seq ?? lastSeq + 1) - seq - 1) };
+        seq = lastSeq;
+      } else await listen();
       if (!isLast) await sleep(PAUSE_MS, undefined, { signal }).catch(() => undefined);
     }
   } catch (error) {

@@ -1,12 +1,12 @@
 // `mica trace` beside programs at work in a mount.
 
-import { execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { getPriority } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { connectControl } from '../../dist/src/mounts/control-socket.js';
 import { MountTable } from '../../dist/src/mounts/table.js';
 import { Scratch, top } from '../program.js';
@@ -119,6 +119,61 @@ describeWith(['root', 'fuse'], 'mica trace', () => {
     expect(summary.kinds).toMatchObject({ 'copy-up': expect.any(Number), whiteout: 1 });
     expect(summary.requests).toMatchObject({ setattr: { count: 1, failed: 0 } });
     expect(summary.bytesSaved).toBe(7);
+  });
+
+  describe('whose reader has stopped', () => {
+    const children: ChildProcess[] = [];
+    afterEach(() => {
+      for (const child of children.splice(0)) child.kill('SIGKILL');
+    });
+
+    /** A trace that writes to a program which does not read, and listens. */
+    async function unread(): Promise<{ trace: ChildProcess; reader: ChildProcess; err: () => string }> {
+      const reader = spawn('sh', ['-c', 'kill -STOP $$; exec cat > /dev/null'], {
+        stdio: ['pipe', 'ignore', 'inherit'],
+      });
+      const stores = ['--root', scratch.path('root'), '--state', scratch.path('state')];
+      const trace = spawn(
+        process.execPath,
+        [join(top, 'bin/mica'), ...stores, 'trace', scratch.path('mnt')],
+        {
+          stdio: ['ignore', reader.stdin, 'pipe'],
+        },
+      );
+      children.push(reader, trace);
+      let err = '';
+      trace.stderr?.on('data', (piece: Buffer) => {
+        err += piece.toString();
+      });
+      const before = await lastSeq();
+      do sh(`stat absent${tries++} 2> /dev/null || true`);
+      while ((await lastSeq()) === before);
+      return { trace, reader, err: () => err };
+    }
+    const lookUp = (count: number) => {
+      const name = `absent${tries++}-${'n'.repeat(100)}`;
+      const script = `for (let i = 0; i < ${count}; i++) fs.statSync('${name}' + i, { throwIfNoEntry: false })`;
+      execFileSync('timeout', ['120', process.execPath, '-e', script], { cwd: scratch.path('mnt') });
+    };
+
+    it('ends at a signal all the same', async () => {
+      const { trace, err } = await unread();
+      lookUp(10_000);
+      trace.kill('SIGINT');
+      expect((await once(trace, 'close'))[0]).toBe(0);
+      expect(err()).toContain('not all was read');
+    }, 60_000);
+
+    it('leaves events to be given up rather than keep them all', async () => {
+      const { trace, reader, err } = await unread();
+      // The first of them are written; of those after them the server keeps some 30,000.
+      lookUp(10_000);
+      lookUp(40_000);
+      reader.kill('SIGCONT');
+      while (!/events were lost/.test(err())) await once(trace.stderr!, 'data');
+      trace.kill('SIGINT');
+      expect((await once(trace, 'exit'))[0]).toBe(0);
+    }, 120_000);
   });
 
   it('ends with the mount, and refuses what is no mount', async () => {

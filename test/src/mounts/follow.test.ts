@@ -64,3 +64,23 @@ test('the end of the mount ends it', async () => {
   for await (const _ of follow(server, { requests: true, signal: end.signal })) leave();
   expect(end.signal.aborted).toBe(false);
 });
+
+test('who can take no more now gets nothing, is still followed, and is told later how many were lost', async () => {
+  const { stream, server, asked } = served();
+  const end = new AbortController();
+  const seen: (number | string)[] = [];
+  let looks = 0;
+  const canTake = () => {
+    looks++;
+    if (looks > 1 && looks < 4) for (let i = 0; i < 3; i++) stream.emit({ kind: 'settle', path: `${i}` });
+    return looks === 1 || looks > 4;
+  };
+  for await (const { events, lost } of follow(server, { requests: true, signal: end.signal, canTake })) {
+    if (lost > 0) seen.push(`${lost} lost`);
+    for (const { seq } of events) seen.push(seq);
+    if (seen.length > 0) end.abort();
+  }
+  expect(seen).toEqual(['2 lost', 3, 4, 5, 6]);
+  // The first question, one at each look, and the last.
+  expect(asked).toEqual([true, true, true, true, true, true, false]);
+});
