@@ -7,6 +7,7 @@ import type { Context } from './context.js';
 import { type EndingSignal, failureOf, failureText } from './failure.js';
 import { addCommands, newProgram, typedCommands, wordsError } from './program.js';
 import { readSettings, type Settings } from './settings.js';
+import { assertUtf8 } from './typed-words.js';
 import { checkWithout } from './without.js';
 
 const SIGNALS: readonly EndingSignal[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
@@ -46,6 +47,7 @@ export async function main(argv: readonly string[]): Promise<void> {
 
   const program = newProgram();
   try {
+    await assertUtf8(argv);
     const typed = typedCommands(newProgram(), argv);
     await addCommands(program, (name) => typed.includes(name), act);
     if (asksForVersion(program, argv)) {

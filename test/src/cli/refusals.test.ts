@@ -1,7 +1,10 @@
 // Words that are refused leave the store as it was.
 
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { top } from '../../program.js';
 import { Mica } from './mica.js';
 
 describe('refused commands', () => {
@@ -31,6 +34,27 @@ describe('refused commands', () => {
     expect(err).toContain('no event is called bogus');
     expect(err).toMatch(/hint: .*copy-up.*, lookup/);
     expect(mica.run(['trace', mica.path('tree'), '--only', 'copy-up,lookup']).code).toBe(3);
+  });
+
+  // What a command line has of bytes is known on Linux alone; names are UTF-8 on macOS.
+  it.runIf(process.platform === 'linux')('a word that is not UTF-8 is refused, not taken for another', () => {
+    const explained = (word: string) => {
+      const mine = `exec "$0" "$@" "$(printf '${word}')"`;
+      const words = [process.execPath, join(top, 'bin/mica'), 'explain', '--lower', mica.path('tree')];
+      return spawnSync('sh', ['-c', mine, ...words], { encoding: 'utf8', timeout: 60_000 });
+    };
+    expect(explained('d/a\\377b')).toMatchObject({
+      status: 2,
+      stdout: '',
+      stderr:
+        "mica: cannot take $'d/a\\xffb': it is not UTF-8\nhint: words are UTF-8; what has another name is reached through its folder\n",
+    });
+    // The character itself, with which Node replaces such bytes.
+    writeFileSync(mica.path('tree', 'a\uFFFDb'), '');
+    expect(explained('a\\357\\277\\275b')).toMatchObject({
+      status: 0,
+      stdout: expect.stringMatching(/^a\uFFFDb /),
+    });
   });
 
   it('commit --image of a key that is committed by now says how to go on', () => {
