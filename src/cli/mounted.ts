@@ -1,6 +1,6 @@
 // Which mount of ours shows a snapshot, and which snapshot a folder of this machine shows.
 
-import { existsSync, realpathSync, statSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { type ListedMount, MountTable } from '../mounts/table.js';
 import type { StoredSnapshot } from '../snapshots/snapshot.js';
@@ -53,19 +53,9 @@ export function mountAt(
   return rest === '' || found?.mount.state === 'dead' ? found : undefined;
 }
 
-/** How far an absolute path is there, without symlinks, and the rest of it. */
+/** How far an absolute path is there, without symlinks, and the rest of it. A mount whose server has died is not. */
 export function nearestFolder(path: string): { readonly real: string; readonly rest: string } {
   let at = path;
-  while (!isThere(at) && at !== dirname(at)) at = dirname(at);
+  while (!existsSync(at) && at !== dirname(at)) at = dirname(at);
   return { real: realpathSync(at), rest: path.slice(at.length).replace(/^\//, '') };
-}
-
-/** False of a mount whose server has died, too, and of what lies below it. */
-function isThere(path: string): boolean {
-  try {
-    return statSync(path, { throwIfNoEntry: false }) !== undefined;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOTCONN') return false;
-    throw error;
-  }
 }
