@@ -5,6 +5,7 @@
 import type { Explanation, UnionEvent } from '../../fs/memory.js';
 import type { Contents } from './contents.js';
 import { winnerOf } from './explained.js';
+import { eventInText, explanationInText } from './in-text.js';
 import type {
   ContainerState,
   FileSetup,
@@ -49,8 +50,9 @@ export interface Backend {
   contents(layer: string): Promise<Contents>;
   /** What the union shows, topmost folders first. */
   merged(container: string): Promise<readonly Omit<MergedEntry, 'layer'>[]>;
+  /** Its paths are bytes, as the union has them. */
   explain(container: string, path: string): Promise<Explanation>;
-  /** What has happened in all containers since this was last asked; they are watched for some seconds from then on. */
+  /** What has happened in all containers since this was last asked, by bytes too; they are watched for some seconds from then on. */
   events(): Promise<readonly UnionEvent[]>;
 }
 
@@ -110,7 +112,7 @@ export class World implements Lab {
       failed = true;
       output = `${error.message}\n`;
     }
-    const events = await this.#backend.events();
+    const events = (await this.#backend.events()).map(eventInText);
     const state = await this.state();
     return { line, output, failed, events, ...(looked && { looked }), state };
   }
@@ -127,7 +129,7 @@ export class World implements Lab {
   }
 
   async explain(path: string): Promise<Explanation> {
-    return this.#backend.explain(this.#active, path);
+    return explanationInText(await this.#backend.explain(this.#active, path));
   }
 
   async state(): Promise<State> {

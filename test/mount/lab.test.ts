@@ -12,6 +12,7 @@ import { LESSONS } from '../../src/web/lessons/index.js';
 import type { Ran, State } from '../../src/web/model.js';
 import { top as program } from '../program.js';
 import { describeWith } from '../requires.js';
+import { expectNamesAsText, LAYERS_OF_NAMES } from '../suites/lab-names.js';
 
 describeWith(['root', 'fuse'], 'the lab on real mounts', () => {
   let top: string;
@@ -73,6 +74,11 @@ describeWith(['root', 'fuse'], 'the lab on real mounts', () => {
       expect(mica('explain', place)).toContain(shown.why);
     }
     expect(mica('explain', join(top, 'scratch/mnt-box/big'))).toMatch(/bytes 4,096 to 8,191 +4\.0 KiB +box/);
+  });
+
+  it('tells names beyond ASCII as text', async () => {
+    await world.load({ layers: LAYERS_OF_NAMES });
+    await expectNamesAsText(world);
   });
 
   it('shows the folders of the layers, and the index of hard links as it lies in the work folder', async () => {

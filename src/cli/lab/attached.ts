@@ -4,6 +4,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
+  type ByteString,
   type Explanation,
   fromText,
   isFolder,
@@ -21,6 +22,7 @@ import type { ControlClient } from '../../mounts/control.js';
 import { follow } from '../../mounts/follow.js';
 import type { ListedMount } from '../../mounts/table.js';
 import { winnerOf } from '../../web/explained.js';
+import { eventInText, explanationInText } from '../../web/in-text.js';
 import type { DiskEntry, ImageState, LayerState, MergedEntry, Ran, State } from '../../web/model.js';
 import { calledNames, type LayerNames, withNames } from '../../web/naming.js';
 import { cleanPath, parse, runOnFiles, ShellError } from '../../web/shell.js';
@@ -110,8 +112,8 @@ export class AttachedLab implements WatchingLab {
       };
     });
     const shown: MergedEntry[] = [];
-    for (const entry of merged.slice(0, WHOLE)) {
-      const explanation = await this.#explained(entry.path, called);
+    for (const { real, ...entry } of merged.slice(0, WHOLE)) {
+      const explanation = await this.#explained(real, called);
       // Without the index of hard links the union that was listed shows some files as they were below.
       shown.push({ ...entry, ...explanation.shows, ...winnerOf(explanation) });
     }
@@ -150,7 +152,7 @@ export class AttachedLab implements WatchingLab {
   }
 
   async explain(path: string): Promise<Explanation> {
-    return this.#explained(path, await calledIn(this.#server, await this.#names()));
+    return this.#explained(fromText(path), await calledIn(this.#server, await this.#names()));
   }
 
   /** Hands over what happens until the signal or the end of the mount. */
@@ -185,8 +187,7 @@ export class AttachedLab implements WatchingLab {
     if (told.length === 0) return undefined;
     const called = await calledIn(this.#server, await this.#names());
     const events = renamed(told, called);
-    const first = events[0]!;
-    const looked = drawn.length > 0 ? undefined : await this.#explained(first.path, called);
+    const looked = drawn.length > 0 ? undefined : await this.#explained(told[0]!.path, called);
     return { line: lineFor(events), output: '', failed: false, events, ...(looked && { looked }) };
   }
 
@@ -216,9 +217,9 @@ export class AttachedLab implements WatchingLab {
     return state.focus === this.#focus ? undefined : state;
   }
 
-  async #explained(path: string, called: LayerNames): Promise<Explanation> {
-    const explanation = await explainServed(this.#server, fromText(path), called);
-    return withNames(explanation, (id) => called.get(id) ?? id);
+  async #explained(path: ByteString, called: LayerNames): Promise<Explanation> {
+    const explanation = await explainServed(this.#server, path, called);
+    return explanationInText(withNames(explanation, (id) => called.get(id) ?? id));
   }
 
   get #name(): string {
@@ -231,7 +232,7 @@ function mergedAt(
   stack: StackDescription,
   wanted: string,
 ): {
-  readonly merged: Omit<MergedEntry, 'layer'>[];
+  readonly merged: Listed[];
   readonly depth: number;
   /** That folder, or the next one above it that there is. */
   readonly focus: string;
@@ -263,13 +264,19 @@ function watched(focus: string, entries: readonly DiskEntry[]): readonly string[
   return [focus, ...entries.map(({ path }) => path)];
 }
 
-function listed(union: Union, focus: string, depth: number): Omit<MergedEntry, 'layer'>[] {
-  const found: Omit<MergedEntry, 'layer'>[] = [];
+/** With the bytes of its path, which are not always text. */
+interface Listed extends Omit<MergedEntry, 'layer'> {
+  readonly real: ByteString;
+}
+
+function listed(union: Union, focus: string, depth: number): Listed[] {
+  const found: Listed[] = [];
   const deepest = (focus === '' ? 0 : focus.split('/').length) + depth;
   for (const { path, attr } of walk(union, fromText(focus), { skipped: true })) {
     if (path === fromText(focus) || path.split('/').length > deepest) continue;
     const { mode, size, nlink } = attr;
     found.push({
+      real: path,
       path: toText(path),
       kind: kindOf(mode),
       mode: mode & PERMISSION_BITS,
@@ -283,8 +290,7 @@ function listed(union: Union, focus: string, depth: number): Omit<MergedEntry, '
 
 function renamed(events: readonly UnionEvent[], called: LayerNames): readonly UnionEvent[] {
   return events.map((event) => ({
-    ...event,
-    path: toText(event.path),
+    ...eventInText(event),
     ...(event.layer !== undefined && { layer: called.get(event.layer) ?? event.layer }),
   }));
 }
