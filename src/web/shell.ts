@@ -1,6 +1,8 @@
 // The words that one types in the lab, and what they do to files: a small part of a shell, so that it means the same on
 // a union in the page and on a real mount, and can do nothing else. No variables, no globs, no programs.
 
+import { countText } from './amounts.js';
+
 /** Files by paths without a leading slash, '' is the root. What fails throws an error whose message says why. */
 export interface Files {
   list(path: string): Promise<readonly { readonly name: string; readonly folder: boolean }[]>;
@@ -124,11 +126,24 @@ function parseDd(settings: readonly string[], input?: string): Command {
   };
 }
 
-/** Without empty and `.` parts; `..` is refused, because a lab has no outside. */
+/** Of a path that is typed or stands in a lesson: for each folder on it all those above are walked again. Bytes as PATH_MAX has them. */
+const MOST_NAMES = 100;
+const MOST_BYTES = 4095;
+
+/** A path from somebody, without empty and `.` parts; ShellError for one with `..`, or too deep or too long. */
 export function cleanPath(path: string): string {
-  const parts = path.split('/').filter((part) => part !== '' && part !== '.');
-  if (parts.includes('..')) throw new ShellError(`${path}: the lab knows no ..`);
-  return parts.join('/');
+  const names = namesOf(path);
+  const clean = names.join('/');
+  if (names.length <= MOST_NAMES && new TextEncoder().encode(clean).length <= MOST_BYTES) return clean;
+  const most = `${MOST_NAMES} names and ${countText(MOST_BYTES)} bytes`;
+  throw new ShellError(`${path.slice(0, 40)}…: a path has at most ${most} here`);
+}
+
+/** The names in a path of any depth; `..` is refused, because a lab has no outside. */
+export function namesOf(path: string): readonly string[] {
+  const names = path.split('/').filter((name) => name !== '' && name !== '.');
+  if (names.includes('..')) throw new ShellError(`${path}: the lab knows no ..`);
+  return names;
 }
 
 type Act = (files: Files, command: Command) => Promise<string>;

@@ -12,6 +12,7 @@ import { LESSONS } from '../../src/web/lessons/index.js';
 import type { Ran, State } from '../../src/web/model.js';
 import { top as program } from '../program.js';
 import { describeWith } from '../requires.js';
+import { expectBoundedPaths } from '../suites/lab-depth.js';
 import { expectNamesAsText, LAYERS_OF_NAMES } from '../suites/lab-names.js';
 
 describeWith(['root', 'fuse'], 'the lab on real mounts', () => {
@@ -79,6 +80,11 @@ describeWith(['root', 'fuse'], 'the lab on real mounts', () => {
   it('tells names beyond ASCII as text', async () => {
     await world.load({ layers: LAYERS_OF_NAMES });
     await expectNamesAsText(world);
+  });
+
+  it('refuses paths that nobody types, and shows and removes what lies deeper', async () => {
+    await world.load({ layers: [{ name: 'base', files: { 'etc/motd': 'Welcome\n' } }] });
+    await expectBoundedPaths(world);
   });
 
   it('shows the folders of the layers, and the index of hard links as it lies in the work folder', async () => {

@@ -20,7 +20,7 @@ import {
 } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoText, kindOf, PERMISSION_BITS } from '../../../fs/index.js';
-import { cleanPath, type Files, ShellError } from '../../web/shell.js';
+import { type Files, namesOf, ShellError } from '../../web/shell.js';
 
 /** How much of a file is read. */
 const SHOWN_BYTES = 65536;
@@ -131,7 +131,7 @@ export class MountFiles implements Files {
 
   /** Runs `act` on the real path, whose folders were seen to be folders; failures name the path as it was typed. */
   async #at<T>(path: string, act: (real: string) => Promise<T>): Promise<T> {
-    const parts = cleanPath(path).split('/');
+    const parts = namesOf(path);
     try {
       for (let n = 1; n < parts.length; n++) {
         const folder = parts.slice(0, n).join('/');

@@ -3,6 +3,7 @@
 import { beforeEach, expect, test } from 'vitest';
 import { MemoryBackend } from '../../../src/web/memory.js';
 import { World } from '../../../src/web/world.js';
+import { expectBoundedPaths } from '../../suites/lab-depth.js';
 
 let world: World;
 beforeEach(async () => {
@@ -56,3 +57,5 @@ test.each([
   expect([failed, output]).toEqual([true, expect.stringContaining(why)]);
   expect((await world.state()).merged.map(({ path }) => path)).toEqual(['big', 'etc', 'etc/motd']);
 });
+
+test('a path that nobody types is refused before anything is done', () => expectBoundedPaths(world));
