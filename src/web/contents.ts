@@ -38,6 +38,8 @@ export interface Reads {
   xattrs(dir: ByteString, name: ByteString, entry: LayerEntry): Record<string, string>;
   /** What an index of hard links calls it. */
   linkKey(node: LayerNode): string | undefined;
+  /** Told the bytes of the path of each entry, in order. */
+  listed?(path: ByteString): void;
 }
 
 /** Everything below `focus` that the layer has and this process may see, `depth` folders deep, in path order, folders before what is in them. */
@@ -58,8 +60,10 @@ export function contentsOf(
       if (!ifAllowed(() => layer.lookup(dir, name, entry), false)) continue;
       bytes += entry.attr.blocks * 512;
       const descends = !entry.whiteout && isFolder(entry.attr.mode);
-      if (entries.length < MOST_ENTRIES) entries.push(diskEntry(layer, dir, name, entry, reads));
-      else more++;
+      if (entries.length < MOST_ENTRIES) {
+        entries.push(diskEntry(layer, dir, name, entry, reads));
+        reads.listed?.(joinPath(dir, name));
+      } else more++;
       if (descends && more === 0 && left > 1) visit(joinPath(dir, name), left - 1);
     }
   };

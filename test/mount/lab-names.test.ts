@@ -27,8 +27,13 @@ describeWith(['root', 'fuse'], 'the names of a live mount in the lab', () => {
     scratch = new Scratch('lab-names');
     for (const name of ['lower/é', 'upper', 'work', 'mnt'])
       mkdirSync(scratch.path(name), { recursive: true });
-    mkdirSync(below(scratch.path('lower'), 'd\xff'));
-    writeFileSync(below(scratch.path('lower'), 'd\xff', 'f'), 'x');
+    for (const [layer, dir] of [
+      ['lower', 'd\xff'],
+      ['upper', 'u\xff'],
+    ] as const) {
+      mkdirSync(below(scratch.path(layer), dir));
+      writeFileSync(below(scratch.path(layer), dir, 'f'), 'x');
+    }
     writeFileSync(scratch.path('lower/é/ü'), 'x');
     const [lower, upper, work, mnt] = ['lower', 'upper', 'work', 'mnt'].map((name) => scratch.path(name));
     scratch.mica('mount', '--lower', lower!, '--upper', upper!, '--work', work!, mnt!);
@@ -81,10 +86,22 @@ describeWith(['root', 'fuse'], 'the names of a live mount in the lab', () => {
     const { events } = await ran(({ events }) => events.some(({ kind }) => kind === 'whiteout'));
     expect(events.map(({ path }) => path)).toContain('d\ufffd/f');
     const { merged } = await lab.state('');
-    expect(merged.map(({ path, layer }) => [path, layer])).toEqual([
+    expect(merged.map(({ path, layer }) => [path, layer]).sort()).toEqual([
       ['d\ufffd', 'upper'],
+      ['u\ufffd', 'upper'],
+      ['u\ufffd/f', 'upper'],
       ['é', 'lower'],
       ['é/ü', 'lower'],
     ]);
+  });
+
+  it('are watched by their bytes, for what is written without any event', async () => {
+    const file = below(scratch.path('mnt'), 'u\xff', 'f');
+    // Where it comes with an event, as the first one does, that is told.
+    const written = () => {
+      appendFileSync(file, 'y');
+      return told.some((one) => one.kind === 'ran' && one.ran.line === 'a program writes');
+    };
+    await expect.poll(written, { timeout: 60_000, interval: 300 }).toBe(true);
   });
 });

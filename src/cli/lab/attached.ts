@@ -23,7 +23,7 @@ import { follow } from '../../mounts/follow.js';
 import type { ListedMount } from '../../mounts/table.js';
 import { winnerOf } from '../../web/explained.js';
 import { eventInText, explanationInText } from '../../web/in-text.js';
-import type { DiskEntry, ImageState, LayerState, MergedEntry, Ran, State } from '../../web/model.js';
+import type { ImageState, LayerState, MergedEntry, Ran, State } from '../../web/model.js';
 import { calledNames, type LayerNames, withNames } from '../../web/naming.js';
 import { cleanPath, parse, runOnFiles, ShellError } from '../../web/shell.js';
 import { calledIn, explainServed, idsOf } from '../layer-names.js';
@@ -79,11 +79,10 @@ export class AttachedLab implements WatchingLab {
 
   async state(focus?: string): Promise<State> {
     if (focus !== undefined && focus !== '') this.#focus = cleanPath(focus);
-    const { state, depth, upper } = await this.#stateAt(this.#focus);
+    const { state, depth, upper, inUpper } = await this.#stateAt(this.#focus);
     this.#focus = state.focus;
     this.#depth = depth;
-    const [top] = state.layers;
-    if (upper !== undefined) this.#upper.take(upper.path, watched(this.#focus, top?.entries ?? []));
+    if (upper !== undefined) this.#upper.take(upper.path, [fromText(state.focus), ...inUpper]);
     return state;
   }
 
@@ -92,6 +91,8 @@ export class AttachedLab implements WatchingLab {
     readonly state: State;
     readonly depth: number;
     readonly upper: StackDescription['upper'];
+    /** All that is drawn of the upper. */
+    readonly inUpper: readonly ByteString[];
   }> {
     const { stack } = await this.#server.ask({ op: 'status' });
     const upper = stack.upper;
@@ -100,9 +101,11 @@ export class AttachedLab implements WatchingLab {
     this.#stack = stack;
     const { merged, depth, focus } = mergedAt(stack, wanted);
     const called = calledNames(idsOf(stack), await this.#names());
+    const inUpper: ByteString[] = [];
     const layers = all.map((layer): LayerState => {
-      const { bytes, ...contents } = readFolder(layer, focus, depth);
       const isUpper = layer === upper;
+      const listed = isUpper ? (path: ByteString) => void inUpper.push(path) : undefined;
+      const { bytes, ...contents } = readFolder(layer, focus, depth, listed);
       return {
         id: layer.id,
         name: called.get(layer.id) ?? layer.id,
@@ -128,7 +131,7 @@ export class AttachedLab implements WatchingLab {
       ...(this.#totals.copyBytes !== undefined && { copyBytes: this.#totals.copyBytes }),
       ...(this.#totals.version === 0 && { counting: true }),
     };
-    return { state, depth, upper };
+    return { state, depth, upper, inUpper };
   }
 
   /** Manifests are read for it, so only when the layers are others than last time. */
@@ -257,11 +260,6 @@ function nearestFolder(union: Union, folder: string): string {
 
 function folderOf(path: string): string {
   return path.slice(0, Math.max(path.lastIndexOf('/'), 0));
-}
-
-/** What is watched of an upper: the folder that is shown, and all that is drawn in it. */
-function watched(focus: string, entries: readonly DiskEntry[]): readonly string[] {
-  return [focus, ...entries.map(({ path }) => path)];
 }
 
 /** With the bytes of its path, which are not always text. */

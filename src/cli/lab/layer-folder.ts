@@ -67,6 +67,13 @@ function makeOpaque(fd: number): void {
 
 /** A descriptor of a folder that is there, reached through no symlink. */
 function folderBeneath(root: number, path: ByteString): number {
+  if (path.length > sys.PATH_MAX) {
+    // Longer than one call takes.
+    const cut = path.lastIndexOf('/', sys.PATH_MAX);
+    return within(folderBeneath(root, path.slice(0, cut)), (above) =>
+      folderBeneath(above, path.slice(cut + 1)),
+    );
+  }
   const folder = sys.openBeneath(root, path === '' ? '.' : path, sys.O_RDONLY | sys.O_DIRECTORY);
   if (folder === undefined) throw new FsError(ENOENT, path);
   return folder;
@@ -105,14 +112,18 @@ type Described = Pick<LowerDescription, 'path' | 'id' | 'marks'> & {
   readonly work?: string;
 };
 
-/** What lies in the folder of a layer, below `focus`, `depth` folders deep, and in the index of its work folder. */
+/**
+ * What lies in the folder of a layer, below `focus`, `depth` folders deep, and in the index of its work folder. `listed` is told
+ * the bytes of the path of each entry, as Reads has it.
+ */
 export function readFolder(
   described: Described,
   focus = '',
   depth = Number.POSITIVE_INFINITY,
+  listed?: Reads['listed'],
 ): Contents & { readonly folder: string } {
   const { path: folder, work } = described;
-  const contents = contentsAt(described, focus, depth);
+  const contents = contentsAt(described, focus, depth, listed);
   if (work === undefined) return { ...contents, folder };
   const index = ifAllowed(() => indexIn(described, join(work, 'index')), undefined);
   return { ...contents, folder, ...(index && { index }) };
@@ -125,7 +136,12 @@ function indexIn(described: Described, path: string): LinkIndex | undefined {
   return entries.length === 0 ? undefined : { path, entries };
 }
 
-function contentsAt({ path, id, dialect, marks }: Described, focus: string, depth: number): Contents {
+function contentsAt(
+  { path, id, dialect, marks }: Described,
+  focus: string,
+  depth: number,
+  listed?: Reads['listed'],
+): Contents {
   const layer = openLowerDir(fromText(path), {
     id,
     dialect,
@@ -138,6 +154,7 @@ function contentsAt({ path, id, dialect, marks }: Described, focus: string, dept
       const reads: Reads = {
         xattrs: (dir, name) => within(folderBeneath(top, dir), (folder) => xattrsOf(folder, name)),
         linkKey: keyOf,
+        ...(listed && { listed }),
       };
       return contentsOf(layer, reads, fromText(focus), depth);
     });

@@ -6,7 +6,6 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
-  rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -14,6 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { fillFolder, readFolder } from '../../../src/cli/lab/layer-folder.js';
+import { removeTree } from '../../../src/snapshots/folders.js';
 import type { FileSetup } from '../../../src/web/model.js';
 
 describe('the folder of a layer', () => {
@@ -26,7 +26,10 @@ describe('the folder of a layer', () => {
     for (const folder of [layer, outside]) mkdirSync(folder);
     writeFileSync(join(outside, 'f'), 'theirs');
   });
-  afterEach(() => rmSync(base, { recursive: true }));
+  afterEach(() => {
+    process.chdir(tmpdir());
+    removeTree(base);
+  });
 
   it('has the files, with folders above them', () => {
     fillFolder(layer, {
@@ -69,5 +72,18 @@ describe('the folder of a layer', () => {
       ['d\ufffd', undefined],
       ['d\ufffd/f', 'text'],
     ]);
+  });
+
+  it('is read deeper than a path may be long', () => {
+    const name = 'n'.repeat(250);
+    process.chdir(layer);
+    for (let n = 0; n < 40; n++) {
+      mkdirSync(name);
+      process.chdir(name);
+    }
+    writeFileSync('f', 'text');
+    const { entries } = readFolder({ path: layer, id: 'l', dialect: 'overlay' });
+    expect([entries.length, entries.at(-1)?.path.length]).toEqual([41, 40 * 251 + 1]);
+    expect(entries.at(-1)?.text).toBe('text');
   });
 });
