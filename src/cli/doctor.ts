@@ -1,8 +1,8 @@
 // `mica doctor`: what works on this machine for this user, what does not, why, and what to do. Every answer comes
 // from trying: devices are opened, marks are set on a scratch file, the kernel's overlayfs is really mounted.
 
-import colors from 'picocolors';
 import type { Check } from './checks.js';
+import { colors } from './colors.js';
 import type { Declare } from './commands.js';
 import { EXIT } from './failure.js';
 

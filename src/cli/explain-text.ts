@@ -1,10 +1,10 @@
 // An explanation as people read it: the layers drawn from the top to the bottom, with what each holds at the path, then
 // why it is so, and what a change would do and copy.
 
-import colors from 'picocolors';
 import type { ExplainedLayer, Explanation } from '../../fs/index.js';
 import { changeTexts, dataText, FINDINGS, kindText, rangeTexts } from '../web/explained.js';
 import type { LayerNames } from '../web/naming.js';
+import { colors } from './colors.js';
 import { countText, instantText, quoteName, sizeText, tableText } from './output.js';
 
 /** The explanation as lines, in which the layers are called so; an id is told where it is another word. */

@@ -2,7 +2,6 @@
 // server watches only as long as somebody traces.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import colors from 'picocolors';
 import { EVENT_NAMES, errnoCode, fromText, type UnionEvent } from '../../fs/index.js';
 import { StoreError } from '../errors.js';
 import { follow } from '../mounts/follow.js';
@@ -10,6 +9,7 @@ import { assertServed, withServer } from '../mounts/settle.js';
 import { type ListedMount, MountTable } from '../mounts/table.js';
 import { timeOfNs } from '../time.js';
 import type { LayerNames } from '../web/naming.js';
+import { colors } from './colors.js';
 import type { Declare } from './commands.js';
 import type { Context } from './context.js';
 import { FollowedNames, namesOfMount } from './layer-names.js';

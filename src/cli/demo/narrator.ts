@@ -2,7 +2,7 @@
 // step, says what is about to happen, asks for a guess, and shows the upper folder on disk before and after.
 
 import { createInterface, type Interface } from 'node:readline';
-import colors from 'picocolors';
+import { colors, errorColors } from '../colors.js';
 import type { Output } from '../output.js';
 import { durationText } from '../output.js';
 
@@ -76,7 +76,7 @@ export class Narrator {
 
   async #ask(number: number, step: Step<unknown>): Promise<void> {
     const { signal } = this.#options;
-    process.stderr.write(`\n${colors.bold(`${number}. ${step.title}`)}\n   ${step.about}\n`);
+    process.stderr.write(`\n${errorColors.bold(`${number}. ${step.title}`)}\n   ${step.about}\n`);
     process.stderr.write(`   ${step.question} Your guess: `);
     const answer = await this.#line(signal);
     process.stderr.write(answer === '' ? '   Let us see.\n' : `   You said: ${answer}. Let us see.\n`);
@@ -101,7 +101,7 @@ export class Narrator {
     process.stderr.write(`   and after: ${after.length} entries\n`);
     for (const line of after) {
       const isNew = before?.includes(line) !== true;
-      process.stderr.write(`   ${isNew ? colors.green(`+ ${line}`) : `  ${line}`}\n`);
+      process.stderr.write(`   ${isNew ? errorColors.green(`+ ${line}`) : `  ${line}`}\n`);
     }
   }
 }
