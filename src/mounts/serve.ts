@@ -63,7 +63,12 @@ async function noted(spec: HostSpec, table: MountTable, running: RunningMount): 
   const served: Served = { spec, row, device: mountAt(spec.target, readMounts() ?? [])?.device };
   const control = await serveControl(row.socket, (request) =>
     answer(request, served, table, running, unmount),
-  );
+  ).catch((error: unknown) => {
+    // The log is for who started this server to read.
+    const { log: _log, ...noted } = row;
+    table.remove(noted);
+    throw error;
+  });
   const ended = running.ended.then(async (end) => {
     try {
       await control.close();

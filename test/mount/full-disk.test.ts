@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { mountAll, unmountAll } from '../../dist/src/mounts/mount-all.js';
+import { mountAt, readMounts } from '../../dist/src/mounts/mountinfo.js';
 import { Store } from '../../dist/src/store.js';
 import { describeWith } from '../requires.js';
 import { Mica } from '../src/cli/mica.js';
@@ -83,5 +84,40 @@ describeWith(['root'], 'a layer that fits as a blob and not as a tree', () => {
       err: expect.stringMatching(/^mica: cannot import .*no space left on device\n$/),
     });
     expect(left()).toEqual(['', '', 'key\n']);
+  });
+});
+
+describeWith(['root', 'fuse'], 'a state folder without room', () => {
+  let mica: Mica;
+  beforeEach(async () => {
+    mica = new Mica();
+    mkdirSync(mica.state);
+    mkdirSync(mica.path('merged'));
+    await mountAll([{ type: 'tmpfs', source: 'tmpfs', options: ['nr_inodes=32,mode=700'] }], mica.state);
+    expect(mica.run(['snapshot', 'prepare', 'key'])).toMatchObject({ code: 0 });
+  });
+  afterEach(() => {
+    mica.run(['umount', '--all']);
+    unmountAll(mica.path('merged'), true);
+    unmountAll(mica.state, true);
+    mica.remove();
+  });
+
+  it('a mount that fails for want of it leaves no row, no file and no mount', () => {
+    const mounts = join(mica.state, 'mounts');
+    mkdirSync(mounts, { mode: 0o700 });
+    const { ffree } = statfsSync(mica.state);
+    for (let at = 0; at < ffree; at++) writeFileSync(join(mica.state, `filler-${at}`), '');
+    const failed: string[] = [];
+    for (let free = 0; ; free++) {
+      const ran = mica.run(['mount', 'key', mica.path('merged')]);
+      if (ran.code === 0) break;
+      failed.push(ran.err);
+      expect(readdirSync(mounts)).toEqual([]);
+      expect(mountAt(mica.path('merged'), readMounts() ?? [])).toBe(undefined);
+      rmSync(join(mica.state, `filler-${free}`));
+    }
+    expect(failed.length).toBeGreaterThan(2);
+    for (const err of failed) expect(err).toContain('no space left on device');
   });
 });
