@@ -44,7 +44,10 @@ export class EventTap {
   readonly #reader: RingReader;
   readonly #watch: (requests: boolean) => Promise<unknown>;
   readonly #watchedMs: number;
-  #watched = false;
+  /** What the server was told last; undefined where that failed. */
+  #watched: boolean | undefined = false;
+  /** Resolves when it is so, which the second to ask for the same waits for, too. */
+  #watching: Promise<unknown> = Promise.resolve();
   #tired: NodeJS.Timeout | undefined;
 
   /** `watch` has requests recorded or not, and resolves when that is so. */
@@ -70,8 +73,15 @@ export class EventTap {
       this.#tired = setTimeout(() => void this.#want(false).catch(() => undefined), this.#watchedMs);
       this.#tired.unref();
     }
-    if (requests === this.#watched) return;
-    this.#watched = requests;
-    await this.#watch(requests);
+    if (requests !== this.#watched) {
+      this.#watched = requests;
+      this.#watching = this.#watch(requests);
+    }
+    try {
+      await this.#watching;
+    } catch (error) {
+      this.#watched = undefined;
+      throw error;
+    }
   }
 }

@@ -1,4 +1,6 @@
+import { setImmediate } from 'node:timers/promises';
 import { expect, test } from 'vitest';
+import { Deferred } from '../../../fs/transport/deferred.js';
 import { EventTap, eventBuffer, eventsOf } from '../../../fs/transport/event-tap.js';
 import { EventStream } from '../../../fs/union/event-stream.js';
 
@@ -25,4 +27,33 @@ test('who asks for requests, and then no more, leaves the server without them', 
   await expect.poll(() => told).toEqual([true, false]);
   await tap.answer({ since: 0, requests: true });
   expect(told.slice(0, 3)).toEqual([true, false, true]);
+});
+
+test('who asks while another has just asked is answered when requests are recorded, too', async () => {
+  const memory = eventBuffer();
+  const stream = new EventStream(16, memory);
+  const begin = new Deferred<void>();
+  const tap = new EventTap(memory, () => begin.promise);
+  const answered: number[] = [];
+  const ask = async (asker: number): Promise<void> => {
+    await tap.answer({ since: stream.lastSeq, requests: true });
+    answered.push(asker);
+  };
+  const both = Promise.all([ask(1), ask(2)]);
+  await setImmediate();
+  expect(answered).toEqual([]);
+  begin.resolve();
+  await both;
+  expect(answered).toEqual([1, 2]);
+});
+
+test('where requests could not be recorded the next asker has the server told again', async () => {
+  const told: boolean[] = [];
+  const tap = new EventTap(eventBuffer(), async (requests) => {
+    told.push(requests);
+    if (told.length === 1) throw new Error('not now');
+  });
+  await expect(tap.answer({ since: 0, requests: true })).rejects.toThrow('not now');
+  await tap.answer({ since: 0, requests: true });
+  expect(told).toEqual([true, true]);
 });
