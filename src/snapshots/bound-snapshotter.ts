@@ -73,9 +73,11 @@ export class BoundSnapshotter implements StoreSnapshotter {
   }
 
   async cleanup(): Promise<number> {
+    // Before the snapshots are listed: one that comes meanwhile gets its place later.
+    const places = this.#places();
     const known = new Set<string>();
     for await (const { id } of this.#inner.walk()) known.add(this.#prefix + id);
-    for (const place of this.#places()) {
+    for (const place of places) {
       if (place.startsWith(this.#prefix) && !known.has(place)) this.#leave(join(this.#served, place));
     }
     return this.#inner.cleanup();

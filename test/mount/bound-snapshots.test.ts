@@ -163,6 +163,24 @@ describeWith(['root', 'fuse'], 'snapshots that are handed out as binds', () => {
     ) as Mount;
   }
 
+  it('that are prepared in the midst of a cleanup keep their mounts', async () => {
+    const { snapshots, state, namespace, folders } = store;
+    let isAsked = false;
+    const inner = Object.create(snapshots, {
+      walk: {
+        async *value() {
+          for await (const snapshot of snapshots.walk()) yield snapshot;
+          isAsked = true;
+          await bound.prepare('meanwhile', 'base');
+        },
+      },
+      cleanup: { value: () => snapshots.cleanup() },
+    });
+    await new BoundSnapshotter(inner, { state, namespace, folders, hosting: 'shared' }).cleanup();
+    expect(isAsked).toBe(true);
+    expect(table().list()).toMatchObject([{ state: 'live', snapshot: { key: 'meanwhile' } }]);
+  });
+
   it('whose rows are gone lose their places with the next cleanup', async () => {
     await bound.prepare('key', 'base');
     const { id } = await store.snapshots.stat('key');
