@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 // One project a part of `npm test`: `bin/dev.mjs` runs them in order and adds up what they counted.
@@ -9,6 +10,9 @@ const mounting = {
   testTimeout: 120_000,
   hookTimeout: 120_000,
 } as const;
+
+// A file for each core. Vitest by itself leaves one to its main process, which takes little; of two cores that is half.
+const maxWorkers = availableParallelism();
 
 // The same random numbers at every run; the long forms draw new ones.
 const seeded = { setupFiles: ['test/seed.ts'] };
@@ -22,6 +26,7 @@ export default defineConfig({
           include: ['test/**/*.test.ts'],
           exclude: ['test/{mount,image,registry,engines,browser,crash,demo,long,mutants}/**'],
           pool: 'forks',
+          maxWorkers,
           testTimeout: 30_000,
           ...seeded,
         },
