@@ -61,8 +61,13 @@ export function updateImage(
   return row;
 }
 
-/** False if there was none. */
-export function deleteImage(tx: WriteTx, ns: string, name: string): boolean {
+/** False if there was none. not-found if it names anything but `digest`, where that is given. */
+export function deleteImage(tx: WriteTx, ns: string, name: string, digest?: string): boolean {
+  const row = digest === undefined ? undefined : getImage(tx, ns, name);
+  if (row !== undefined && row.target.digest !== digest) {
+    const why = `it is ${row.target.digest} by now, not ${digest}`;
+    throw new StoreError('not-found', `cannot remove image ${name}`, why);
+  }
   return tx.remove(at(ns, name));
 }
 
@@ -82,7 +87,8 @@ export function imageRows(metadata: Metadata, ns: string) {
     update: (image: NewImage, fieldPaths: readonly string[]): Promise<ImageRow> =>
       metadata.write((tx) => updateImage(tx, ns, image, fieldPaths)),
     put: (row: ImageRow): Promise<void> => metadata.write((tx) => putImage(tx, ns, row)),
-    remove: (name: string): Promise<boolean> => metadata.write((tx) => deleteImage(tx, ns, name)),
+    remove: (name: string, digest?: string): Promise<boolean> =>
+      metadata.write((tx) => deleteImage(tx, ns, name, digest)),
   };
 }
 

@@ -34,13 +34,8 @@ export function imagesService(site: Site): Service {
     },
 
     delete: async ({ name, sync, target }, caller) => {
-      const images = imagesOf(caller);
-      const what = `cannot remove image ${name}`;
-      const row = name === '' ? undefined : images.get(name);
-      if (target !== undefined && row !== undefined && row.target.digest !== target.digest) {
-        throw new StoreError('not-found', what, `it is ${row.target.digest} by now, not ${target.digest}`);
-      }
-      if (row === undefined || !(await images.remove(name))) throw absent(what);
+      if (name === '' || !(await imagesOf(caller).remove(name, target?.digest)))
+        throw absent(`cannot remove image ${name}`);
       if (sync) await site.collect();
       return {};
     },

@@ -2,6 +2,7 @@ import { status } from '@grpc/grpc-js';
 import { expect, test } from 'vitest';
 import { WriteAction } from '../../../src/containerd/gen/containerd/services/content/v1/content.js';
 import { digestOf } from '../../../src/digest.js';
+import { linesOf, startModule } from '../../child.js';
 import { servicesSuite } from '../../suites/services.js';
 import { all, ask, Clients, headers, WriteCall } from './clients.js';
 import { type Served, serveStore } from './served.js';
@@ -86,5 +87,42 @@ test('what a client that has gone wrote is there for the next, whatever became o
     expect(await next.say({ action: WriteAction.STAT, ref: 'r' })).toMatchObject({ offset: 3 });
     await next.end();
     expect(await store.inNamespace('n').content.status('r')).toMatchObject({ offset: 3 });
+  });
+});
+
+/** Gives the image another target, and goes on with its transaction until somebody waits for that. */
+const RETARGETING = `
+  import { writeSync } from 'node:fs';
+  import { Metadata } from './src/metadata/db.js';
+  import { updateImage } from './src/metadata/images.js';
+  const [folder, image] = process.argv.slice(2);
+  const metadata = Metadata.open(folder, { durable: false });
+  await metadata.write((tx) => {
+    updateImage(tx, 'n', JSON.parse(image), ['target']);
+    writeSync(1, 'inside\\n');
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1000);
+  });
+  await metadata.close();
+`;
+
+test('an image that another process gives another target is not removed by whoever names the old one', async () => {
+  await withServed(async ({ store }, { images }) => {
+    const target = (text: string) => ({ mediaType: 'm', digest: digestOf(text), size: 3 });
+    const rows = store.inNamespace('n').images;
+    await rows.create({ name: 'i', target: target('old'), labels: {} });
+    const changed = JSON.stringify({ name: 'i', target: target('new'), labels: {} });
+    const child = startModule(RETARGETING, [store.folders.metadata, changed]);
+    for await (const line of linesOf(child)) {
+      expect(line).toBe('inside');
+      break;
+    }
+    const old = { ...target('old'), annotations: {} };
+    const removed = ask(images, images.delete, { name: 'i', sync: false, target: old }, headers('n'));
+    await expect(removed).rejects.toMatchObject({
+      code: status.NOT_FOUND,
+      details: expect.stringContaining(`it is ${digestOf('new')} by now`),
+    });
+    expect(await child.exit).toBe(0);
+    expect(rows.get('i')?.target.digest).toBe(digestOf('new'));
   });
 });
