@@ -35,6 +35,7 @@ export {
 export * as sys from './sys/index.js';
 export { deviceTransport } from './transport/dev-fuse.js';
 export {
+  cursorOf,
   type EventsReply,
   type EventsRequest,
   EventTap,
@@ -50,8 +51,8 @@ export type {
   ServerFault,
   Transport,
 } from './transport/transport.js';
-export type { EventKind, NewEvent, UnionEvent } from './union/event.js';
-export { EVENT_NAMES } from './union/event-record.js';
+export type { EventKind, NewEvent, SeenEvent, UnionEvent } from './union/event.js';
+export { EVENT_NAMES, type EventCursor } from './union/event-record.js';
 export { EventStream } from './union/event-stream.js';
 export type { ExplainedFolder, Explanation } from './union/explain.js';
 export type { ExplainedChange } from './union/explain-changes.js';

@@ -3,7 +3,7 @@
 // asking, dead perhaps, does not leave it watched.
 
 import type { UnionEvent } from '../union/event.js';
-import { CODES, readEvents } from '../union/event-record.js';
+import { CODES, EventCursor, readEvents } from '../union/event-record.js';
 import { RingReader, ringBytes } from '../union/event-ring.js';
 
 /** How many events are kept for readers who come late; memory for them is taken as they come. */
@@ -33,6 +33,11 @@ export function isEventsRequest(request: object): request is EventsRequest {
 /** The events of a reply, each made when it is asked for. */
 export function eventsOf({ records, codes }: EventsReply): Iterable<UnionEvent> {
   return readEvents(records, codes);
+}
+
+/** The same, looked at one after the other. */
+export function cursorOf({ records, codes }: EventsReply): EventCursor {
+  return new EventCursor(records, codes);
 }
 
 /** Memory for the events of a mount. */

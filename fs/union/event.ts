@@ -40,6 +40,13 @@ export interface UnionEvent {
   readonly parts?: number;
 }
 
+type Always = 'seq' | 'timeNs' | 'kind' | 'path';
+
+/** An event as it is looked at: what it has not may be told as undefined. */
+export type SeenEvent = Pick<UnionEvent, Always> & {
+  readonly [Key in Exclude<keyof UnionEvent, Always>]?: UnionEvent[Key] | undefined;
+};
+
 export interface NewEvent extends Omit<UnionEvent, 'seq' | 'timeNs' | 'operation'> {
   readonly operation?: Operation;
 }

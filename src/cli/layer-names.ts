@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import {
   type ByteString,
   type Explanation,
+  type SeenEvent,
   type StackDescription,
   toBytes,
-  type UnionEvent,
 } from '../../fs/index.js';
 import { StoreError } from '../errors.js';
 import type { ImageStore } from '../images/images.js';
@@ -103,12 +103,12 @@ export class FollowedNames {
   }
 
   /** Whether what the layer of this event is called is to be asked for. */
-  lacks({ kind, layer }: UnionEvent): boolean {
+  lacks({ kind, layer }: SeenEvent): boolean {
     return layer !== undefined && (kind === 'commit' || !this.#called.has(layer));
   }
 
   /** Afterwards what the layer of this event is called is known. */
-  async learn({ layer }: UnionEvent): Promise<void> {
+  async learn({ layer }: SeenEvent): Promise<void> {
     this.#called = new Map([...this.#called, ...(await calledIn(this.#server, await this.#names()))]);
     // What is no layer of the mount any more is called by its id, and not asked for again.
     if (layer !== undefined && !this.#called.has(layer)) this.#called.set(layer, layer);

@@ -1,7 +1,7 @@
 // What a trace adds up to: how often each operation was asked for and how long it took, what the union did for it and
 // how many bytes that copied or saved, which requests took longest, and what the kernel answered by itself.
 
-import { errnoCode, type UnionEvent } from '../../fs/index.js';
+import { errnoCode, type SeenEvent } from '../../fs/index.js';
 import { countText, quoteName, sizeText, tableText } from './output.js';
 
 interface Count {
@@ -44,6 +44,8 @@ export class Summary {
   readonly #errors = new Map<string, number>();
   /** True: somebody looked it up. */
   readonly #paths = new Map<string, boolean>();
+  #lastPath = '';
+  #lastFound = false;
   #slowest: Slow[] = [];
   /** Above it a request is one of the slowest. */
   #slowNs = -1;
@@ -52,7 +54,7 @@ export class Summary {
   #copied = 0;
   #saved = 0;
 
-  add(event: UnionEvent): void {
+  add(event: SeenEvent): void {
     this.#events++;
     this.#copied += event.bytesCopied ?? 0;
     this.#saved += event.bytesSaved ?? 0;
@@ -82,7 +84,7 @@ export class Summary {
     };
   }
 
-  #addRequest({ operation = '', path, durationNs = 0, errno, bytes = 0 }: UnionEvent): void {
+  #addRequest({ operation = '', path, durationNs = 0, errno, bytes = 0 }: SeenEvent): void {
     const known = this.#requests.get(operation);
     const count = known ?? { count: 0, failed: 0, totalNs: 0, maxNs: 0, bytes: 0 };
     if (known === undefined) this.#requests.set(operation, count);
@@ -106,6 +108,10 @@ export class Summary {
   }
 
   #notePath(path: string, finds: boolean): void {
+    // Requests for one path come in a row.
+    if (path === this.#lastPath && (this.#lastFound || !finds)) return;
+    this.#lastPath = path;
+    this.#lastFound = finds;
     const known = this.#paths.get(path);
     if (known === true || known === finds) return;
     if (known !== undefined || this.#paths.size < PATHS) this.#paths.set(path, finds);

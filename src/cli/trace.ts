@@ -2,7 +2,7 @@
 // server watches only as long as somebody traces.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { EVENT_NAMES, errnoCode, fromText, type UnionEvent } from '../../fs/index.js';
+import { EVENT_NAMES, errnoCode, fromText, type SeenEvent, type UnionEvent } from '../../fs/index.js';
 import { StoreError } from '../errors.js';
 import { follow } from '../mounts/follow.js';
 import { assertServed, withServer } from '../mounts/settle.js';
@@ -56,22 +56,19 @@ export const declareTrace: Declare = (command, act) => {
         stepBack();
         const wanted = filterOf(words, rest);
         const summary = new Summary();
-        const how = await told(
-          context,
-          mount,
-          words,
-          (event, called) => {
-            if (!wanted(event)) return false;
-            summary.add(event);
-            if (words.summary !== true) print(context, event, called);
-            return true;
+        const how = await told(context, mount, words, {
+          sees: (event) => {
+            const isWanted = wanted(event);
+            if (isWanted) summary.add(event);
+            return isWanted;
           },
-          (lost) => {
+          ...(words.summary !== true && { shows: (event, called) => print(context, event, called) }),
+          loses: (lost) => {
             summary.lose(lost);
             if (words.summary !== true && !context.output.json)
               context.output.note(`${lost} events were lost`);
           },
-        );
+        });
         if (words.summary === true) {
           if (context.output.json) context.output.document(summary.json());
           else context.output.line(summaryText(summary.json()));
@@ -93,13 +90,21 @@ function mountMeant(context: Context, dir: string): { readonly mount: ListedMoun
 
 type End = 'signal' | 'enough' | 'server-gone';
 
-/** Hands over events, and returns what ended it. */
+interface Viewer {
+  /** False: it is not one of those that are wanted. */
+  readonly sees: (event: SeenEvent) => boolean;
+  /** Those that are. Absent where it is enough to have seen them: then nothing is made of each. */
+  readonly shows?: (event: UnionEvent, called: LayerNames) => void;
+  /** So many events could not be fetched in time. */
+  readonly loses: (events: number) => void;
+}
+
+/** Goes through the events of a mount as they come, and returns what ended it. */
 async function told(
   context: Context,
   mount: ListedMount,
   words: Words,
-  take: (event: UnionEvent, called: LayerNames) => boolean,
-  lose: (lost: number) => void,
+  { sees, shows, loses }: Viewer,
 ): Promise<End> {
   const count = numberOf('--count', words.count) ?? Number.POSITIVE_INFINITY;
   const seconds = numberOf('--for', words.for);
@@ -127,14 +132,15 @@ async function told(
         canTake: () => !process.stdout.writableNeedDrain,
         ...(words.past === true && { since: 0 }),
       };
-      for await (const { events, lost } of follow(server, options)) {
+      for await (const { cursor, lost } of follow(server, options)) {
         // What nobody has kept of the past is not lost by this trace.
-        if (lost > 0 && isUnderWay) lose(lost);
+        if (lost > 0 && isUnderWay) loses(lost);
         isUnderWay = true;
-        for (const event of events) {
-          if (names.lacks(event)) await names.learn(event);
-          if (take(event, names.called)) taken++;
-          if (taken >= count) break;
+        while (taken < count && cursor.next()) {
+          if (shows !== undefined && names.lacks(cursor)) await names.learn(cursor);
+          if (!sees(cursor)) continue;
+          taken++;
+          shows?.(cursor.event(), names.called);
         }
         if (taken >= count) onEnough();
       }
@@ -187,7 +193,7 @@ function namesIn(text: string): readonly string[] {
   return text.split(',').filter((name) => name !== '');
 }
 
-function filterOf({ only, under, failed, slower }: Words, rest: string): (event: UnionEvent) => boolean {
+function filterOf({ only, under, failed, slower }: Words, rest: string): (event: SeenEvent) => boolean {
   const names = only === undefined ? undefined : new Set(namesIn(only));
   const folder = [fromText(rest), under === undefined ? '' : normalPath(under)]
     .filter((part) => part !== '')

@@ -2,7 +2,7 @@
 // is asked again and again. Who is too slow is told how many were lost.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ENOTCONN, eventsOf, isErrno, type UnionEvent } from '../../fs/index.js';
+import { cursorOf, ENOTCONN, type EventCursor, eventsOf, isErrno, type UnionEvent } from '../../fs/index.js';
 import { isKind } from '../errors.js';
 import type { ControlClient } from './control.js';
 
@@ -20,6 +20,8 @@ export interface FollowOptions {
 /** Some events, in order, each made when it is asked for. */
 export interface Followed {
   readonly events: Iterable<UnionEvent>;
+  /** The same for who only looks at them; stands before the first. */
+  readonly cursor: EventCursor;
   /** How many there were before these and after the last ones that nobody kept. */
   readonly lost: number;
 }
@@ -47,8 +49,10 @@ export async function* follow(
         const ending = requests && isLast ? { requests: false } : asking;
         const reply = await server.ask({ op: 'events', since: seq, ...ending });
         const { lastSeq } = reply;
-        const [first] = eventsOf(reply);
-        yield { events: eventsOf(reply), lost: Math.max(0, (first?.seq ?? lastSeq + 1) - seq - 1) };
+        const cursor = cursorOf(reply);
+        const firstSeq = cursor.next() ? cursor.seq : lastSeq + 1;
+        const lost = Math.max(0, firstSeq - seq - 1);
+        yield { events: eventsOf(reply), cursor: cursorOf(reply), lost };
         seq = lastSeq;
       } else await listen();
       if (!isLast) await sleep(PAUSE_MS, undefined, { signal }).catch(() => undefined);

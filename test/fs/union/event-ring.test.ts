@@ -3,7 +3,7 @@
 import fc from 'fast-check';
 import { expect, test, vi } from 'vitest';
 import type { NewEvent } from '../../../fs/union/event.js';
-import { readEvents } from '../../../fs/union/event-record.js';
+import { EventCursor, readEvents } from '../../../fs/union/event-record.js';
 import { RingReader, ringBytes } from '../../../fs/union/event-ring.js';
 import { EventStream } from '../../../fs/union/event-stream.js';
 import '../../seed.js';
@@ -105,4 +105,30 @@ test('what a code means is said by who wrote it', () => {
   stream.emit({ kind: 'request', operation: 'lookup', path: 'f' });
   const [told] = [...readEvents(reader.after(0), [...Array(8).fill('settle'), 'stat'])];
   expect(told).toMatchObject({ kind: 'request', operation: 'stat', path: 'f' });
+});
+
+test('a cursor tells of every event what the event itself would, and nothing else', () => {
+  const { stream, reader } = make();
+  const all: NewEvent[] = [
+    { kind: 'request', operation: 'write', path: 'd/f', durationNs: 5, bytes: 0, errno: 28 },
+    { kind: 'request', operation: 'lookup', path: '' },
+    { kind: 'copy-up', path: 'd/f', layer: 'upper', bytesCopied: 7, bytesSaved: 1 },
+    { kind: 'copy-up', path: 'd/f', layer: 'd/f', bytesSaved: 2 },
+    { kind: 'merge', path: 'd', parts: 3 },
+  ];
+  for (const event of all) stream.emit(event);
+  const records = reader.after(0);
+  const cursor = new EventCursor(records);
+  const keys = ['kind', 'operation', 'path', 'layer', 'durationNs', 'bytes', 'errno'] as const;
+  const amounts = ['bytesCopied', 'bytesSaved', 'parts'] as const;
+  const seen = [];
+  for (const told of readEvents(records)) {
+    expect(cursor.next()).toBe(true);
+    expect(cursor.event()).toEqual(told);
+    const { seq, timeNs } = cursor;
+    expect({ seq, timeNs }).toEqual({ seq: told.seq, timeNs: told.timeNs });
+    seen.push(Object.fromEntries([...keys, ...amounts].map((key) => [key, cursor[key]])));
+  }
+  expect(cursor.next()).toBe(false);
+  expect(seen).toEqual(all);
 });
