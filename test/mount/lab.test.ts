@@ -10,6 +10,7 @@ import { untrue } from '../../dist/src/web/lesson.js';
 import { World } from '../../dist/src/web/world.js';
 import { LESSONS } from '../../src/web/lessons/index.js';
 import type { Ran, State } from '../../src/web/model.js';
+import { toldOf } from '../../src/web/view/told.js';
 import { top as program } from '../program.js';
 import { describeWith } from '../requires.js';
 import { expectBoundedPaths } from '../suites/lab-depth.js';
@@ -104,6 +105,27 @@ describeWith(['root', 'fuse'], 'the lab on real mounts', () => {
     expect(keys).toEqual([entries[0]?.path, entries[0]?.path]);
     await world.run('commit second');
     expect((await world.state()).layers[0]?.index).toBe(undefined);
+  });
+
+  it('tells and counts what a container copies before it stands on other layers', async () => {
+    await world.load({
+      layers: [
+        { name: 'base', files: { 'etc/hosts': 'localhost\n', 'var/db': { size: 6_291_456 } } },
+        { name: 'app', files: { 'app/run': 'start\n' } },
+      ],
+    });
+    for (const line of ['chmod 600 etc/hosts', 'printf x | dd of=var/db seek=1000000'])
+      expect(await world.run(line)).toMatchObject({ failed: false });
+    const before = await world.state();
+    const ran = await world.run('hide base');
+    const copied = ran.events.reduce((sum, { bytesCopied = 0 }) => sum + bytesCopied, 0);
+    const size = ({ layers }: State) => layers.find(({ upperOf }) => upperOf === 'box')?.bytes ?? 0;
+    expect(size(ran.state) - size(before)).toBeGreaterThan(6_000_000);
+    expect(copied).toBe(6_291_456 - 4096 + 'localhost\n'.length);
+    const said = toldOf(ran, before);
+    expect(said).toContain('6.0 MiB of var/db rise into box');
+    expect(said).toContain('base is left out of the stack.');
+    expect(said).not.toContain('nothing was copied');
   });
 
   it('leaves nothing of a lesson to the next one', async () => {

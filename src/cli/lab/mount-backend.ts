@@ -45,6 +45,8 @@ export class MountBackend implements Backend {
   /** Folders of layers, uppers too, by their names. */
   readonly #folders = new Map<string, string>();
   readonly #running = new Map<string, Running>();
+  /** What servers that have ended since told last. */
+  #left: UnionEvent[] = [];
   #last = 0;
 
   /** `scratch`: an empty folder; `state`: the state folder of the program; `transport`: how the FUSE protocol travels. */
@@ -57,6 +59,7 @@ export class MountBackend implements Backend {
   async reset(): Promise<void> {
     for (const name of [...this.#running.keys()]) await this.end(name);
     for (const name of [...this.#folders.keys()]) await this.removeLayer(name);
+    this.#left = [];
   }
 
   async makeLayer(name: string, files: Readonly<Record<string, FileSetup>>): Promise<void> {
@@ -73,8 +76,11 @@ export class MountBackend implements Backend {
   }
 
   async restack(container: string, lowers: readonly string[]): Promise<void> {
-    const { upper, server } = this.#container(container);
+    const running = this.#container(container);
+    const { upper, server } = running;
     await server.ask({ op: 'settle' });
+    // The data that settling copied is told by this server alone, which ends.
+    this.#left.push(...(await eventsSince(running)));
     await this.#unmount(container);
     await this.#mount(container, lowers, upper);
   }
@@ -141,16 +147,9 @@ export class MountBackend implements Backend {
   }
 
   async events(): Promise<readonly UnionEvent[]> {
-    const all: UnionEvent[] = [];
-    for (const running of this.#running.values()) {
-      const reply = await running.server.ask({
-        op: 'events',
-        since: running.seq,
-        requests: true,
-      });
-      running.seq = reply.lastSeq;
-      all.push(...eventsOf(reply));
-    }
+    const all = this.#left;
+    this.#left = [];
+    for (const running of this.#running.values()) all.push(...(await eventsSince(running)));
     const names = this.#names();
     const nameOf = (id: string) => names.get(id) ?? id;
     return all
@@ -219,6 +218,13 @@ export class MountBackend implements Backend {
     if (found === undefined) throw missing(name);
     return found;
   }
+}
+
+/** What was not told yet. */
+async function eventsSince(running: Running): Promise<Iterable<UnionEvent>> {
+  const reply = await running.server.ask({ op: 'events', since: running.seq, requests: true });
+  running.seq = reply.lastSeq;
+  return eventsOf(reply);
 }
 
 function workOf(folder: string): string {

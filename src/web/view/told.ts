@@ -3,6 +3,7 @@
 // not done; the events add how it was done.
 
 import type { UnionEvent } from '../../../fs/memory.js';
+import { sizeText } from '../amounts.js';
 import type { DiskEntry, LayerState, Ran, State } from '../model.js';
 import { eventText } from './words.js';
 
@@ -46,9 +47,12 @@ function folderText(focus: string): string {
 }
 
 function eventsTold(events: readonly UnionEvent[]): readonly string[] {
-  const all = events.filter(({ kind }) => kind !== 'merge').flatMap((event) => eventText(event) ?? []);
-  if (all.length <= MOST_TOLD) return all;
-  return [all[0]!, `Then, after ${all.length - 2} other changes:`, all.at(-1)!];
+  const text = (event: UnionEvent) => eventText(event) ?? '';
+  const told = events.filter((event) => event.kind !== 'merge' && text(event) !== '');
+  if (told.length <= MOST_TOLD) return told.map(text);
+  const copied = told.slice(1, -1).reduce((sum, { bytesCopied = 0 }) => sum + bytesCopied, 0);
+  const between = `${told.length - 2} other changes${copied === 0 ? '' : ` that copied ${sizeText(copied)}`}`;
+  return [text(told[0]!), `Then, after ${between}:`, text(told.at(-1)!)];
 }
 
 function containersTold(before: State, { containers, active, layers }: State): readonly string[] {

@@ -67,6 +67,13 @@ describe('what is told of a command', () => {
     );
   });
 
+  test('of many changes it is told what those between copied', async () => {
+    await told('chmod 600 etc/motd etc/hosts', 'printf X | dd of=var/db seek=5000');
+    expect(await told('hide app')).toBe(
+      'hide app: Copy-up: 4 B of etc/motd rise into box. Then, after 2 other changes that copied 6.0 MiB: Settled: the upper is plain, everybody can read it. app is left out of the stack.',
+    );
+  });
+
   test('of many new files the first and the last are named', async () => {
     expect(await told('touch one three two zero')).toBe(
       'touch one three two zero: one, 2 more and zero are new in box; nothing was copied.',
