@@ -50,7 +50,7 @@ export interface LayerState {
   readonly folder?: string;
   /** Of an upper; absent while nothing is in it. */
   readonly index?: LinkIndex;
-  /** Left out of the stack, in the sandbox. */
+  /** Left out of the stack of the active container, in the sandbox. */
   readonly hidden?: boolean;
   /** Of the disk, all entries together. */
   readonly bytes: number;
@@ -79,6 +79,8 @@ export interface ContainerState {
   readonly name: string;
   /** Ids of layers, topmost first, the upper (if there is one) among them. */
   readonly layers: readonly string[];
+  /** Ids of those that are left out of it, in the sandbox; absent where none is. */
+  readonly hidden?: readonly string[];
 }
 
 export interface ImageState {

@@ -58,8 +58,9 @@ export interface Backend {
 
 interface Container {
   readonly name: string;
-  /** Topmost first, without the upper. */
-  lowers: readonly string[];
+  /** Topmost first, without the upper, and with what is left out in the sandbox. */
+  stack: readonly string[];
+  hidden: ReadonlySet<string>;
 }
 
 type Word = (world: World, words: readonly string[]) => Promise<string>;
@@ -67,7 +68,6 @@ type Word = (world: World, words: readonly string[]) => Promise<string>;
 export class World implements Lab {
   readonly #backend: Backend;
   #layers: string[] = [];
-  #hidden = new Set<string>();
   #containers: Container[] = [];
   #images = new Map<string, readonly string[]>();
   #active = '';
@@ -85,7 +85,6 @@ export class World implements Lab {
     assertNames([...layers.map(({ name }) => name), ...containers]);
     await this.#backend.reset();
     this.#layers = [];
-    this.#hidden.clear();
     this.#containers = [];
     this.#images.clear();
     for (const { name, files } of layers) {
@@ -139,9 +138,9 @@ export class World implements Lab {
       merged.push({ ...entry, ...winnerOf(await this.#backend.explain(active.name, entry.path)) });
     }
     const others = this.#containers.filter((one) => one !== active).map(({ name }) => name);
-    const shown = [active.name, ...others, ...this.#layers];
+    const shown = [active.name, ...others, ...inOrderOf(active.stack, this.#layers)];
     const layers: LayerState[] = [];
-    for (const name of shown) layers.push(await this.#layerState(name));
+    for (const name of shown) layers.push(await this.#layerState(name, active.hidden.has(name)));
     return {
       layers: withDigests(layers),
       containers: this.#containers.map(containerState),
@@ -153,7 +152,7 @@ export class World implements Lab {
     };
   }
 
-  async #layerState(name: string): Promise<LayerState> {
+  async #layerState(name: string, hidden: boolean): Promise<LayerState> {
     const isUpper = this.#containers.some((one) => one.name === name);
     const contents = await this.#backend.contents(name);
     return {
@@ -161,7 +160,7 @@ export class World implements Lab {
       name,
       ...contents,
       ...(isUpper && { upperOf: name }),
-      ...(this.#hidden.has(name) && { hidden: true }),
+      ...(hidden && { hidden }),
     };
   }
 
@@ -173,9 +172,14 @@ export class World implements Lab {
     return word.act(this, command.words);
   }
 
-  async #start(name: string, lowers: readonly string[]): Promise<void> {
-    await this.#backend.start(name, lowers);
-    this.#containers.push({ name, lowers: [...lowers] });
+  async #start(
+    name: string,
+    stack: readonly string[],
+    hidden: ReadonlySet<string> = new Set(),
+  ): Promise<void> {
+    const container = { name, stack: [...stack], hidden };
+    await this.#backend.start(name, lowersOf(container));
+    this.#containers.push(container);
   }
 
   #container(name: string): Container {
@@ -194,7 +198,7 @@ export class World implements Lab {
     const free = this.#assertFree(name);
     const container = this.#container(this.#active);
     await this.#backend.commit(container.name, free);
-    container.lowers = [free, ...container.lowers];
+    container.stack = [free, ...container.stack];
     this.#layers.unshift(free);
     return `${free}\n`;
   }
@@ -202,9 +206,10 @@ export class World implements Lab {
   /** Another container on the layers of the active one, or of an image. */
   async start(name: string | undefined, image: string | undefined): Promise<string> {
     const free = this.#assertFree(name);
-    const lowers = image === undefined ? this.#container(this.#active).lowers : this.#images.get(image);
-    if (lowers === undefined) throw new ShellError(`${image}: no such image`);
-    await this.#start(free, lowers);
+    const active = this.#container(this.#active);
+    const stack = image === undefined ? active.stack : this.#images.get(image);
+    if (stack === undefined) throw new ShellError(`${image}: no such image`);
+    await this.#start(free, stack, image === undefined ? active.hidden : undefined);
     this.#active = free;
     return `${free}\n`;
   }
@@ -226,7 +231,7 @@ export class World implements Lab {
 
   tag(name = ''): string {
     if (!/^[\w.:-]{1,30}$/.test(name)) throw new ShellError('tag NAME');
-    this.#images.set(name, this.#container(this.#active).lowers);
+    this.#images.set(name, lowersOf(this.#container(this.#active)));
     return '';
   }
 
@@ -235,10 +240,10 @@ export class World implements Lab {
     return '';
   }
 
-  /** Removes every layer that no image and no container stands on. */
+  /** Removes every layer that no image and no container stands on, and none could be shown to. */
   async collect(): Promise<string> {
-    const used = new Set([...this.#images.values(), ...this.#containers.map(({ lowers }) => lowers)].flat());
-    const gone = this.#layers.filter((name) => !used.has(name) && !this.#hidden.has(name));
+    const used = new Set([...this.#images.values(), ...this.#containers.map(({ stack }) => stack)].flat());
+    const gone = this.#layers.filter((name) => !used.has(name));
     for (const name of gone) await this.#backend.removeLayer(name);
     this.#layers = this.#layers.filter((name) => !gone.includes(name));
     return gone.length === 0 ? 'nothing to collect\n' : gone.map((name) => `removed ${name}\n`).join('');
@@ -249,51 +254,62 @@ export class World implements Lab {
     return '';
   }
 
-  /** In the sandbox: the active container stands on the layers in this order, without those that are hidden. */
-  async arrange(change: (layers: string[]) => void, hidden?: { name: string; on: boolean }): Promise<string> {
-    if (hidden !== undefined) {
-      this.#assertLayer(hidden.name);
-      if (hidden.on) this.#hidden.add(hidden.name);
-      else this.#hidden.delete(hidden.name);
-    }
-    change(this.#layers);
-    const container = this.#container(this.#active);
-    const lowers = this.#layers.filter((name) => !this.#hidden.has(name));
-    if (lowers.length === 0) {
-      if (hidden !== undefined) this.#hidden.delete(hidden.name);
-      throw new ShellError('a union needs a layer below its upper');
-    }
-    await this.#backend.restack(container.name, lowers);
-    container.lowers = lowers;
-    return '';
+  /** In the sandbox: the active container stands on this layer of its own, or not any more. */
+  async hide(name: string, on: boolean): Promise<string> {
+    const { stack, hidden } = this.#standingOn(name);
+    return this.#arrange(stack, new Set(stack.filter((one) => (one === name ? on : hidden.has(one)))));
   }
 
-  /** One place up or down. */
+  /** One place up or down among the layers of the active container. */
   async move(name: string, by: 1 | -1): Promise<string> {
-    this.#assertLayer(name);
-    return this.arrange((layers) => {
-      const at = layers.indexOf(name);
-      const to = Math.min(Math.max(at - by, 0), layers.length - 1);
-      layers.splice(at, 1);
-      layers.splice(to, 0, name);
-    });
+    const { stack, hidden } = this.#standingOn(name);
+    const at = stack.indexOf(name);
+    const to = Math.min(Math.max(at - by, 0), stack.length - 1);
+    return this.#arrange(stack.toSpliced(at, 1).toSpliced(to, 0, name), hidden);
   }
 
-  /** A further layer, on top of the others. */
+  /** A further layer, on top of those of the active container. */
   async add(name: string | undefined, path: string | undefined, text: readonly string[]): Promise<string> {
     const free = this.#assertFree(name);
     const files = cleanFiles(path === undefined ? {} : { [path]: `${text.join(' ') || free}\n` });
     await this.#backend.makeLayer(free, files);
-    return this.arrange((layers) => layers.unshift(free));
+    this.#layers.unshift(free);
+    const { stack, hidden } = this.#container(this.#active);
+    return this.#arrange([free, ...stack], hidden);
   }
 
-  #assertLayer(name: string): void {
+  async #arrange(stack: readonly string[], hidden: ReadonlySet<string>): Promise<string> {
+    const container = this.#container(this.#active);
+    const lowers = lowersOf({ stack, hidden });
+    if (lowers.length === 0) throw new ShellError('a union needs a layer below its upper');
+    await this.#backend.restack(container.name, lowers);
+    container.stack = stack;
+    container.hidden = hidden;
+    return '';
+  }
+
+  /** The active container, if the layer is under it or left out of it: nothing comes under it that is another one's. */
+  #standingOn(name: string): Container {
     if (!this.#layers.includes(name)) throw new ShellError(`${name}: no such layer`);
+    const container = this.#container(this.#active);
+    if (!container.stack.includes(name)) throw new ShellError(`${name}: it is not under ${container.name}`);
+    return container;
   }
 }
 
-function containerState({ name, lowers }: Container): ContainerState {
-  return { name, layers: [name, ...lowers] };
+function lowersOf({ stack, hidden }: Pick<Container, 'stack' | 'hidden'>): readonly string[] {
+  return stack.filter((name) => !hidden.has(name));
+}
+
+/** All layers, those of a stack in its order at the places that they have together. */
+function inOrderOf(stack: readonly string[], all: readonly string[]): readonly string[] {
+  const left = [...stack];
+  return all.map((name) => (stack.includes(name) ? left.shift()! : name));
+}
+
+function containerState(container: Container): ContainerState {
+  const { name, hidden } = container;
+  return { name, layers: [name, ...lowersOf(container)], ...(hidden.size > 0 && { hidden: [...hidden] }) };
 }
 
 /** Words about layers and containers; `help` prints what they take. */
@@ -315,9 +331,9 @@ const WORDS: Readonly<Record<string, { readonly usage: string; readonly act: Wor
   },
   hide: {
     usage: 'hide LAYER, show LAYER  leave a layer out, or not',
-    act: (w, [name = '']) => w.arrange(() => undefined, { name, on: true }),
+    act: (w, [name = '']) => w.hide(name, true),
   },
-  show: { usage: '', act: (w, [name = '']) => w.arrange(() => undefined, { name, on: false }) },
+  show: { usage: '', act: (w, [name = '']) => w.hide(name, false) },
   raise: { usage: 'raise LAYER, sink LAYER  change the order', act: (w, [name = '']) => w.move(name, 1) },
   sink: { usage: '', act: (w, [name = '']) => w.move(name, -1) },
   help: { usage: '', act: async () => helpText() },

@@ -13,6 +13,11 @@ export function neededBy({ containers, images }: State, { id }: LayerState): rea
   return [...containers, ...images].flatMap(({ name, layers }) => (layers.includes(id) ? [name] : []));
 }
 
+/** Of some container, which may show it again: it is kept as well. */
+export function isLeftOut({ containers }: State, { id }: LayerState): boolean {
+  return containers.some(({ hidden = [] }) => hidden.includes(id));
+}
+
 /** Whether there is more than one answer to who needs a layer, so that it is worth being written down. */
 export function isShared({ containers, images }: State): boolean {
   return containers.length + images.length > 1;

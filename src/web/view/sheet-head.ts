@@ -6,7 +6,7 @@ import type { LayerState, State } from '../model.js';
 import { button, el } from './dom.js';
 import type { Hues } from './hues.js';
 import { layerName } from './layer-name.js';
-import { imagesEndingAt, isShared, neededBy } from './needs.js';
+import { imagesEndingAt, isLeftOut, isShared, neededBy } from './needs.js';
 
 export interface HeadActions {
   selectLayer(name: string): void;
@@ -54,9 +54,9 @@ export function sheetHead(
 
 function needs(layer: LayerState, state: State): HTMLElement | false {
   const names = neededBy(state, layer);
-  if (names.length === 0 && layer.hidden !== true)
-    return el('span', { class: 'unneeded' }, 'needed by nothing');
-  return isShared(state) && el('span', { class: 'needed' }, `needed by ${names.join(', ')}`);
+  if (names.length > 0)
+    return isShared(state) && el('span', { class: 'needed' }, `needed by ${names.join(', ')}`);
+  return !isLeftOut(state, layer) && el('span', { class: 'unneeded' }, 'needed by nothing');
 }
 
 function digests({ diffId, chainId }: LayerState): HTMLElement[] {

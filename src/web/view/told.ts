@@ -79,13 +79,14 @@ function imagesTold(before: State, { images, layers }: State): readonly string[]
   return [...come, ...gone];
 }
 
-function layersTold(before: State, { layers }: State): readonly string[] {
+function layersTold(before: State, { layers, active }: State): readonly string[] {
   const lowers = (all: readonly LayerState[]) => all.filter(({ upperOf }) => upperOf === undefined);
   const gone = missingIn(lowers(layers), lowers(before.layers)).map(({ name }) => name);
   const come = missingIn(lowers(before.layers), lowers(layers)).map(({ name }) => name);
   const hidden = (all: readonly LayerState[]) => all.filter((layer) => layer.hidden === true);
-  const out = missingIn(hidden(before.layers), hidden(layers)).map(({ name }) => name);
-  const back = missingIn(hidden(layers), hidden(before.layers)).map(({ name }) => name);
+  const isSame = active === before.active;
+  const out = isSame ? missingIn(hidden(before.layers), hidden(layers)).map(({ name }) => name) : [];
+  const back = isSame ? missingIn(hidden(layers), hidden(before.layers)).map(({ name }) => name) : [];
   const list = (names: readonly string[], text: string) =>
     names.length === 0 ? [] : [`${names.join(', ')} ${names.length === 1 ? 'is' : 'are'} ${text}`];
   return [

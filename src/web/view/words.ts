@@ -60,7 +60,8 @@ export function absentText({ cells }: Column): string {
 /** What stands beside the name of a container: its own, and what it stands on. */
 export function containerText({ layers: stack }: ContainerState, { layers }: State): string {
   const own = layers.find(({ id, upperOf }) => upperOf !== undefined && stack.includes(id));
-  const lowers = layers.filter(({ id, upperOf }) => upperOf === undefined && stack.includes(id));
+  const all = new Map(layers.map((layer) => [layer.id, layer]));
+  const lowers = stack.flatMap((id) => all.get(id) ?? []).filter(({ upperOf }) => upperOf === undefined);
   const has = own === undefined || own.entries.length === 0 ? 'nothing of its own' : sizeText(own.bytes);
   return `${has}, on ${lowers.map(({ name }) => name).join(', ')}`;
 }
