@@ -15,7 +15,7 @@ import { listenToKeys } from './view/keys.js';
 import { LessonPanel } from './view/lesson-panel.js';
 import { Notice } from './view/notice.js';
 import { keepOrder } from './view/order.js';
-import { renderBytes, renderDisk, renderWhy } from './view/panels.js';
+import { renderBytes, renderDisk, renderWhy, revealOnDisk } from './view/panels.js';
 import { PictureView } from './view/picture.js';
 import { quoted, Terminal } from './view/terminal.js';
 import { type Frame, Timeline } from './view/timeline.js';
@@ -55,7 +55,7 @@ class Page {
   #path: string | undefined;
   /** Somebody has selected the path: what others look at does not take its place. */
   #isChosen = false;
-  /** Whose disk is shown; undefined: the upper of the container. */
+  /** Whose disk is shown; undefined: the upper of the container, as long as no lower is turned to. */
   #disk: string | undefined;
   #work: Promise<void> = Promise.resolve();
 
@@ -228,6 +228,7 @@ class Page {
     try {
       const ran = await this.#lab.run(line);
       this.#terminal.answered(ran.output, ran.failed);
+      if (before !== undefined && hasOtherUpper(before, ran.state)) this.#disk = undefined;
       await this.#took(ran, line);
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
@@ -290,6 +291,7 @@ class Page {
       layer,
       before?.layers.find((one) => one.name === layer?.name),
       this.#hues,
+      this.#path,
     );
     const sum = (key: 'bytesCopied' | 'bytesSaved') =>
       ran?.events.reduce((total, event) => total + (event[key] ?? 0), 0) ?? 0;
@@ -335,9 +337,10 @@ class Page {
   #selectPath(path: string, layer: string | undefined, said: string): void {
     this.#path = path;
     this.#isChosen = true;
-    if (layer !== undefined) this.#disk = layer;
+    this.#disk = layer;
     void this.#queue(async () => {
       await this.#redraw();
+      revealOnDisk();
       this.#player.say(`${said}.`);
     });
   }
@@ -399,6 +402,12 @@ class Page {
     this.#work = done;
     return done;
   }
+}
+
+/** In the upper that is looked at lies something else; of another folder of it nobody can tell. */
+function hasOtherUpper(before: State, after: State): boolean {
+  const upper = ({ layers, active }: State) => layers.find(({ upperOf }) => upperOf === active);
+  return before.focus === after.focus && JSON.stringify(upper(before)) !== JSON.stringify(upper(after));
 }
 
 function labOfPage(): Lab {

@@ -89,6 +89,42 @@ describeWith(['program:chromium'], 'the page of the lab', () => {
     await lab.close();
   });
 
+  it('shows on the disk the upper again when the union or the upper is turned to, and the selected row', async () => {
+    const lab = await LabPage.open(browser, PAGE, 'lesson=sandbox');
+    const { page } = lab;
+    const shown = async () => {
+      await lab.idle();
+      return page.textContent('#disk-name');
+    };
+    const turnToBase = async () => {
+      await page.click('[aria-label="base: show it on disk"]');
+      expect(await shown()).toBe('base');
+    };
+    await turnToBase();
+    await page.click('#grid .merged [data-path="etc/motd"]');
+    expect(await shown()).toBe('box');
+    await page.click('#grid [data-name="base"] [data-path="etc/motd"]');
+    expect(await shown()).toBe('base');
+    expect(await page.textContent('#disk-list [aria-current="true"] b')).toBe('etc/motd');
+    await lab.type('cat etc/hosts');
+    expect(await shown()).toBe('base');
+    const names = Array.from({ length: 30 }, (_, at) => `n${at + 10}`);
+    await lab.type(`touch ${names.join(' ')}`);
+    expect(await shown()).toBe('box');
+    await turnToBase();
+    await page.click('#grid [data-name="box"] [data-path="n39"]');
+    expect(await shown()).toBe('box');
+    const outside = await page.locator('#disk-list [aria-current="true"]').evaluate((row) => {
+      const place = document.querySelector('#disk-list')!.getBoundingClientRect();
+      const { top, bottom } = row.getBoundingClientRect();
+      return Math.max(place.top - top, bottom - place.bottom);
+    });
+    // Scrolling goes by whole pixels.
+    expect(outside).toBeLessThan(1);
+    expect(lab.complaints).toEqual([]);
+    await lab.close();
+  });
+
   it('shows on the disk where a layer lies, and how the index joins the names of a hard link', async () => {
     const lab = await LabPage.open(browser, PAGE, 'lesson=5');
     const { page } = lab;

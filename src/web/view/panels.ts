@@ -14,12 +14,13 @@ import { joinedBy } from './link-index.js';
 /** Of a file in part, so many are read at once. */
 const RANGES_READ = 6;
 
-/** A layer of a state as `ls` and `getfattr` show it; what was not there `before` stands out. */
+/** A layer of a state as `ls` and `getfattr` show it; what was not there `before` stands out, and what is `selected`. */
 export function renderDisk(
   state: State,
   layer: LayerState | undefined,
   before: LayerState | undefined,
   hues: Hues,
+  selected: string | undefined,
 ): void {
   const place = byId('disk-list');
   byId('disk-name').replaceChildren(...(layer === undefined ? [] : [layerName(layer.name, hues)]));
@@ -32,7 +33,9 @@ export function renderDisk(
   );
   const line = (entry: DiskEntry, ...more: readonly Node[]) => {
     const isNew = before !== undefined && !known.has(JSON.stringify(entry));
-    return el('li', { class: isNew ? 'new' : undefined }, ...diskLines(entry), ...more);
+    const isCurrent = entry.path === selected;
+    const looks = { class: isNew ? 'new' : undefined, 'aria-current': isCurrent ? 'true' : undefined };
+    return el('li', looks, ...diskLines(entry), ...more);
   };
   const ids = [
     layer.diffId !== undefined &&
@@ -49,6 +52,16 @@ export function renderDisk(
     ),
     ...indexLines(state, layer, line),
   );
+}
+
+/** Brings the row of the selected path into sight, within its box: the page stays where it is. */
+export function revealOnDisk(): void {
+  const place = byId('disk-list');
+  const row = place.querySelector('[aria-current]')?.getBoundingClientRect();
+  const box = place.getBoundingClientRect();
+  if (row === undefined) return;
+  if (row.top < box.top) place.scrollTop += row.top - box.top;
+  else if (row.bottom > box.bottom) place.scrollTop += row.bottom - box.bottom;
 }
 
 /** Where on this machine it lies, and which part of that is drawn. */
