@@ -46,6 +46,10 @@ export interface Picture {
   readonly more: number;
 }
 
+type Entries = ReadonlyMap<string, DiskEntry>;
+
+const NOTHING: Entries = new Map();
+
 export function pictureOf(state: State): Picture {
   const stack = state.containers.find(({ name }) => name === state.active)?.layers ?? [];
   const sheets = state.layers.filter((layer) => stack.includes(layer.id) || layer.hidden === true);
@@ -55,6 +59,7 @@ export function pictureOf(state: State): Picture {
   for (const { entries } of [...sheets, ...beside]) for (const { path } of entries) paths.add(path);
   const sorted = [...paths].sort(inTreeOrder);
   const byLayer = sheets.map(({ entries }) => new Map(entries.map((entry) => [entry.path, entry])));
+  const looked = byLayer.map((entries, at) => (sheets[at]?.hidden === true ? NOTHING : entries));
   const redirects = redirectsOf(sheets);
   const columns = sorted.slice(0, MOST_COLUMNS).map((path): Column => {
     const shown = merged.get(path);
@@ -64,18 +69,18 @@ export function pictureOf(state: State): Picture {
       // The copy of a file under another name: nothing lies at this one.
       const isIndexed = shown?.indexed !== undefined && shown.layer === layer.name && entry === undefined;
       const look = isIndexed ? 'indexed' : lookOf(entry);
-      const above = byLayer.filter((_, n) => n < at && sheets[n]?.hidden !== true);
-      const isCovered = covered || coversAbove(above, path) || layer.hidden === true;
+      const isCovered = covered || coversAbove(looked.slice(0, at), path) || layer.hidden === true;
       const ends = look !== 'nothing' && layer.hidden !== true && look !== 'folder' && look !== 'redirect';
       const isPart = shown !== undefined && !isCovered && look !== 'nothing' && look !== 'whiteout';
       const goesOn = look === 'metadata' || look === 'part' || (isIndexed && shown.indexed === 'data-below');
       covered ||= ends && !goesOn;
-      const via =
-        layer.hidden !== true &&
-        entry &&
-        redirects.find((one) => one.sheet < at && isWithin(path, one.target));
-      const seenAs = via ? via.path + path.slice(via.target.length) : undefined;
-      const isSeen = seenAs !== undefined && merged.has(seenAs);
+      const via = layer.hidden !== true && entry ? redirects.filter((one) => one.sheet < at) : [];
+      const seenAs = via.flatMap((one) => {
+        if (!isWithin(path, one.target)) return [];
+        const as = one.path + path.slice(one.target.length);
+        return merged.has(as) && !endsOnTheWay(looked.slice(0, at), one, path, as) ? [as] : [];
+      })[0];
+      const isSeen = seenAs !== undefined;
       return {
         layer,
         look,
@@ -120,6 +125,28 @@ function isWithin(path: string, folder: string): boolean {
   return path === folder || path.startsWith(`${folder}/`);
 }
 
+/**
+ * Of what is at a path and would be seen as another by a redirect: something in the layers above it (from the top) ends the
+ * search, down to the redirect at the path as which it is seen, and below that at its own.
+ */
+function endsOnTheWay(
+  above: readonly Entries[],
+  { sheet, path: moved }: Redirect,
+  path: string,
+  as: string,
+): boolean {
+  const inMoved = new Map([...above[sheet]!].filter(([one]) => one.startsWith(`${moved}/`)));
+  const ends = (layers: readonly Entries[], at: string) =>
+    coversAbove(layers, at) || layers.some((entries) => endsSearch(entries.get(at)));
+  return ends([...above.slice(0, sheet), inMoved], as) || ends(above.slice(sheet + 1), path);
+}
+
+/** Or leads it elsewhere. */
+function endsSearch(entry: DiskEntry | undefined): boolean {
+  if (entry === undefined) return false;
+  return entry.redirect !== undefined || !['folder', 'metadata', 'part'].includes(lookOf(entry));
+}
+
 /** A folder, then what is in it, then the next one. */
 function inTreeOrder(a: string, b: string): number {
   const one = a.split('/');
@@ -143,7 +170,7 @@ function lookOf(entry: DiskEntry | undefined): Look {
 }
 
 /** A folder above the path is whited out, opaque or another kind of thing in one of these layers. */
-function coversAbove(above: readonly ReadonlyMap<string, DiskEntry>[], path: string): boolean {
+function coversAbove(above: readonly Entries[], path: string): boolean {
   const parts = path.split('/');
   return above.some((entries) =>
     parts.slice(1).some((_, at) => {

@@ -21,8 +21,8 @@ async function columnAt(layers: Layers, lines: readonly string[], path: string):
 async function cells(layers: Layers, lines: readonly string[], path: string): Promise<readonly string[]> {
   const column = await columnAt(layers, lines, path);
   return (column?.cells ?? []).map(
-    ({ layer, look, shows, covered }) =>
-      `${layer.name} ${look}${shows ? ' shows' : ''}${covered ? ' covered' : ''}`,
+    ({ layer, look, shows, covered, seenAs }) =>
+      `${layer.name} ${look}${shows ? ' shows' : ''}${covered ? ' covered' : ''}${seenAs === undefined ? '' : ` as ${seenAs}`}`,
   );
 }
 
@@ -81,4 +81,33 @@ test('what was deleted is gone, and what this container never had is not here', 
   expect(absentText((await columnAt(layers, ['rm bin/sh'], 'bin/sh'))!)).toBe('gone');
   const apart = ['run other', 'use other', 'echo x > shop', 'commit v2', 'use box'];
   expect(absentText((await columnAt(layers, apart, 'shop'))!)).toBe('not here');
+});
+
+/** The sandbox of the page, as far as it matters here. */
+const SANDBOX = {
+  base: { 'etc/motd': 'Welcome\n', 'etc/hosts': 'h' },
+  app: { 'app/run': 'start\n', 'app/lib/a': 'a', 'etc/motd': 'App 1.0\n' },
+} as const;
+
+test('of two files under the old name of one that was moved, the upper one alone is seen', async () => {
+  expect(await cells(SANDBOX, ['mv etc/motd etc/m'], 'etc/motd')).toEqual([
+    'box whiteout',
+    'app file shows as etc/m',
+    'base file covered',
+  ]);
+});
+
+test.each([
+  ['echo more > tools/run', 'app/run', 'app file covered'],
+  ['rm tools/run', 'app/run', 'app file covered'],
+  ['rm -r tools/lib; mkdir tools/lib; echo b > tools/lib/a', 'app/lib/a', 'app file covered'],
+  ['commit c; echo more > tools/run', 'app/run', 'app file covered'],
+  ['chmod 600 tools/run', 'app/run', 'app file shows as tools/run'],
+])('in a folder that was moved, after %s', async (lines, path, cell) => {
+  expect(await cells(SANDBOX, ['mv app tools', ...lines.split('; ')], path)).toContain(cell);
+});
+
+test('a whiteout under the old name of a folder hides what lies below it under the new one', async () => {
+  const lines = ['rm app/run', 'commit c', 'mv app tools', 'echo new > tools/run'];
+  expect(await cells(SANDBOX, lines, 'app/run')).toContain('app file covered');
 });
