@@ -24,7 +24,10 @@ export interface ExplainedChange {
 }
 
 export interface ExplainedChanges {
-  /** What a first write would do, of one byte where it matters; absent where nothing could be written. */
+  /**
+   * What a first write would do, of one byte where it matters; absent where nothing could be written. It copies `copiesBytes`
+   * at most: nothing where it empties the file first, or covers whole blocks of a large one.
+   */
   readonly onWrite?: ExplainedChange;
   /** What a delete would do. */
   readonly onDelete: string;
@@ -65,7 +68,7 @@ export function explainChanges(
   const kind = isRegular(mode) ? 'data' : isFolder(mode) ? 'folder' : 'other';
   const leaves = kind === 'data' && !inUpper && mayLeave(stack, found, shown);
   const shares = kind === 'data' && size > 0 && mayShare(stack, found, shown);
-  const onWrite = kind === 'data' ? whatWriteDoes(stack, found, shown, shares) : undefined;
+  const onWrite = kind === 'data' ? withEmptying(whatWriteDoes(stack, found, shown, shares)) : undefined;
   const merged = kind === 'folder' && found.folders.length > 0;
   const facts: Facts = {
     kind,
@@ -121,6 +124,12 @@ function hasCapability(stack: Stack, { where, depth, dir, name }: Found): boolea
 }
 
 const BLOCK_TEXT = `its block of ${BLOCK / 1024} KiB`;
+
+/** The same, with the word on how nothing of it is copied (open-file.ts). */
+function withEmptying({ copiesBytes, does }: ExplainedChange): ExplainedChange {
+  const emptied = 'A write that empties the file first, as > of a shell does, copies nothing.';
+  return { copiesBytes, does: copiesBytes === 0 ? does : `${does} ${emptied}` };
+}
 
 /** Of a large file a first write of a byte copies one block at most (in-part.ts). */
 function whatWriteDoes(stack: Stack, found: Found, shown: Shown, shares: boolean): ExplainedChange {

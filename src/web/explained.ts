@@ -34,7 +34,7 @@ export function winnerOf({ result, layers, data }: Explanation): Pick<MergedEntr
 
 export interface ChangeText {
   readonly what: 'write' | 'delete' | 'rename' | 'chmod';
-  /** `copies 4.0 KiB`. */
+  /** `copies 4.0 KiB`; of a write `copies at most 4.0 KiB`. */
   readonly copies: string;
   readonly does: string;
 }
@@ -51,9 +51,18 @@ export function changeTexts(explanation: Explanation): readonly ChangeText[] {
     { what: 'rename', change: onRename },
     { what: 'chmod', change: onChmod },
   ] as const;
-  return all.flatMap(({ what, change }) =>
-    change === undefined ? [] : [{ what, copies: copiesText(change.copiesBytes), does: change.does }],
-  );
+  return all.flatMap(({ what, change }) => {
+    if (change === undefined) return [];
+    const { copiesBytes, does } = change;
+    const copies = what === 'write' ? writeCopiesText(copiesBytes, explanation) : copiesText(copiesBytes);
+    return [{ what, copies, does }];
+  });
+}
+
+/** How much a write copies depends on what it writes; of a file that is copied up in part, on how many blocks that lies in. */
+function writeCopiesText(most: number, { shows }: Explanation): string {
+  if (most === 0) return copiesText(0);
+  return `${most < (shows?.size ?? 0) ? 'of a byte ' : ''}copies at most ${sizeText(most)}`;
 }
 
 /** `copies no data`, `copies 4.0 KiB`. */

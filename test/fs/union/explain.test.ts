@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { O_TRUNC, O_WRONLY } from '../../../fs/filesystem.js';
 import { type Description, rig } from './stacks.js';
 
 /** Findings from the top, then the layer that wins. */
@@ -248,4 +249,35 @@ test('sentences call the layers as they are called, and all else has their ids',
   const { why, result, data } = union.explain('f', (id) => `<${id}>`);
   expect(why).toBe('Layer <upper> has its attributes and not its data, which is in layer <lower0>.');
   expect([result, data?.ranges[0]?.layer]).toEqual([{ layer: 'upper' }, 'lower0']);
+});
+
+describe('a write that empties the file first copies nothing, as explain says', () => {
+  const LARGE = 'x'.repeat(20_000);
+  type Change = (r: ReturnType<typeof rig>) => void;
+  test.each<[string, string, Change]>([
+    ['of a lower file', 'lower', () => undefined],
+    ['of one with attributes alone in the upper', 'lower', ({ paths }) => paths.chmod('f', 0o600)],
+    ['of a large one', LARGE, () => undefined],
+    ['of a large one with attributes alone in the upper', LARGE, ({ paths }) => paths.chmod('f', 0o600)],
+    ['of one in part', LARGE, ({ paths }) => paths.writeAt('f', 5000, '!')],
+    ['of another name', 'lower', ({ paths }) => paths.chmod('g', 0o600)],
+  ])('%s', (_, data, change) => {
+    const r = rig([{ f: data, g: '=f' }], { partsFrom: 4096 });
+    change(r);
+    const { onWrite } = r.union.explain('f');
+    expect(onWrite?.copiesBytes).toBe(Math.min(data.length, 4096));
+    expect(onWrite?.does).toMatch(
+      /\. A write that empties the file first, as > of a shell does, copies nothing\.$/,
+    );
+    const before = copied(r);
+    r.paths.fs.release(r.paths.open('f', O_WRONLY | O_TRUNC));
+    expect(copied(r)).toBe(before);
+  });
+
+  test('and where nothing would be copied anyhow it says nothing of it', () => {
+    const r = rig([{ empty: '' }]);
+    r.paths.write('n', 'new');
+    expect(r.union.explain('n').onWrite?.does).not.toContain('empties');
+    expect(r.union.explain('empty').onWrite?.does).not.toContain('empties');
+  });
 });

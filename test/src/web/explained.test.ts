@@ -70,3 +70,14 @@ test('changes are told with what they copy, chmod too, and none where nothing ca
   );
   expect(kindText({ ...base, result: 'absent' })).toBe('does not exist');
 });
+
+test.each([
+  [0, 20, 'copies no data'],
+  [20, 20, 'copies at most 20 B'],
+  [4096, 6_291_456, 'of a byte copies at most 4.0 KiB'],
+])('a write that may copy %d of %d bytes', (copiesBytes, size, copies) => {
+  const base = { path: 'f', result: { layer: 'box' }, parents: [], layers: [], why: '' };
+  const onWrite = { copiesBytes, does: 'It is copied up.' };
+  const shows = { mode: 0o644, size };
+  expect(changeTexts({ ...base, shows, onWrite })).toEqual([{ what: 'write', copies, does: onWrite.does }]);
+});
