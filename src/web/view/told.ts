@@ -2,7 +2,7 @@
 // drawn. It is read off what changed between the two states and not off the words of the line, so it cannot say what was
 // not done; the events add how it was done.
 
-import type { UnionEvent } from '../../../fs/memory.js';
+import type { LayerFinding, UnionEvent } from '../../../fs/memory.js';
 import { sizeText } from '../amounts.js';
 import type { DiskEntry, LayerState, Ran, State } from '../model.js';
 import { eventText } from './words.js';
@@ -11,6 +11,10 @@ import { eventText } from './words.js';
 const MOST_TOLD = 3;
 /** As many paths are named. */
 const MOST_NAMED = 2;
+/** As many layers are named of which a folder has parts. */
+const MOST_PARTS = 6;
+/** What a layer has where it has a part of a folder. */
+const FOLDERS: ReadonlySet<LayerFinding> = new Set(['folder', 'opaque', 'redirect']);
 /** How much is repeated of what a command printed. */
 const MOST_PRINTED = 60;
 
@@ -155,22 +159,31 @@ function missingPaths(here: readonly DiskEntry[], all: readonly DiskEntry[]): re
 }
 
 /** It changed nothing. */
-function readTold({ line, output, looked, events }: Ran): string {
+function readTold(ran: Ran): string {
+  const { line, output, looked } = ran;
   const printed = output.trim().replaceAll('\n', ', ');
   const text = printed.length > MOST_PRINTED ? `${printed.slice(0, MOST_PRINTED)}…` : printed;
   const prints = text === '' ? '' : `It prints ${text}. `;
   const word = line.split(' ', 1)[0];
   if (word === 'gc') return `${prints}Each layer is in an image that has a name, or under a container.`;
-  const merge = events.findLast(({ kind }) => kind === 'merge');
-  if (merge !== undefined) {
-    const { path, parts = 0 } = merge;
-    const folder = path === '' ? 'the root' : path;
-    return `${prints}The names of ${folder} come from ${parts} layers, each once. Nothing changed on the disk.`;
-  }
+  const parts = partsListed(ran);
+  if (parts !== undefined) return `${prints}${parts} Nothing changed on the disk.`;
   const from =
     looked === undefined || looked.result === 'absent' ? '' : `It comes from ${looked.result.layer}. `;
   if (text === '' && word === 'ls') return `The folder is empty. ${from}Nothing changed on the disk.`;
   return `${prints}${from}Nothing changed on the disk.`;
+}
+
+/** Of a folder of several layers: which these are, also where they were put together before, of which there is no event. */
+function partsListed({ line, looked, events }: Ran): string | undefined {
+  const merge = events.findLast(({ kind }) => kind === 'merge');
+  const parts = looked?.layers.filter(({ finding }) => FOLDERS.has(finding)) ?? [];
+  const count = merge?.parts ?? (line.split(' ', 1)[0] === 'ls' ? parts.length : 0);
+  if (count < 2) return undefined;
+  const path = merge?.path ?? looked?.path ?? '';
+  const isNamed = path === looked?.path && parts.length === count && count <= MOST_PARTS;
+  const layers = isNamed ? parts.map(({ id }) => id).join(', ') : `${count} layers`;
+  return `The names of ${path === '' ? 'the root' : path} come from ${layers}, each once.`;
 }
 
 /** The first and the last, and how many are between them. */

@@ -33,7 +33,8 @@ async function told(...lines: readonly string[]): Promise<string> {
 describe('what is told of a command', () => {
   test.each([
     ['cat etc/motd', 'It prints App. It comes from app. Nothing changed on the disk.'],
-    ['ls etc', 'It prints hosts, motd. The names of etc come from 2 layers, each once.'],
+    ['ls etc', 'It prints hosts, motd. The names of etc come from app, base, each once.'],
+    ['ls var', 'It prints db. It comes from base. Nothing changed on the disk.'],
     [
       'run two',
       'The container two stands on app, base; its upper is empty, nothing was copied. You see now what two sees.',
@@ -53,6 +54,16 @@ describe('what is told of a command', () => {
   ])('%s', async (line, said) => {
     const text = await told(line);
     expect(text).toContain(`${line}: ${said}`);
+  });
+
+  test('a listing comes from all layers that have a part of the folder, also where it was merged before', async () => {
+    const said = await told('ls etc', 'mkdir etc/sub', 'ls etc');
+    expect(said).toContain(
+      'The names of etc come from box, app, base, each once. Nothing changed on the disk.',
+    );
+    expect(await told('mv etc conf', 'ls conf')).toContain(
+      'The names of conf come from box, app, base, each once.',
+    );
   });
 
   test('a file that is in the upper already is written there', async () => {
