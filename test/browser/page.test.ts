@@ -125,6 +125,16 @@ describeWith(['program:chromium'], 'the page of the lab', () => {
     await lab.close();
   });
 
+  it('selects with a path what a redirect leads to', async () => {
+    const lab = await LabPage.open(browser, PAGE, 'lesson=sandbox');
+    await lab.type('mv app tools');
+    await lab.page.click('#grid .merged [data-path="tools/run"]');
+    await lab.idle();
+    const selected = lab.page.locator('#grid .sheet[data-name="app"] [aria-selected=true]');
+    expect(await selected.evaluateAll((all) => all.map((one) => one.dataset['path']))).toContain('app/run');
+    await lab.close();
+  });
+
   it('shows on the disk where a layer lies, and how the index joins the names of a hard link', async () => {
     const lab = await LabPage.open(browser, PAGE, 'lesson=5');
     const { page } = lab;

@@ -48,6 +48,8 @@ export function layerCell(
     'button',
     {
       ...attributes(path, at, selected),
+      // Where the data of a path lies under another one, that is selected with it.
+      'aria-selected': selected !== undefined && (path === selected || seenAs === selected),
       class: `cell ${look}${covered ? ' covered' : ''}${shows ? ' shows' : ''}`,
       'data-layer': layer.name,
       'data-as': seenAs,
