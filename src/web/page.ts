@@ -297,7 +297,7 @@ class Page {
       ran?.events.reduce((total, event) => total + (event[key] ?? 0), 0) ?? 0;
     renderBytes(state, this.#hues, sum('bytesCopied'), sum('bytesSaved'));
     this.#terminal.offer(state, this.#path, (line) => this.#enter(line), this.#lab.engine === 'attached');
-    renderWhy(await this.#why(), this.#hues);
+    renderWhy(await this.#why(), this.#path, this.#hues);
   }
 
   /** Of what is now: of the past nobody can ask any more. */

@@ -135,6 +135,20 @@ describeWith(['program:chromium'], 'the page of the lab', () => {
     await lab.close();
   });
 
+  it('says of a selected path in the past that why is told of what is now', async () => {
+    const lab = await LabPage.open(browser, PAGE, 'lesson=sandbox');
+    const why = () => lab.page.textContent('#why-text');
+    expect(await why()).toMatch(/^Select a cell/);
+    await lab.type('echo new > etc/hosts');
+    await lab.page.click('#back');
+    await lab.idle();
+    expect(await why()).toMatch(/^etc\/hosts as it was then: /);
+    await lab.page.click('#forward');
+    await lab.idle();
+    expect(await why()).toContain('Layer box');
+    await lab.close();
+  });
+
   it('shows on the disk where a layer lies, and how the index joins the names of a hard link', async () => {
     const lab = await LabPage.open(browser, PAGE, 'lesson=5');
     const { page } = lab;

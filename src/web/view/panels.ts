@@ -165,12 +165,14 @@ function bar(name: string | HTMLElement, bytes: number, most: number, note = '',
   return el('div', { class: 'bar' }, el('span', {}, name), el('div', {}, fill), el('em', {}, text));
 }
 
-/** The explanation of a path, as `mica explain` tells it. */
-export function renderWhy(explanation: Explanation | undefined, hues: Hues): void {
+/** The explanation of a path, as `mica explain` tells it; without one, `past` is a path that is selected in what was. */
+export function renderWhy(explanation: Explanation | undefined, past: string | undefined, hues: Hues): void {
   const place = byId('why-text');
   if (explanation === undefined) {
     const hint =
-      'Select a cell of the picture: here stands why the union shows what it shows there, and what a change would cost.';
+      past === undefined
+        ? 'Select a cell of the picture: here stands why the union shows what it shows there, and what a change would cost.'
+        : `${past === '' ? 'the root' : past} as it was then: why is told of what is now alone, to which the time line leads.`;
     place.replaceChildren(el('p', { class: 'none' }, hint));
     return;
   }
