@@ -2,7 +2,7 @@
 // why it is so, and what a change would do and copy.
 
 import type { ExplainedLayer, Explanation } from '../../fs/index.js';
-import { changeTexts, dataText, FINDINGS, kindText, rangeTexts } from '../web/explained.js';
+import { changeTexts, dataText, FINDINGS, folderText, kindText, rangeTexts } from '../web/explained.js';
 import type { LayerNames } from '../web/naming.js';
 import { colors } from './colors.js';
 import { countText, instantText, quoteName, sizeText, tableText } from './output.js';
@@ -24,17 +24,11 @@ export function explanationLines(explanation: Explanation, called: LayerNames): 
 /** Where each folder on the way was decided: the layers that have a part of it, and what ends the search. */
 function parentLines({ parents }: Explanation, called: LayerNames): string[] {
   if (parents.length === 0) return [];
-  const rows = parents.map(({ path, layers }) => {
-    const parts = layers.filter(({ finding }) => finding !== 'nothing' && finding !== 'not-looked');
-    return [`  in ${quoteName(path)}`, `folder of ${parts.map((part) => partText(part, called)).join(', ')}`];
-  });
+  const rows = parents.map((folder) => [
+    `  in ${quoteName(folder.path)}`,
+    folderText(folder, (id) => nameOf(id, called), quoteName),
+  ]);
   return columns(rows);
-}
-
-function partText({ id, finding, redirect }: ExplainedLayer, called: LayerNames): string {
-  const name = nameOf(id, called);
-  if (finding === 'folder') return name;
-  return `${name} (${finding}${redirect === undefined ? '' : ` to ${quoteName(redirect)}`})`;
 }
 
 /** A line a layer, and beside them a bar that ends where the search did. */

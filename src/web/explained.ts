@@ -25,6 +25,20 @@ export function kindText({ kind, shows, result }: Explanation): string {
   return names > 1 ? `${kind}, ${names} names` : (kind ?? '');
 }
 
+/** Which layers have a part of a folder on the way, and what ends the search there: `folder of box (opaque)`. */
+export function folderText(
+  { layers }: Explanation['parents'][number],
+  nameOf: LayerNamer,
+  quoted: (redirect: string) => string = String,
+): string {
+  const parts = layers.filter(({ finding }) => finding !== 'nothing' && finding !== 'not-looked');
+  const texts = parts.map(({ id, finding, redirect }) => {
+    if (finding === 'folder') return nameOf(id);
+    return `${nameOf(id)} (${finding}${redirect === undefined ? '' : ` to ${quoted(redirect)}`})`;
+  });
+  return `folder of ${texts.join(', ')}`;
+}
+
 /** Which layer wins, and how, as the picture has it. */
 export function winnerOf({ result, layers, data }: Explanation): Pick<MergedEntry, 'layer' | 'indexed'> {
   if (result === 'absent') return { layer: '' };

@@ -149,6 +149,18 @@ describeWith(['program:chromium'], 'the page of the lab', () => {
     await lab.close();
   });
 
+  it('names the opaque folder on the way to what nobody looks at', async () => {
+    const lab = await LabPage.open(browser, PAGE, 'lesson=sandbox');
+    await lab.type('rm -r bin');
+    await lab.type('mkdir bin');
+    await lab.page.click('#grid .sheet[data-name="base"] [data-path="bin/sh"]');
+    await lab.idle();
+    const why = await lab.page.textContent('#why-text');
+    expect(why).toContain('No layer that is looked at has it.');
+    expect(why).toContain('in bin: folder of box (opaque)');
+    await lab.close();
+  });
+
   it('shows on the disk where a layer lies, and how the index joins the names of a hard link', async () => {
     const lab = await LabPage.open(browser, PAGE, 'lesson=5');
     const { page } = lab;

@@ -3,7 +3,7 @@
 
 import type { ExplainedLayer, Explanation } from '../../../fs/memory.js';
 import { countText, sizeText } from '../amounts.js';
-import { changeTexts, dataText, FINDINGS, kindText, rangeTexts, stepText } from '../explained.js';
+import { changeTexts, dataText, FINDINGS, folderText, kindText, rangeTexts, stepText } from '../explained.js';
 import type { DiskEntry, LayerState, State } from '../model.js';
 import { permissions } from '../shell.js';
 import { byId, el } from './dom.js';
@@ -186,6 +186,7 @@ export function renderWhy(explanation: Explanation | undefined, past: string | u
     el('p', { class: 'subject' }, el('b', {}, path === '' ? 'the root' : path), ` ${kindText(explanation)}`),
     el('ol', { class: 'chain' }, ...layers.map((layer) => chainLine(layer, winner, hues))),
     el('p', {}, why),
+    ...foldersOnTheWay(explanation, hues),
     ...ranges(explanation, hues),
     ...(costs.length === 0 ? [] : [el('dl', {}, ...costs)]),
   );
@@ -209,6 +210,16 @@ function chainLine(
   );
   line.style.setProperty('--hue', hues.of(id));
   return line;
+}
+
+/** Those in which a layer has more than a folder: why what lies below it is looked at elsewhere, or not at all. */
+function foldersOnTheWay({ parents }: Explanation, hues: Hues): HTMLElement[] {
+  const marked = parents.filter(({ layers }) =>
+    layers.some(({ finding }) => !['folder', 'nothing', 'not-looked'].includes(finding)),
+  );
+  return marked.map((folder) =>
+    el('p', {}, `in ${folder.path}: ${folderText(folder, (id) => hues.nameOf(id))}`),
+  );
 }
 
 /** A bar of where which bytes come from, and the same to read. */
