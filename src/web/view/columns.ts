@@ -46,7 +46,7 @@ export interface Picture {
   readonly more: number;
 }
 
-type Entries = ReadonlyMap<string, DiskEntry>;
+type Entries = Pick<ReadonlyMap<string, DiskEntry>, 'get'>;
 
 const NOTHING: Entries = new Map();
 
@@ -135,7 +135,9 @@ function endsOnTheWay(
   path: string,
   as: string,
 ): boolean {
-  const inMoved = new Map([...above[sheet]!].filter(([one]) => one.startsWith(`${moved}/`)));
+  const inMoved: Entries = {
+    get: (one) => (one.startsWith(`${moved}/`) ? above[sheet]!.get(one) : undefined),
+  };
   const ends = (layers: readonly Entries[], at: string) =>
     coversAbove(layers, at) || layers.some((entries) => endsSearch(entries.get(at)));
   return ends([...above.slice(0, sheet), inMoved], as) || ends(above.slice(sheet + 1), path);
