@@ -65,8 +65,8 @@ async function noted(spec: HostSpec, table: MountTable, running: RunningMount): 
     answer(request, served, table, running, unmount),
   ).catch((error: unknown) => {
     // The log is for who started this server to read.
-    const { log: _log, ...noted } = row;
-    table.remove(noted);
+    const { log: _log, ...withoutLog } = row;
+    table.remove(withoutLog);
     throw error;
   });
   const ended = running.ended.then(async (end) => {
