@@ -3,7 +3,7 @@
 
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs';
-import { release, tmpdir } from 'node:os';
+import { availableParallelism, release, tmpdir } from 'node:os';
 import { describe, it } from 'vitest';
 import { isOnExt4 } from './ext4.js';
 
@@ -48,6 +48,13 @@ const NEEDS = {
     if (process.geteuid?.() !== 0) return 'not root';
     const known = spawnSync('grep', ['-qw', 'overlay', '/proc/filesystems']).status === 0;
     return known || spawnSync('modprobe', ['overlay']).status === 0 ? undefined : 'no overlay in this kernel';
+  },
+  /** A virtual machine whose processors halt while they are idle, and few of them; sys.CpuLatencyRequest says why. */
+  'halting processors': () => {
+    const driver = '/sys/devices/system/cpu/cpuidle/current_driver';
+    if (!existsSync(driver) || readFileSync(driver, 'latin1').trim() !== 'haltpoll')
+      return 'idle processors do not halt into a hypervisor here';
+    return availableParallelism() > 8 ? 'more than 8 processors' : undefined;
   },
   /** FUSE passthrough; only for who is root on the machine itself. */
   passthrough: () => (isBefore(6, 9) ? 'Linux before 6.9' : undefined),

@@ -2,10 +2,10 @@
 // main thread. It runs on a thread of its own until the mount ends, and nothing in it is asynchronous: a thread
 // that touches its own mount, or waits for one that does, would hang beyond the reach of any signal.
 
-import { availableParallelism } from 'node:os';
 import { EAGAIN, ECONNABORTED, EINTR, ENODEV, ENOENT, FsError } from '../errno.js';
 import { drainEventFd, PollSet, readInto, writeFrom } from '../sys/device.js';
 import type { Dispatcher } from './dispatch.js';
+import { Burst, Patience } from './pace.js';
 
 export interface SessionOptions {
   /** /dev/fuse, mounted or about to be, non-blocking. */
@@ -28,46 +28,19 @@ export type SessionEnd = 'unmounted' | 'aborted' | 'stopped';
 const REQUESTS_IN_A_ROW = 64;
 
 /**
- * Whether to ask an empty queue again or to sleep. Putting a thread to sleep and waking it takes longer than most askers
- * take to their next request, so the queue is asked for some 50 us more, where a second processor runs the asker
- * meanwhile. Where that is in vain (who asks is slow, or the machine busy) it is left for a while.
- */
-class Patience {
-  static readonly #ASKS = 100;
-  static readonly #TRIES = 3;
-  static readonly #PAUSE = 64;
-  readonly #most = availableParallelism() > 1 ? Patience.#ASKS : 0;
-  #asks = 0;
-  #inVain = 0;
-  #pause = 0;
-
-  /** The queue is empty; true to ask it again, false to sleep. */
-  again(): boolean {
-    if (this.#pause > 0) {
-      this.#pause--;
-      return false;
-    }
-    if (this.#asks++ < this.#most) return true;
-    this.#asks = 0;
-    if (++this.#inVain === Patience.#TRIES) {
-      this.#inVain = 0;
-      this.#pause = Patience.#PAUSE;
-    }
-    return false;
-  }
-
-  /** There was a request. */
-  served(): void {
-    if (this.#asks > 0) this.#inVain = 0;
-    this.#asks = 0;
-  }
-}
-
-/**
  * Serves until the mount ends, or as 'idle' until there was no request for some seconds, so that the thread can rest before
  * it serves on. FsError for a failure of the device that no request is to blame for.
  */
 export function serve(options: SessionOptions): SessionEnd | 'idle' {
+  const burst = new Burst();
+  try {
+    return serveWith(burst, options);
+  } finally {
+    burst.end();
+  }
+}
+
+function serveWith(burst: Burst, options: SessionOptions): SessionEnd | 'idle' {
   const { device, control, dispatcher } = options;
   const waiting = new PollSet([device, control]);
   const patience = new Patience();
@@ -85,6 +58,7 @@ export function serve(options: SessionOptions): SessionEnd | 'idle' {
     if (length > 0) {
       rested = false;
       patience.served();
+      burst.served();
       end = answer(device, dispatcher, dispatcher.dispatch(length));
       if (end !== undefined) return end;
       if (!live && dispatcher.initialized) {
@@ -96,7 +70,9 @@ export function serve(options: SessionOptions): SessionEnd | 'idle' {
     switch (-length) {
       case EAGAIN:
         if (patience.again()) break;
-        if (dispatcher.anySignalled) waiting.wait(SIGNALLED_MS);
+        if (burst.isOn()) {
+          if (!waiting.wait(Burst.PAUSE_MS)) burst.end();
+        } else if (dispatcher.anySignalled) waiting.wait(SIGNALLED_MS);
         else if (!waiting.wait(rested ? -1 : IDLE_MS)) return 'idle';
         end = waiting.revents(1) !== 0 ? hear(options) : undefined;
         end ??= giveUpKilled(device, dispatcher);

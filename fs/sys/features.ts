@@ -5,6 +5,7 @@
 
 import { release } from 'node:os';
 import { ENOSYS, EPERM } from '../errno.js';
+import { cpuLatencyMissing } from './cpu-latency.js';
 import { AT_FDCWD, cPath, declareSyscall, errno, SYSCALLS } from './libc.js';
 
 /**
@@ -61,6 +62,13 @@ const TABLE = {
     without: 'a copy of the whole file before its first write',
     probedBy: 'the kind of filesystem of each upper',
     missing: () => undefined,
+  },
+  'cpu-latency': {
+    since: OLDEST_KERNEL,
+    gives: 'processors that stay awake while many requests come (as root, in a virtual machine)',
+    without: 'processors that halt between two requests',
+    probedBy: 'the driver of idle processors, and /dev/cpu_dma_latency',
+    missing: cpuLatencyMissing,
   },
   reflink: onDisk('4.5', 'copies that share their extents (FICLONE)', 'copies of the data'),
   'copy-range': onDisk('4.5', 'copies made inside the kernel (copy_file_range)', 'reading and writing'),

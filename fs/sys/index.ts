@@ -1,6 +1,7 @@
 // The one door of the fence: system calls by subject. Nothing here loads the C library before the first call.
 
 export * from './clone.js';
+export { CpuLatencyRequest } from './cpu-latency.js';
 export * from './device.js';
 export * from './features.js';
 export * from './file.js';

@@ -180,6 +180,8 @@ describeWith(['root', 'fuse'], 'the shared host of many mounts', () => {
     expect(listed()).toEqual([other]);
     expect(readFileSync('/proc/self/mounts', 'utf8')).not.toContain(`${mica.path('a')} `);
     expect(sh('cat "$1/one"', mica.path('b'))).toBe('lower\n');
+    // Nor does what it kept awake stay so.
+    expect(sh('readlink /proc/$1/fd/* | grep -c cpu_dma_latency || :', `${other?.pid}`)).toBe('0\n');
     // Nobody holds its upper any more.
     doneWith(small, '--host', 'shared', 'mount', ...folders, mica.path('a'));
     expect(sh('echo x > "$1/x" && cat "$1/x"', mica.path('a'))).toBe('x\n');
