@@ -26,6 +26,19 @@ function write({ mountPoint, sizes }) {
   return { seconds };
 }
 
+/** A machine that gives memory for the first time pays for it, so that one writing by itself tells of its past. */
+const WRITINGS = 5;
+
+function writeAgain(given) {
+  const again = () => {
+    // A server gives back what a removed file took when nobody asks for anything.
+    shell('rm -f "$1"; sleep 0.5', join(given.mountPoint, 'new'));
+    return write(given).seconds;
+  };
+  again();
+  return { seconds: median(Array.from({ length: WRITINGS }, again)) };
+}
+
 /** One reading takes less than a tenth of a second, and by itself tells little. */
 const READINGS = 7;
 
@@ -112,7 +125,7 @@ export const BIG_FILES = [
   {
     name: 'sequential write, 1 GiB',
     fixture: '2',
-    run: write,
+    run: writeAgain,
     not,
     measures: { seconds: [...near(1.2), asUser(1)] },
   },
