@@ -4,7 +4,7 @@
 // The request ends with the file, however the process or the thread ends: Node closes the files of a thread that died.
 
 import { accessSync, closeSync, constants, openSync, readFileSync, writeSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
+import { cpus } from 'node:os';
 
 const DEVICE = '/dev/cpu_dma_latency';
 const DRIVER = '/sys/devices/system/cpu/cpuidle/current_driver';
@@ -12,14 +12,13 @@ const DRIVER = '/sys/devices/system/cpu/cpuidle/current_driver';
 /** Microseconds that it may take to wake a processor, as the kernel reads them: 32 bits in this machine's order. */
 const AT_ONCE = new Int32Array([0]);
 
-/** All idle processors poll, which is too much for one mount where they are many. */
+/** All idle processors of the machine poll, also those that this process may not run on: too much where they are many. */
 const PROCESSORS_AT_MOST = 8;
 
 /** Why no request is made here; undefined where it is of use. */
 export function cpuLatencyMissing(): string | undefined {
   if (driverOfIdle() !== 'haltpoll') return 'an idle processor does not halt into a hypervisor here';
-  if (availableParallelism() > PROCESSORS_AT_MOST)
-    return `there are more than ${PROCESSORS_AT_MOST} processors`;
+  if (cpus().length > PROCESSORS_AT_MOST) return `there are more than ${PROCESSORS_AT_MOST} processors`;
   try {
     accessSync(DEVICE, constants.W_OK);
     return undefined;
