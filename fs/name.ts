@@ -15,8 +15,22 @@ const encoder = new TextEncoder();
 const strictDecoder = new TextDecoder('utf-8', { fatal: true });
 const lossyDecoder = new TextDecoder('utf-8');
 
-/** The bytes from `start` up to `end` as a ByteString. */
+/** Of Node's buffers, which makes the string in one call; a browser has none. */
+const latin1Slice = (globalThis as { readonly Buffer?: { readonly prototype: Latin1 } }).Buffer?.prototype
+  .latin1Slice;
+
+interface Latin1 {
+  latin1Slice(this: Uint8Array, start: number, end: number): string;
+}
+
+/** The bytes from `start` up to `end`, as far as there are any, as a ByteString. */
 export function fromBytes(bytes: Uint8Array, start = 0, end = bytes.length): ByteString {
+  const last = Math.min(end, bytes.length);
+  if (start >= last) return '';
+  return latin1Slice === undefined ? fromCodes(bytes, start, last) : latin1Slice.call(bytes, start, last);
+}
+
+function fromCodes(bytes: Uint8Array, start: number, end: number): ByteString {
   let text = '';
   for (let at = start; at < end; at += 8192) {
     text += String.fromCharCode.apply(
