@@ -183,6 +183,15 @@ export class EventCursor implements SeenEvent {
     return this.#texts.between(start, start + this.#pathLength);
   }
 
+  /**
+   * A number for the path: 0 for the root and no other, the same for the same path, and for others another one, as far as
+   * 53 bits can tell. It takes a fraction of the time that the text takes.
+   */
+  get pathHash(): number {
+    const length = this.#pathLength;
+    return length === 0 ? 0 : hashOf(this.#view, this.#text, length);
+  }
+
   get layer(): string | undefined {
     const start = this.#text + this.#pathLength;
     const length = this.#view.getUint32(this.#at + 28, LITTLE);
@@ -230,6 +239,28 @@ export class EventCursor implements SeenEvent {
     const before = COUNTS[flags & ((1 << bit) - 1)]!;
     return this.#view.getFloat64(this.#at + HEAD_BYTES + 8 * before, LITTLE);
   }
+}
+
+/**
+ * Of `length` bytes at `at`, 4 at a time; the record goes on to where the last 4 end, with anything. What 4 bytes are is
+ * spread over all bits first (the finalizer of MurmurHash3), since names differ in few.
+ */
+function hashOf(view: DataView, at: number, length: number): number {
+  let low = length;
+  let high = ~length;
+  for (let done = 0; done < length; done += 4) {
+    let four = view.getUint32(at + done, true);
+    const left = length - done;
+    if (left < 4) four &= (1 << (8 * left)) - 1;
+    four = Math.imul(four ^ (four >>> 16), 0x85ebca6b);
+    four = Math.imul(four ^ (four >>> 13), 0xc2b2ae35);
+    four ^= four >>> 16;
+    low = Math.imul(low ^ four, 0x9e3779b1);
+    low ^= low >>> 15;
+    high = Math.imul(high ^ four, 0x5f356495);
+    high = (high << 13) | (high >>> 19);
+  }
+  return (high & 0x1f_ffff) * 2 ** 32 + (low >>> 0) || 1;
 }
 
 /** How many bits are set in the flags of a record. */

@@ -1,7 +1,8 @@
 // What a trace adds up to: how often each operation was asked for and how long it took, what the union did for it and
 // how many bytes that copied or saved, which requests took longest, and what the kernel answered by itself.
 
-import { errnoCode, type SeenEvent } from '../../fs/index.js';
+import { type EventCursor, errnoCode } from '../../fs/index.js';
+import { CountedPaths } from './counted-paths.js';
 import { countText, quoteName, sizeText, tableText } from './output.js';
 
 interface Count {
@@ -34,18 +35,12 @@ export interface SummaryJson {
 }
 
 const SLOWEST = 5;
-/** Paths are counted up to so many; a trace may last for days. */
-const PATHS = 100_000;
-
 export class Summary {
   readonly #begin = performance.now();
   readonly #requests = new Map<string, Count>();
   readonly #kinds = new Map<string, number>();
   readonly #errors = new Map<string, number>();
-  /** True: somebody looked it up. */
-  readonly #paths = new Map<string, boolean>();
-  #lastPath = '';
-  #lastFound = false;
+  readonly #paths = new CountedPaths();
   #slowest: Slow[] = [];
   /** Above it a request is one of the slowest. */
   #slowNs = -1;
@@ -54,12 +49,16 @@ export class Summary {
   #copied = 0;
   #saved = 0;
 
-  add(event: SeenEvent): void {
+  /** The event that `cursor` stands at. */
+  add(cursor: EventCursor): void {
     this.#events++;
-    this.#copied += event.bytesCopied ?? 0;
-    this.#saved += event.bytesSaved ?? 0;
-    if (event.kind === 'request') this.#addRequest(event);
-    else add(this.#kinds, event.kind);
+    if (cursor.kind === 'request') {
+      this.#addRequest(cursor);
+      return;
+    }
+    this.#copied += cursor.bytesCopied ?? 0;
+    this.#saved += cursor.bytesSaved ?? 0;
+    add(this.#kinds, cursor.kind);
   }
 
   lose(events: number): void {
@@ -79,12 +78,13 @@ export class Summary {
       slowest: this.#slowest,
       kernel: {
         paths: this.#paths.size,
-        namesKnown: [...this.#paths.values()].filter((looked) => !looked).length,
+        namesKnown: this.#paths.size - this.#paths.found,
       },
     };
   }
 
-  #addRequest({ operation = '', path, durationNs = 0, errno, bytes = 0 }: SeenEvent): void {
+  #addRequest(cursor: EventCursor): void {
+    const { operation = '', durationNs = 0, errno, bytes = 0 } = cursor;
     const known = this.#requests.get(operation);
     const count = known ?? { count: 0, failed: 0, totalNs: 0, maxNs: 0, bytes: 0 };
     if (known === undefined) this.#requests.set(operation, count);
@@ -96,8 +96,9 @@ export class Summary {
       count.failed++;
       add(this.#errors, errnoCode(errno));
     }
-    if (durationNs > this.#slowNs) this.#noteSlow({ operation, path, durationNs });
-    if (path !== '') this.#notePath(path, FINDS.has(operation));
+    if (durationNs > this.#slowNs) this.#noteSlow({ operation, path: cursor.path, durationNs });
+    const { pathHash } = cursor;
+    if (pathHash !== 0) this.#paths.note(pathHash, FINDS.has(operation));
   }
 
   #noteSlow(slow: Slow): void {
@@ -105,16 +106,6 @@ export class Summary {
       .toSorted((a, b) => b.durationNs - a.durationNs)
       .slice(0, SLOWEST);
     if (this.#slowest.length === SLOWEST) this.#slowNs = this.#slowest.at(-1)!.durationNs;
-  }
-
-  #notePath(path: string, finds: boolean): void {
-    // Requests for one path come in a row.
-    if (path === this.#lastPath && (this.#lastFound || !finds)) return;
-    this.#lastPath = path;
-    this.#lastFound = finds;
-    const known = this.#paths.get(path);
-    if (known === true || known === finds) return;
-    if (known !== undefined || this.#paths.size < PATHS) this.#paths.set(path, finds);
   }
 }
 

@@ -2,7 +2,14 @@
 // server watches only as long as somebody traces.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { EVENT_NAMES, errnoCode, fromText, type SeenEvent, type UnionEvent } from '../../fs/index.js';
+import {
+  EVENT_NAMES,
+  type EventCursor,
+  errnoCode,
+  fromText,
+  type SeenEvent,
+  type UnionEvent,
+} from '../../fs/index.js';
 import { StoreError } from '../errors.js';
 import { follow } from '../mounts/follow.js';
 import { assertServed, withServer } from '../mounts/settle.js';
@@ -57,9 +64,9 @@ export const declareTrace: Declare = (command, act) => {
         const wanted = filterOf(words, rest);
         const summary = new Summary();
         const how = await told(context, mount, words, {
-          sees: (event) => {
-            const isWanted = wanted(event);
-            if (isWanted) summary.add(event);
+          sees: (cursor) => {
+            const isWanted = wanted(cursor);
+            if (isWanted) summary.add(cursor);
             return isWanted;
           },
           ...(words.summary !== true && { shows: (event, called) => print(context, event, called) }),
@@ -92,7 +99,7 @@ type End = 'signal' | 'enough' | 'server-gone';
 
 interface Viewer {
   /** False: it is not one of those that are wanted. */
-  readonly sees: (event: SeenEvent) => boolean;
+  readonly sees: (cursor: EventCursor) => boolean;
   /** Those that are. Absent where it is enough to have seen them: then nothing is made of each. */
   readonly shows?: (event: UnionEvent, called: LayerNames) => void;
   /** So many events could not be fetched in time. */

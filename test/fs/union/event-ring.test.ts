@@ -132,3 +132,58 @@ test('a cursor tells of every event what the event itself would, and nothing els
   expect(cursor.next()).toBe(false);
   expect(seen).toEqual(all);
 });
+
+test('the hash of a path is that of its bytes alone, wherever its record lies and whatever lay there before', () => {
+  const { stream, reader } = make();
+  const paths = ['a', 'dir/f', 'dir/f\xff', 'p\xff/'.repeat(300), ''];
+  const known = new Map<string, number>();
+  const noise = fc.sample(event, { numRuns: 500, seed: 1 });
+  for (const [n, other] of noise.entries()) {
+    stream.emit(other);
+    const path = paths[n % paths.length]!;
+    stream.emit({ kind: 'request', operation: 'read', path, ...(n % 2 === 0 && { bytes: n }) });
+    const records = reader.after(stream.lastSeq - 1);
+    // What comes over a socket begins anywhere.
+    const shifted = new Uint8Array(records.length + (n % 8)).subarray(n % 8);
+    shifted.set(records);
+    const cursor = new EventCursor(shifted);
+    expect(cursor.next()).toBe(true);
+    expect(cursor.path).toBe(path);
+    const hash = cursor.pathHash;
+    expect(known.get(path) ?? hash).toBe(hash);
+    known.set(path, hash);
+  }
+  expect(new Set(known.values()).size).toBe(paths.length);
+  expect(known.get('')).toBe(0);
+});
+
+test('paths that differ a little have other hashes', () => {
+  const capacity = 4096;
+  const memory = new ArrayBuffer(ringBytes(capacity));
+  const stream = new EventStream(capacity, memory);
+  const reader = new RingReader(memory);
+  const hashes = new Set<number>();
+  const notePaths = (from: number, paths: readonly string[]) => {
+    for (const path of paths) stream.emit({ kind: 'opaque', path });
+    const cursor = new EventCursor(reader.after(from));
+    while (cursor.next()) hashes.add(cursor.pathHash);
+  };
+  const bytes = Array.from({ length: 256 }, (_, byte) => String.fromCharCode(byte));
+  let count = 0;
+  for (let length = 1; length <= 20; length++) {
+    for (let at = 0; at < length; at++) {
+      const path = 'x'.repeat(length);
+      const others = bytes.filter((byte) => byte !== 'x');
+      const near = others.map((byte) => path.slice(0, at) + byte + path.slice(at + 1));
+      notePaths(stream.lastSeq, near);
+      count += near.length;
+    }
+  }
+  for (let n = 0; n < 120_000; n += 1000) {
+    const paths = Array.from({ length: 1000 }, (_, i) => `d${n % 7}/f${n + i}`);
+    notePaths(stream.lastSeq, paths);
+    count += 1000;
+  }
+  expect(hashes.size).toBe(count);
+  expect([...hashes].every((hash) => Number.isSafeInteger(hash) && hash > 0)).toBe(true);
+});
