@@ -56,6 +56,8 @@ const NEEDS = {
       return 'idle processors do not halt into a hypervisor here';
     return cpus().length > 8 ? 'more than 8 processors' : undefined;
   },
+  /** cachestat(2). */
+  cachestat: () => (isBefore(6, 5) ? 'Linux before 6.5' : undefined),
   /** FUSE passthrough; only for who is root on the machine itself. */
   passthrough: () => (isBefore(6, 9) ? 'Linux before 6.9' : undefined),
   /** The kernel mounts EROFS images that are files of the temp dir. */

@@ -13,7 +13,13 @@ export type LaneJob = { readonly id: number } & (
       /** Not 0: the copy may end with EINTR. */
       readonly cancelled: Int32Array;
     }
-  | { readonly kind: 'sync'; readonly fd: number; readonly dataOnly: boolean }
+  | {
+      readonly kind: 'sync';
+      readonly fd: number;
+      readonly dataOnly: boolean;
+      /** There is much to write: in pieces, so that others get a processor meanwhile. */
+      readonly inPieces: boolean;
+    }
   | { readonly kind: 'sync-filesystem'; readonly fd: number }
   | { readonly kind: 'fetch'; readonly fd: number; readonly offset: number; readonly length: number }
 );

@@ -9,6 +9,7 @@ import { DataFile } from '../layer/dir-file.js';
 import { signalEventFd, syncFilesystem } from '../sys/index.js';
 import { copyPieces } from '../union/copy-data.js';
 import type { LaneJob, LaneStart } from './lane-messages.js';
+import { writeOut } from './write-out.js';
 
 const { port, wake } = workerData as LaneStart;
 
@@ -29,8 +30,7 @@ port.on('message', (job: LaneJob) => {
       copy(job, done);
       break;
     case 'sync':
-      if (job.dataOnly) fdatasync(job.fd, (error) => done(errnoOf(error)));
-      else fsync(job.fd, (error) => done(errnoOf(error)));
+      void sync(job, done);
       break;
     case 'sync-filesystem':
       done(errnoOfCall(() => syncFilesystem(job.fd)));
@@ -40,6 +40,12 @@ port.on('message', (job: LaneJob) => {
       break;
   }
 });
+
+async function sync({ fd, dataOnly, inPieces }: Job<'sync'>, done: Done): Promise<void> {
+  if (inPieces) await writeOut(fd);
+  if (dataOnly) fdatasync(fd, (error) => done(errnoOf(error)));
+  else fsync(fd, (error) => done(errnoOf(error)));
+}
 
 function copy({ from, to, size, sync, cancelled }: Job<'copy'>, done: Done): void {
   const pieces = copyPieces(new DataFile(from), new DataFile(to), size, PIECE);

@@ -1,6 +1,6 @@
 // The threads that do a mount's long work, so that the mount's own thread answers others meanwhile: one copies data,
 // one syncs files and reads, because a copy from a filesystem that does not answer must not keep an fsync waiting, and
-// one syncs whole filesystems. Each is started by the first job that it gets. They tell through the eventfd that the
+// one syncs what is much: large files, piece by piece, and whole filesystems. Each is started by the first job that it gets. They tell through the eventfd that the
 // mount's thread waits on anyway.
 
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
@@ -13,7 +13,10 @@ import type { LaneJob, LaneReport, LaneStart } from './lane-messages.js';
 
 type Unnumbered<Job> = Job extends unknown ? Omit<Job, 'id'> : never;
 
-type LaneName = 'copy' | 'disk' | 'filesystem';
+type LaneName = 'copy' | 'disk' | 'much';
+
+/** Bytes of one file that are written in pieces when they are synced: some ten milliseconds of a fast disk. */
+const IN_PIECES = 64 << 20;
 
 /** A job under way. */
 interface Running {
@@ -72,13 +75,15 @@ export class Lanes implements LongWork {
     return this.#give('copy', job, { task, fd: undefined, cancelled });
   }
 
-  sync(file: WritableFile, dataOnly: boolean, task: Task): boolean {
+  sync(file: WritableFile, dataOnly: boolean, bytes: number, task: Task): boolean {
     if (file.fd === undefined) return false;
-    return this.#giveFile('disk', file.fd, task, (fd) => ({ kind: 'sync', fd, dataOnly }));
+    const inPieces = bytes >= IN_PIECES;
+    const lane = inPieces ? 'much' : 'disk';
+    return this.#giveFile(lane, file.fd, task, (fd) => ({ kind: 'sync', fd, dataOnly, inPieces }));
   }
 
   syncFilesystem(open: number, task: Task): boolean {
-    return this.#giveFile('filesystem', open, task, (fd) => ({ kind: 'sync-filesystem', fd }));
+    return this.#giveFile('much', open, task, (fd) => ({ kind: 'sync-filesystem', fd }));
   }
 
   fetch(file: LayerFile, offset: number, length: number, task: Task): boolean {

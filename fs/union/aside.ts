@@ -6,7 +6,7 @@ import { Later, type Task, type TaskResult } from '../later.js';
 import type { LayerFile, WritableFile } from '../layer/layer.js';
 import { openObject, openWriter } from './in-part.js';
 import type { Inode } from './inode.js';
-import type { LongWork, Pace } from './long-work.js';
+import type { Pace } from './long-work.js';
 import type { Stack } from './stack.js';
 
 /** A task of which there is nothing to keep but how it went. */
@@ -47,9 +47,11 @@ export function syncFile(stack: Stack, inode: Inode, dataOnly: boolean): void {
   const file = inode.writer ?? openWriter(stack, inode);
   try {
     if (work !== undefined && !work.again) {
-      const much = hasMuchToWrite(stack, inode, file);
+      const bytes = bytesToWrite(stack, inode, file);
+      const much = bytes >= MUCH_TO_WRITE;
       const task = new PlainTask(much ? undefined : syncs);
-      const isBegun = () => (inPart ? syncObject(stack, inode, work, task) : work.sync(file, dataOnly, task));
+      const isBegun = () =>
+        inPart ? syncObject(stack, inode, bytes, task) : work.sync(file, dataOnly, bytes, task);
       if ((much || syncs.slow) && isBegun()) throw new Later(task);
     }
     const begin = performance.now();
@@ -60,24 +62,24 @@ export function syncFile(stack: Stack, inode: Inode, dataOnly: boolean): void {
   }
 }
 
-function syncObject(stack: Stack, inode: Inode, work: LongWork, task: Task): boolean {
+function syncObject(stack: Stack, inode: Inode, bytes: number, task: Task): boolean {
   const object = openObject(stack, inode);
   try {
-    return work.sync(object, false, task);
+    return stack.work?.sync(object, false, bytes, task) === true;
   } finally {
     object.close();
   }
 }
 
 /** Since this was asked last. What is written past the union is told by the file's growth alone. */
-function hasMuchToWrite(stack: Stack, inode: Inode, file: WritableFile): boolean {
+function bytesToWrite(stack: Stack, inode: Inode, file: WritableFile): number {
   file.stat(stack.attr);
   const { blocks } = stack.attr;
   const grown = (blocks - inode.syncedBlocks) * BLOCK;
-  const much = Math.max(grown, inode.unsynced) >= MUCH_TO_WRITE;
+  const bytes = Math.max(grown, inode.unsynced);
   inode.syncedBlocks = blocks;
   inode.unsynced = 0;
-  return much;
+  return bytes;
 }
 
 /** What was the upper until a moment ago reaches the disk, with whatever else lies there; false if it has done so. */

@@ -8,8 +8,8 @@ import type { LayerFile, WritableFile } from '../layer/layer.js';
 export interface LongWork extends TaskSource {
   /** Copies the first `size` bytes, leaving holes, and makes them durable if `sync`. The files stay open until `task` is over. */
   copy(from: LayerFile, to: WritableFile, size: number, sync: boolean, task: Task): boolean;
-  /** Makes what was written so far durable. The file may be closed at once. */
-  sync(file: WritableFile, dataOnly: boolean, task: Task): boolean;
+  /** Makes what was written so far durable, some `bytes` as far as is known. The file may be closed at once. */
+  sync(file: WritableFile, dataOnly: boolean, bytes: number, task: Task): boolean;
   /** Makes durable what was written to the filesystem of an open file, which may be closed at once. */
   syncFilesystem(fd: number, task: Task): boolean;
   /** Brings a range into memory. The file may be closed at once. */

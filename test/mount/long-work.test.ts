@@ -248,21 +248,30 @@ describeWith(['root', 'fuse'], 'long work', () => {
     expect(fs.readFileSync(at('g'), 'utf8')).toBe('other');
   });
 
-  it.each([true, false])('answers while a file is synced, with passthrough: %s', async (passthrough) => {
-    for (const name of ['upper', 'work']) fs.mkdirSync(scratch.at('disk', name));
-    const { lowers, upper } = scratch.stack();
-    fs.writeFileSync(scratch.at('lower/f'), 'content');
-    const above = { path: scratch.at('disk/upper'), work: scratch.at('disk/work') };
-    await serve({ stack: { lowers, ...(upper && { upper: { ...upper, ...above } }) }, passthrough });
-    disk.hold('fsync');
-    const writer = call(`const fd = fs.openSync(${JSON.stringify(at('new'))}, 'w');
-      fs.writeSync(fd, Buffer.alloc(4 << 20)); fs.fsyncSync(fd); fs.closeSync(fd)`);
-    await disk.holds();
-    expect(fs.statSync(at('f')).size).toBe(7);
-    fs.writeFileSync(at('other'), 'other');
-    expect(writer.isOver).toBe(false);
-    disk.letGo(5);
-    expect(await writer.end()).toBe('EIO');
-    expect(fs.statSync(at('new')).size).toBe(4 << 20);
-  });
+  it.each([
+    { passthrough: true, size: 4 << 20 },
+    { passthrough: false, size: 4 << 20 },
+    // Written in pieces first.
+    { passthrough: true, size: 80 << 20 },
+    { passthrough: false, size: 80 << 20 },
+  ])(
+    'answers while a file is synced: $size bytes, passthrough $passthrough',
+    async ({ passthrough, size }) => {
+      for (const name of ['upper', 'work']) fs.mkdirSync(scratch.at('disk', name));
+      const { lowers, upper } = scratch.stack();
+      fs.writeFileSync(scratch.at('lower/f'), 'content');
+      const above = { path: scratch.at('disk/upper'), work: scratch.at('disk/work') };
+      await serve({ stack: { lowers, ...(upper && { upper: { ...upper, ...above } }) }, passthrough });
+      disk.hold('fsync');
+      const writer = call(`const fd = fs.openSync(${JSON.stringify(at('new'))}, 'w');
+      fs.writeSync(fd, Buffer.alloc(${size})); fs.fsyncSync(fd); fs.closeSync(fd)`);
+      await disk.holds();
+      expect(fs.statSync(at('f')).size).toBe(7);
+      fs.writeFileSync(at('other'), 'other');
+      expect(writer.isOver).toBe(false);
+      disk.letGo(5);
+      expect(await writer.end()).toBe('EIO');
+      expect(fs.statSync(at('new')).size).toBe(size);
+    },
+  );
 });

@@ -28,7 +28,7 @@ class HandWork implements LongWork {
     return true;
   }
 
-  sync(file: WritableFile, dataOnly: boolean, task: Task): boolean {
+  sync(file: WritableFile, dataOnly: boolean, _bytes: number, task: Task): boolean {
     const act = () => {
       file.sync(dataOnly);
       return 0;
