@@ -44,6 +44,8 @@ export function whyFolder(layers: readonly ExplainedLayer[], nameOf: LayerNamer)
       ? `Only layer ${names} has this folder`
       : `The folders of layers ${names} are shown as one`;
   const last = parts.at(-1);
+  if (parts.length === 1 && last?.finding === 'opaque')
+    return `Layer ${names} has this folder, and it is opaque there, so nothing below is looked at.`;
   if (last?.finding === 'opaque')
     return `${merged}; in ${nameOf(last.id)} it is opaque, so nothing below is looked at.`;
   const moved = parts.find(({ finding }) => finding === 'redirect');

@@ -101,6 +101,19 @@ describeWith(['root', 'fuse', 'program:chromium'], 'a live mount in the lab', ()
     expect(lab.complaints).toEqual([]);
   });
 
+  it.each([
+    ['mkdir zz', 'zz is new in work; nothing was copied.'],
+    ['echo hi > newf', 'newf is new in work; nothing was copied.'],
+    ['chmod 600 newf', 'newf is changed in work'],
+  ])('what is told of %s stands, whatever the mount was asked for by it', async (line, said) => {
+    await lab.type('cd');
+    await lab.type(line);
+    await says(`${line}: ${said}`);
+    // The requests of the line come some tenths of a second after it.
+    await lab.page.waitForTimeout(1500);
+    expect(await lab.page.textContent('#caption')).toContain(`${line}: `);
+  });
+
   it('the sheets of an image have its name', async () => {
     scratch.mica('snapshot', 'prepare', 'shop', 'base');
     scratch.mica('commit', 'shop', '--image', 'shop:1', 'shop-layer');

@@ -58,6 +58,8 @@ export class AttachedLab implements WatchingLab {
   /** How many folders deep what is shown goes below it. */
   #depth = 0;
   #stack: StackDescription | undefined;
+  /** Lines that are being done: what these write is told with them, and not as that of a program. */
+  #typed = 0;
 
   constructor(
     mount: ListedMount,
@@ -143,15 +145,18 @@ export class AttachedLab implements WatchingLab {
   async run(line: string): Promise<Ran> {
     let output = '';
     let failed = false;
+    this.#typed++;
     try {
-      output = await this.#do(line);
-    } catch (error) {
-      if (!(error instanceof Error)) throw error;
-      failed = true;
-      output = `${error.message}\n`;
+      output = await this.#do(line).catch((error: unknown) => {
+        if (!(error instanceof Error)) throw error;
+        failed = true;
+        return `${error.message}\n`;
+      });
+      // Its events come with those of everybody else.
+      return { line, output, failed, events: [], state: await this.state() };
+    } finally {
+      this.#typed--;
     }
-    // Its events come with those of everybody else.
-    return { line, output, failed, events: [], state: await this.state() };
   }
 
   async explain(path: string): Promise<Explanation> {
@@ -164,7 +169,7 @@ export class AttachedLab implements WatchingLab {
     for await (const followed of follow(this.#server, { requests: true, signal })) {
       const events = [...followed.events];
       const drawn = events.filter(({ kind }) => kind !== 'request');
-      const hasWritten = this.#upper.hasChanged();
+      const hasWritten = this.#typed === 0 && this.#upper.hasChanged();
       if (hasWritten || drawn.length > 0) this.#totals.outdate();
       if (this.#totals.isDue && this.#stack !== undefined) void this.#totals.count(this.#stack);
       const ran = hasWritten && drawn.length === 0 ? WRITTEN : await this.#ranOf(drawn, events);
@@ -293,8 +298,15 @@ function renamed(events: readonly UnionEvent[], called: LayerNames): readonly Un
   }));
 }
 
+/** What changes the upper and makes no event there: what came of it is read off the folders. */
+const CHANGES: ReadonlySet<string> = new Set([
+  ...['create', 'mknod', 'mkdir', 'symlink', 'link', 'unlink', 'rmdir', 'rename', 'setattr', 'setxattr'],
+  ...['removexattr', 'write', 'writeMapped', 'fallocate', 'copyFileRange'],
+]);
+
 /** One lookup stands for a bunch of requests that changed nothing. */
 function lookedAt(events: readonly UnionEvent[]): readonly UnionEvent[] {
+  if (events.some(({ operation = '', errno }) => errno === undefined && CHANGES.has(operation))) return [];
   const found = events.find(({ operation }) => operation === 'lookup');
   return found === undefined ? [] : [found];
 }

@@ -104,10 +104,14 @@ function layersTold(before: State, { layers, active }: State): readonly string[]
   ];
 }
 
-/** Only a change of the order: what came and went is told elsewhere. */
+/** Only a change of the order that the container has its layers in: what came and went is told elsewhere. */
 function orderTold(before: State, after: State): readonly string[] {
-  const order = ({ layers }: State) =>
-    layers.filter(({ upperOf }) => upperOf === undefined).map(({ name }) => name);
+  if (before.active !== after.active) return [];
+  const order = ({ layers, containers, active }: State) => {
+    const stack = containers.find(({ name }) => name === active)?.layers ?? [];
+    const names = new Map(layers.map(({ id, name }) => [id, name]));
+    return stack.slice(1).flatMap((id) => names.get(id) ?? []);
+  };
   const is = order(after);
   const was = order(before);
   if (is.join() === was.join() || is.toSorted().join() !== was.toSorted().join()) return [];

@@ -33,6 +33,7 @@ export function shownText({ focus }: State, more: number): string {
 export function cellText({ layer, look, entry, covered, shows }: PictureCell, path: string): string {
   const size = entry?.kind === 'file' ? `, ${sizeText(entry.size)}` : '';
   const seen = covered ? ', hidden by a layer above' : shows ? ', seen in the union' : '';
+  if (layer.hidden === true) return `${path} in ${layer.name}: ${LOOKS[look]}${size}, left out of the stack`;
   return `${path} in ${layer.name}: ${LOOKS[look]}${size}${seen}`;
 }
 

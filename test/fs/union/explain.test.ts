@@ -39,6 +39,11 @@ test('folders are shown as one, down to an opaque one', () => {
   );
 });
 
+test('one opaque folder is not said to be the only one, since what lies below is not looked at', () => {
+  const { why } = explain([{ d: { opaque: true } }, { d: {}, 'd/f': 'f' }], 'd');
+  expect(why).toBe('Layer lower0 has this folder, and it is opaque there, so nothing below is looked at.');
+});
+
 test('what is not looked at for a folder is not looked at for its names', () => {
   const found = explain([{ d: { opaque: true } }, { d: {}, 'd/f': 'f' }], 'd/f');
   expect(found.findings).toEqual(['nothing', 'nothing', 'not-looked']);

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { MemoryBackend } from '../../../src/web/memory.js';
 import type { FileSetup } from '../../../src/web/model.js';
 import { type Column, pictureOf } from '../../../src/web/view/columns.js';
-import { absentText, mergedText } from '../../../src/web/view/words.js';
+import { absentText, cellText, mergedText } from '../../../src/web/view/words.js';
 import { World } from '../../../src/web/world.js';
 
 type Layers = Readonly<Record<string, Readonly<Record<string, FileSetup>>>>;
@@ -110,4 +110,13 @@ test.each([
 test('a whiteout under the old name of a folder hides what lies below it under the new one', async () => {
   const lines = ['rm app/run', 'commit c', 'mv app tools', 'echo new > tools/run'];
   expect(await cells(SANDBOX, lines, 'app/run')).toContain('app file covered');
+});
+
+test('of what a layer has that is left out of the stack it is not said that another one hides it', () => {
+  const layer = { id: 'l', name: 'app', bytes: 0, entries: [], more: 0 };
+  const cell = { layer, look: 'folder', shows: false, covered: true } as const;
+  expect(cellText(cell, 'd')).toBe('d in app: folder, hidden by a layer above');
+  expect(cellText({ ...cell, layer: { ...layer, hidden: true } }, 'd')).toBe(
+    'd in app: folder, left out of the stack',
+  );
 });

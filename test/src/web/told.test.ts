@@ -56,6 +56,15 @@ describe('what is told of a command', () => {
     expect(text).toContain(`${line}: ${said}`);
   });
 
+  test('the order that is told is that of the container', async () => {
+    const lines = ['commit mine', 'run two', 'use box', 'hide mine'];
+    await told(...lines, 'use two');
+    expect(await told('raise base')).toBe('raise base: From the top the layers are now mine, base, app.');
+    const back = await told('use box');
+    expect(back).toContain('You see now what box sees.');
+    expect(back).not.toContain('the layers are now');
+  });
+
   test('a listing comes from all layers that have a part of the folder, also where it was merged before', async () => {
     const said = await told('ls etc', 'mkdir etc/sub', 'ls etc');
     expect(said).toContain(
