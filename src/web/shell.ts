@@ -47,6 +47,8 @@ function split(line: string): string[] {
   for (pattern.lastIndex = 0; pattern.lastIndex < text.length; ) {
     const found = pattern.exec(text);
     if (found === null) throw new ShellError('a quote is not closed');
+    if (/[;&]/.test(found[3] ?? ''))
+      throw new ShellError(`one command a line here, and ${found[3]} in quotes is text`);
     words.push(found[1]?.replace(/\\(.)/g, '$1') ?? found[2] ?? found[3] ?? '');
   }
   return words;

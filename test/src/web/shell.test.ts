@@ -18,6 +18,10 @@ async function run(line: string) {
   return { output, failed, copied: events.reduce((sum, { bytesCopied = 0 }) => sum + bytesCopied, 0) };
 }
 
+test('what ends a command in a shell is text in quotes', async () => {
+  expect(await run(`echo 'a; b' "& c"`)).toMatchObject({ output: 'a; b & c\n', failed: false });
+});
+
 test('touch of a lower file copies up its attributes alone, and of nothing makes an empty file', async () => {
   expect(await run('touch etc/motd')).toEqual({ output: '', failed: false, copied: 0 });
   expect((await world.explain('etc/motd')).layers[0]).toMatchObject({ id: 'box', finding: 'metadata' });
@@ -51,6 +55,8 @@ test.each([
   ['constructor', 'constructor: no such command'],
   ['hasOwnProperty etc', 'hasOwnProperty: no such command'],
   ['ls ..', 'the lab knows no ..'],
+  ['mkdir x; mkdir y', 'one command a line here'],
+  ['rm etc/motd && mkdir y', 'one command a line here'],
   ['cat ../../etc', 'the lab knows no ..'],
 ])('%s says why not', async (line, why) => {
   const { output, failed } = await run(line);
