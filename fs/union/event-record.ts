@@ -137,6 +137,11 @@ export class EventCursor implements SeenEvent {
     return true;
   }
 
+  /** What it is called, as a number below 256: one for each kind, and for the requests of each operation. */
+  get code(): number {
+    return this.#view.getUint8(this.#at + 4);
+  }
+
   get seq(): number {
     return this.#view.getFloat64(this.#at + 8, LITTLE);
   }
@@ -218,7 +223,7 @@ export class EventCursor implements SeenEvent {
   }
 
   get #name(): Name {
-    return this.#names[this.#view.getUint8(this.#at + 4)]!;
+    return this.#names[this.code]!;
   }
 
   get #flags(): number {

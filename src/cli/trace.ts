@@ -1,18 +1,14 @@
 // `mica trace`: what happens in a mount while it happens, a line an event, until Ctrl-C or the end of the mount. The
 // server watches only as long as somebody traces.
 
+import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  EVENT_NAMES,
-  type EventCursor,
-  errnoCode,
-  fromText,
-  type SeenEvent,
-  type UnionEvent,
-} from '../../fs/index.js';
+import { EVENT_NAMES, errnoCode, fromText, type UnionEvent } from '../../fs/index.js';
 import { StoreError } from '../errors.js';
-import { follow } from '../mounts/follow.js';
+import { type EventFilter, isWantedBy, needsRequests } from '../mounts/event-filter.js';
+import { follow, PAUSE_MS, whileThere } from '../mounts/follow.js';
 import { assertServed, withServer } from '../mounts/settle.js';
+import { Summary } from '../mounts/summary.js';
 import { type ListedMount, MountTable } from '../mounts/table.js';
 import { timeOfNs } from '../time.js';
 import type { LayerNames } from '../web/naming.js';
@@ -23,7 +19,7 @@ import { FollowedNames, namesOfMount } from './layer-names.js';
 import { mountAt } from './mounted.js';
 import { pathFields, quoteName, sizeText } from './output.js';
 import { stepBack } from './step-back.js';
-import { Summary, spanText, summaryText } from './trace-summary.js';
+import { spanText, summaryText } from './trace-summary.js';
 import { normalPath } from './words.js';
 
 /** Between two looks at whether a mount has ended. */
@@ -61,25 +57,11 @@ export const declareTrace: Declare = (command, act) => {
         assertNames(words);
         const { mount, rest } = mountMeant(context, dir);
         stepBack();
-        const wanted = filterOf(words, rest);
-        const summary = new Summary();
-        const how = await told(context, mount, words, {
-          sees: (cursor) => {
-            const isWanted = wanted(cursor);
-            if (isWanted) summary.add(cursor);
-            return isWanted;
-          },
-          ...(words.summary !== true && { shows: (event, called) => print(context, event, called) }),
-          loses: (lost) => {
-            summary.lose(lost);
-            if (words.summary !== true && !context.output.json)
-              context.output.note(`${lost} events were lost`);
-          },
-        });
-        if (words.summary === true) {
-          if (context.output.json) context.output.document(summary.json());
-          else context.output.line(summaryText(summary.json()));
-        }
+        const filter = filterOf(words, rest);
+        const how =
+          words.summary === true
+            ? await summed(context, mount, words, filter)
+            : await told(context, mount, words, filter);
         if (how === 'server-gone') await assertUnmounted(context, mount);
         if (how === 'signal') endSoon(context);
       }),
@@ -97,23 +79,12 @@ function mountMeant(context: Context, dir: string): { readonly mount: ListedMoun
 
 type End = 'signal' | 'enough' | 'server-gone';
 
-interface Viewer {
-  /** False: it is not one of those that are wanted. */
-  readonly sees: (cursor: EventCursor) => boolean;
-  /** Those that are. Absent where it is enough to have seen them: then nothing is made of each. */
-  readonly shows?: (event: UnionEvent, called: LayerNames) => void;
-  /** So many events could not be fetched in time. */
-  readonly loses: (events: number) => void;
-}
-
-/** Goes through the events of a mount as they come, and returns what ended it. */
-async function told(
+/** Acts until a signal, `--for` or `enough` ends it, or by itself where the server is gone; returns what ended it. */
+async function untilEnd(
   context: Context,
-  mount: ListedMount,
   words: Words,
-  { sees, shows, loses }: Viewer,
+  act: (signal: AbortSignal, enough: () => void) => Promise<void>,
 ): Promise<End> {
-  const count = numberOf('--count', words.count) ?? Number.POSITIVE_INFINITY;
   const seconds = numberOf('--for', words.for);
   const end = new AbortController();
   let how: End = 'server-gone';
@@ -128,36 +99,73 @@ async function told(
   context.signal.addEventListener('abort', onEnough);
   const timer = seconds === undefined ? undefined : setTimeout(onEnough, seconds * 1000);
   try {
-    await withServer(mount, async (server) => {
-      const names = new FollowedNames(server, () => namesOfMount(context, mount));
-      let taken = 0;
-      let isUnderWay = words.past !== true;
-      const options = {
-        requests: needsRequests(words),
-        signal: end.signal,
-        // Else what a reader who has stopped does not take would be kept here, without end.
-        canTake: () => !process.stdout.writableNeedDrain,
-        ...(words.past === true && { since: 0 }),
-      };
-      for await (const { cursor, lost } of follow(server, options)) {
-        // What nobody has kept of the past is not lost by this trace.
-        if (lost > 0 && isUnderWay) loses(lost);
-        isUnderWay = true;
-        while (taken < count && cursor.next()) {
-          if (shows !== undefined && names.lacks(cursor)) await names.learn(cursor);
-          if (!sees(cursor)) continue;
-          taken++;
-          shows?.(cursor.event(), names.called);
-        }
-        if (taken >= count) onEnough();
-      }
-    });
+    await act(end.signal, onEnough);
     return how;
   } finally {
     clearTimeout(timer);
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.off(signal, onSignal);
     context.takeSignals(false);
   }
+}
+
+/** Prints the events of a mount as they come. */
+function told(context: Context, mount: ListedMount, words: Words, filter: EventFilter): Promise<End> {
+  const count = numberOf('--count', words.count) ?? Number.POSITIVE_INFINITY;
+  const isWanted = isWantedBy(filter);
+  return untilEnd(context, words, (signal, enough) =>
+    withServer(mount, async (server) => {
+      const names = new FollowedNames(server, () => namesOfMount(context, mount));
+      let taken = 0;
+      let isUnderWay = words.past !== true;
+      const options = {
+        requests: needsRequests(filter),
+        signal,
+        // Else what a reader who has stopped does not take would be kept here, without end.
+        canTake: () => !process.stdout.writableNeedDrain,
+        ...(words.past === true && { since: 0 }),
+      };
+      for await (const { cursor, lost } of follow(server, options)) {
+        // What nobody has kept of the past is not lost by this trace.
+        if (lost > 0 && isUnderWay && !context.output.json) context.output.note(`${lost} events were lost`);
+        isUnderWay = true;
+        while (taken < count && cursor.next()) {
+          if (names.lacks(cursor)) await names.learn(cursor);
+          if (!isWanted(cursor)) continue;
+          taken++;
+          print(context, cursor.event(), names.called);
+        }
+        if (taken >= count) enough();
+      }
+    }),
+  );
+}
+
+/** Prints what the events of a mount add up to, at the end. */
+async function summed(context: Context, mount: ListedMount, words: Words, filter: EventFilter): Promise<End> {
+  const atMost = numberOf('--count', words.count);
+  const asked = {
+    op: 'sum',
+    id: randomUUID(),
+    filter,
+    past: words.past === true,
+    ...(atMost !== undefined && { atMost }),
+  } as const;
+  let summary = new Summary().json();
+  const how = await untilEnd(context, words, (signal, enough) =>
+    withServer(mount, async (server) => {
+      for (let ends = false; !ends; ) {
+        ends = signal.aborted;
+        const sum = await whileThere(server.ask({ ...asked, ends }));
+        if (sum === undefined) return;
+        summary = sum;
+        if (atMost !== undefined && sum.events >= atMost) enough();
+        if (!ends) await sleep(PAUSE_MS, undefined, { signal }).catch(() => undefined);
+      }
+    }),
+  );
+  if (context.output.json) context.output.document(summary);
+  else context.output.line(summaryText(summary));
+  return how;
 }
 
 /** Who ends a trace does not wait for a reader who has stopped; one who is at work has the rest in that time. */
@@ -180,13 +188,6 @@ async function assertUnmounted({ settings, signal }: Context, { target, since }:
   }
 }
 
-const UPPER_KINDS = ['copy-up', 'whiteout', 'opaque', 'redirect', 'settle', 'commit'];
-
-/** Requests are recorded only for who wants some of them. */
-function needsRequests({ only }: Words): boolean {
-  return only === undefined || namesIn(only).some((name) => !UPPER_KINDS.includes(name));
-}
-
 /** invalid-argument for a name that no event has: nothing would ever come. */
 function assertNames({ only = '' }: Words): void {
   const unknown = namesIn(only).find((name) => !EVENT_NAMES.includes(name));
@@ -200,17 +201,14 @@ function namesIn(text: string): readonly string[] {
   return text.split(',').filter((name) => name !== '');
 }
 
-function filterOf({ only, under, failed, slower }: Words, rest: string): (event: SeenEvent) => boolean {
-  const names = only === undefined ? undefined : new Set(namesIn(only));
-  const folder = [fromText(rest), under === undefined ? '' : normalPath(under)]
-    .filter((part) => part !== '')
-    .join('/');
-  const slowNs = (numberOf('--slower', slower) ?? 0) * 1e6;
-  return (event) => {
-    if (names !== undefined && !names.has(event.kind) && !names.has(event.operation ?? '')) return false;
-    if (folder !== '' && event.path !== folder && !event.path.startsWith(`${folder}/`)) return false;
-    if (failed === true && event.errno === undefined) return false;
-    return slower === undefined || (event.durationNs ?? 0) > slowNs;
+function filterOf({ only, under, failed, slower }: Words, rest: string): EventFilter {
+  const folder = [fromText(rest), under === undefined ? '' : normalPath(under)].filter((part) => part !== '');
+  const slowMs = numberOf('--slower', slower);
+  return {
+    ...(only !== undefined && { only: namesIn(only) }),
+    under: folder.join('/'),
+    failed: failed === true,
+    ...(slowMs !== undefined && { slowerNs: slowMs * 1e6 }),
   };
 }
 

@@ -14,6 +14,8 @@ import type {
   RequestTime,
   StackDescription,
 } from '../../fs/index.js';
+import type { SummaryJson } from './summary.js';
+import type { SumRequest } from './sums.js';
 
 export type ControlRequest =
   | { readonly op: 'status' }
@@ -22,6 +24,7 @@ export type ControlRequest =
    * somebody asks with `requests` false.
    */
   | EventsRequest
+  | SumRequest
   /** `path` as base64 of its bytes, relative to the root of the mount; `names`: what sentences call layers, by their ids. */
   | {
       readonly op: 'explain';
@@ -59,6 +62,7 @@ export interface MountStatus {
 export interface ControlReplies {
   status: MountStatus;
   events: EventsReply;
+  sum: SummaryJson;
   explain: Explanation;
   usage: { readonly size: number; readonly inodes: number };
   settle: { readonly settled: boolean };

@@ -2,9 +2,22 @@
 // is asked again and again. Who is too slow is told how many were lost.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { cursorOf, ENOTCONN, type EventCursor, eventsOf, isErrno, type UnionEvent } from '../../fs/index.js';
+import {
+  cursorOf,
+  ENOTCONN,
+  type EventCursor,
+  type EventsReply,
+  type EventsRequest,
+  eventsOf,
+  isErrno,
+  type UnionEvent,
+} from '../../fs/index.js';
 import { isKind } from '../errors.js';
-import type { ControlClient } from './control.js';
+
+/** The server of a mount, in this process or in another. */
+export interface EventSource {
+  ask(request: EventsRequest): Promise<EventsReply>;
+}
 
 export interface FollowOptions {
   /** Requests and merges, too; otherwise only what changes the upper. */
@@ -27,14 +40,14 @@ export interface Followed {
 }
 
 /** Between two questions. The server keeps what comes in some hundred milliseconds, however busy it is. */
-const PAUSE_MS = 160;
+export const PAUSE_MS = 160;
 
 /**
  * Batches of events, empty ones too, until the signal ends it or the mount is gone. The server stops watching then, unless
  * somebody else follows it.
  */
 export async function* follow(
-  server: ControlClient,
+  server: EventSource,
   { requests, signal, since, canTake = () => true }: FollowOptions,
 ): AsyncGenerator<Followed, void> {
   const asking = requests ? { requests: true } : {};
@@ -59,6 +72,16 @@ export async function* follow(
     }
   } catch (error) {
     if (!isGone(error)) throw error;
+  }
+}
+
+/** What a server answers; undefined where its mount has ended. */
+export async function whileThere<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (!isGone(error)) throw error;
+    return undefined;
   }
 }
 

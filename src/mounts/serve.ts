@@ -6,6 +6,7 @@ import { appendFileSync, closeSync, openSync, statSync } from 'node:fs';
 import { promisify } from 'node:util';
 import {
   deviceTransport,
+  type EventsReply,
   type ExchangeRequest,
   fuseNativeTransport,
   type RunningMount,
@@ -21,6 +22,7 @@ import { isReachable } from './mount-users.js';
 import { mountAt, readMounts } from './mountinfo.js';
 import { bootId, markOf, mountNamespace } from './process-life.js';
 import { settle } from './settle.js';
+import { Sums } from './sums.js';
 import { type MountRow, MountTable } from './table.js';
 import { measureTree } from './usage.js';
 
@@ -60,7 +62,8 @@ async function noted(spec: HostSpec, table: MountTable, running: RunningMount): 
   };
   const row = rowOf(spec, table, running);
   table.put(row);
-  const served: Served = { spec, row, device: mountAt(spec.target, readMounts() ?? [])?.device };
+  const sums = new Sums({ ask: (request) => running.control(request) as Promise<EventsReply> });
+  const served: Served = { spec, row, sums, device: mountAt(spec.target, readMounts() ?? [])?.device };
   const control = await serveControl(row.socket, (request) =>
     answer(request, served, table, running, unmount),
   ).catch((error: unknown) => {
@@ -85,6 +88,7 @@ async function noted(spec: HostSpec, table: MountTable, running: RunningMount): 
 interface Served {
   spec: HostSpec;
   row: MountRow;
+  readonly sums: Sums;
   /** `major:minor` of the mount, by which it is known wherever it came to lie; undefined where the system does not say. */
   readonly device: string | undefined;
 }
@@ -99,6 +103,7 @@ async function answer(
 ): Promise<object> {
   const { spec } = served;
   if (request.op === 'usage') return usageOf(spec);
+  if (request.op === 'sum') return served.sums.answer(request);
   if (request.op === 'yield') return { ends: yieldsNow(served, table, running) };
   if (request.op === 'exchange') return exchange(request, served, table, running);
   if (request.op !== 'stop') {

@@ -26,25 +26,21 @@ export function upperOf(root, state, target) {
 }
 
 /**
- * `{ requests, memory, connect }` of our mount at `target`, made by the build in `checkout`; undefined if no server of ours
- * has it. Who has connected closes.
+ * `{ requests, memory }` of our mount at `target`, made by the build in `checkout`; undefined if no server of ours has it.
  */
 export function serverOf(checkout, state, target) {
   const row = rowOf(state, target);
   if (row?.socket === undefined) return undefined;
-  const connect = async () => {
-    const { connectControl } = await import(join(resolve(checkout), 'dist/src/mounts/control-socket.js'));
-    return connectControl(row.socket);
-  };
   const requests = async () => {
-    const control = await connect();
+    const { connectControl } = await import(join(resolve(checkout), 'dist/src/mounts/control-socket.js'));
+    const control = await connectControl(row.socket);
     try {
       return (await control.ask({ op: 'status' })).requests;
     } finally {
       control.close();
     }
   };
-  return { requests, memory: memoryOf(row.process.pid), connect };
+  return { requests, memory: memoryOf(row.process.pid) };
 }
 
 /** `{ memory }` of the program that was called with `target` as its last word. */

@@ -3,7 +3,7 @@ import { EventCursor } from '../../../fs/union/event-record.js';
 import { RingReader, ringBytes } from '../../../fs/union/event-ring.js';
 import { EventStream } from '../../../fs/union/event-stream.js';
 import type { Operation } from '../../../fs/union/operation.js';
-import { Summary } from '../../../src/cli/trace-summary.js';
+import { Summary } from '../../../src/mounts/summary.js';
 
 const KEPT = 64;
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { CountedPaths } from '../../../src/cli/counted-paths.js';
+import { CountedPaths } from '../../../src/mounts/counted-paths.js';
 
 const told = ({ size, found }: CountedPaths) => [size, found];
 
