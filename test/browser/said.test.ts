@@ -56,10 +56,11 @@ async function expectSame(lab: LabPage, scratch: Scratch, path: string, place: s
   );
   expect(await lab.page.textContent('#why-text')).toContain(told.why);
   expect(text).toContain(plain(told.why));
-  const [what, does] = [await texts('dt'), await texts('dd')];
+  const [what, copies, does] = [await texts('.costs dt'), await texts('.costs dd'), await texts('.does dd')];
   expect(what.length).toBe(told.result === 'absent' ? 0 : does.length);
+  expect(await texts('.does dt')).toEqual(what);
   for (const [at, change] of what.entries())
-    expect(text).toContain(plain(`${change.replace(/^a /, '')} ${does[at]}`));
+    expect(text).toContain(plain(`${change.replace(/^a /, '')} ${copies[at]} ${does[at]}`));
   for (const range of await texts('.ranges li')) expect(text).toContain(range.replace(/ \((.*?)\) /, ' $1 '));
   const total = (await texts('.ranges p'))[0];
   if (total !== undefined) expect(text).toContain(total);

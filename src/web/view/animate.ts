@@ -42,7 +42,7 @@ export class Player {
       this.say(`${isLast ? `After ${hidden} other changes: ` : ''}${eventText(event)}`);
       // What is not drawn itself is shown at the folder that it is in.
       const path = this.#picture.columnOf(event.path) ?? event.path;
-      this.#picture.reveal(path);
+      this.#picture.reveal(path, event.layer);
       await this.#show({ ...event, path });
       await this.#pause(0.6);
     }
@@ -66,13 +66,14 @@ export class Player {
     const column = this.#picture.columnOf(path);
     this.say(lookupText(explanation));
     if (column === undefined) return this.#pause(0.5);
-    this.#picture.reveal(column);
+    this.#picture.reveal(column, undefined);
     const dot = svg('circle', { r: 9, class: 'dot' });
     const from = this.#picture.place(column, undefined);
     if (from !== undefined && this.pace !== 'instant') this.#picture.over.append(dot);
     let at = from;
     for (const { id, finding } of layers) {
       if (finding === 'not-looked') break;
+      this.#picture.reveal(column, id);
       const to = this.#picture.place(column, id);
       if (to === undefined) continue;
       if (at !== undefined) await this.#move(dot, at, to, 0.55);

@@ -3,7 +3,16 @@
 
 import type { ExplainedLayer, Explanation } from '../../../fs/memory.js';
 import { countText, sizeText } from '../amounts.js';
-import { changeTexts, dataText, FINDINGS, folderText, kindText, rangeTexts, stepText } from '../explained.js';
+import {
+  type ChangeText,
+  changeTexts,
+  dataText,
+  FINDINGS,
+  folderText,
+  kindText,
+  rangeTexts,
+  stepText,
+} from '../explained.js';
 import type { DiskEntry, LayerState, State } from '../model.js';
 import { permissions } from '../shell.js';
 import { byId, el } from './dom.js';
@@ -178,17 +187,20 @@ export function renderWhy(explanation: Explanation | undefined, past: string | u
   }
   const { path, result, layers, why } = explanation;
   const winner = result === 'absent' ? undefined : result.layer;
-  const costs = changeTexts(explanation).flatMap(({ what, copies, does }) => [
-    el('dt', {}, `a ${what} ${copies}`),
-    el('dd', {}, does),
-  ]);
+  const changes = changeTexts(explanation);
+  const list = (name: string, of: (change: ChangeText) => string) => {
+    const lines = changes.flatMap((change) => [el('dt', {}, `a ${change.what}`), el('dd', {}, of(change))]);
+    return lines.length === 0 ? [] : [el('dl', { class: name }, ...lines)];
+  };
+  // What all others want to know first; the stack itself is drawn in the picture, too.
   place.replaceChildren(
     el('p', { class: 'subject' }, el('b', {}, path === '' ? 'the root' : path), ` ${kindText(explanation)}`),
-    el('ol', { class: 'chain' }, ...layers.map((layer) => chainLine(layer, winner, hues))),
-    el('p', {}, why),
-    ...foldersOnTheWay(explanation, hues),
+    el('p', { class: 'decided' }, why),
+    ...list('costs', ({ copies }) => copies),
     ...ranges(explanation, hues),
-    ...(costs.length === 0 ? [] : [el('dl', {}, ...costs)]),
+    el('ol', { class: 'chain' }, ...layers.map((layer) => chainLine(layer, winner, hues))),
+    ...foldersOnTheWay(explanation, hues),
+    ...list('does', ({ does }) => does),
   );
 }
 

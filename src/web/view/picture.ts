@@ -13,6 +13,9 @@ import { Roving } from './roving.js';
 import { type HeadActions, sheetHead } from './sheet-head.js';
 import { cellText, containerText, mergedText, shownText } from './words.js';
 
+/** What is brought into sight stands so far from the edge. */
+const MARGIN = 20;
+
 export interface PictureActions extends HeadActions {
   /** A path, the layer whose cell it was (undefined for the view on top), and what the cell says. */
   select(path: string, layer: string | undefined, said: string): void;
@@ -21,6 +24,8 @@ export interface PictureActions extends HeadActions {
 export class PictureView {
   readonly #grid = byId('grid');
   readonly #over = byId<HTMLElement & SVGSVGElement>('over');
+  /** Below the view on top and the names, which do not go with the sheets. */
+  readonly #arrows = byId<HTMLElement & SVGSVGElement>('arrows');
   readonly #hues: Hues;
   readonly #actions: PictureActions;
   readonly #roving = new Roving(this.#grid);
@@ -112,15 +117,20 @@ export class PictureView {
     this.#roving.focus();
   }
 
-  /** Brings a column into sight, where there are more than fit. */
-  reveal(path: string): void {
-    const cell = this.cell(path, undefined);
-    if (cell === undefined) return;
+  /** Brings a column into sight, and the sheet of the layer, where there are more than fit. */
+  reveal(path: string, layer: string | undefined): void {
+    const cell = this.cell(path, layer) ?? this.cell(path, undefined);
+    const top = this.#grid.firstElementChild?.getBoundingClientRect();
+    const names = this.#grid.querySelector('.head')?.getBoundingClientRect();
+    if (cell === undefined || top === undefined || names === undefined) return;
     const scroller = this.#grid.parentElement!.parentElement!;
     const box = cell.getBoundingClientRect();
     const outer = scroller.getBoundingClientRect();
-    if (box.left < outer.left + 160) scroller.scrollLeft += box.left - outer.left - 180;
-    else if (box.right > outer.right) scroller.scrollLeft += box.right - outer.right + 20;
+    if (box.left < names.right) scroller.scrollLeft += box.left - names.right - MARGIN;
+    else if (box.right > outer.right) scroller.scrollLeft += box.right - outer.right + MARGIN;
+    if (cell.dataset['layer'] === '') return;
+    if (box.top < top.bottom) scroller.scrollTop += box.top - top.bottom - MARGIN;
+    else if (box.bottom > outer.bottom) scroller.scrollTop += box.bottom - outer.bottom + MARGIN;
   }
 
   #mergedRow(state: State, selected: string | undefined): HTMLElement {
@@ -199,10 +209,10 @@ export class PictureView {
   }
 
   #drawRedirects(): void {
-    this.#over.querySelector('.redirects')?.remove();
+    this.#arrows.querySelector('.redirects')?.remove();
     const isWrapped = matchMedia('(max-width: 640px)').matches;
     const edge = this.#grid.getBoundingClientRect().right - this.#over.getBoundingClientRect().left + 1;
     const box = (path: string, layer: string | undefined) => this.#box(path, layer);
-    this.#over.append(redirectArrows(this.#model.sheets, { box, edge: isWrapped ? edge : undefined }));
+    this.#arrows.append(redirectArrows(this.#model.sheets, { box, edge: isWrapped ? edge : undefined }));
   }
 }

@@ -22,7 +22,7 @@ export interface Grid {
 
 /** Half of the gap between two cells. */
 const GAP = 2;
-/** Between the arrow's last turn and its end, where there is room. */
+/** Between a turn of the arrow and its end; less where the next sheet is nearer. */
 const STEM = 9;
 
 /** `sheets` from the top. */
@@ -35,13 +35,27 @@ export function redirectArrows(sheets: readonly LayerState[], grid: Grid): SVGEl
     );
     const to = grid.box(target, sheets[at]?.name);
     if (at < 0 || from === undefined || to === undefined) continue;
-    const d = wayOf(from, to, at === sheet + 1, grid.edge);
+    const stems = {
+      first: stem((grid.box(path, sheets[sheet + 1]?.name)?.top ?? to.top) - from.bottom),
+      last: stem(to.top - (grid.box(target, sheets[at - 1]?.name)?.bottom ?? from.bottom)),
+    };
+    const d = wayOf(from, to, stems, at === sheet + 1, grid.edge);
     arrows.append(svg('path', { class: 'redirect-line', d, 'marker-end': 'url(#arrow)' }));
   }
   return arrows;
 }
 
-function wayOf(from: Box, to: Box, isNext: boolean, edge: number | undefined): string {
+function stem(gap: number): number {
+  return Math.min(STEM, gap / 2);
+}
+
+function wayOf(
+  from: Box,
+  to: Box,
+  stems: { readonly first: number; readonly last: number },
+  isNext: boolean,
+  edge: number | undefined,
+): string {
   const [start, end] = [middle(from), middle(to)];
   if (edge !== undefined) {
     const [first, last] = [from.bottom + GAP, to.top - GAP];
@@ -49,7 +63,7 @@ function wayOf(from: Box, to: Box, isNext: boolean, edge: number | undefined): s
   }
   if (isNext) return `M ${start} ${from.bottom} V ${(from.bottom + to.top) / 2} H ${end} V ${to.top}`;
   const lane = to.left - GAP;
-  const [first, last] = [from.bottom + STEM, to.top - STEM];
+  const [first, last] = [from.bottom + stems.first, to.top - stems.last];
   return `M ${start} ${from.bottom} V ${first} H ${lane} V ${last} H ${end} V ${to.top}`;
 }
 
