@@ -49,6 +49,39 @@ describeWith(['program:chromium'], 'the page of the lab on a projector', () => {
     await lab.close();
   });
 
+  it('the names of the layers stay readable over columns that are scrolled below them', async () => {
+    const lab = await stackOf(5);
+    const { page } = lab;
+    await lab.type(`touch ${Array.from({ length: 9 }, (_, n) => `f${n}`).join(' ')}`);
+    await page.locator('#line').blur();
+    const boxes = await page
+      .locator('#grid .head')
+      .evaluateAll((heads) => heads.map((head) => head.getBoundingClientRect().toJSON() as DOMRect));
+    const left = (await page.locator('.scroll').boundingBox())!.x;
+    /** How each name looks with the columns so many pixels further to the left. */
+    const looks = async (by: number): Promise<readonly string[]> => {
+      await page.evaluate(
+        (by) =>
+          new Promise((drawn) => {
+            const scroller = document.querySelector('.scroll')!;
+            scroller.addEventListener('scroll', () => requestAnimationFrame(drawn), { once: true });
+            scroller.scrollLeft = by;
+          }),
+        by,
+      );
+      const shots: string[] = [];
+      for (const { y, width, height } of boxes)
+        shots.push((await page.screenshot({ clip: { x: left, y, width, height } })).toString('base64'));
+      return shots;
+    };
+    const first = await looks(40);
+    for (const by of [75, 110, 145]) {
+      const other = (await looks(by)).flatMap((look, row) => (look === first[row] ? [] : [row]));
+      expect([by, other]).toEqual([by, []]);
+    }
+    await lab.close();
+  });
+
   it('with more sheets than fit the stack scrolls below the union, to what has the focus and to what happens', async () => {
     const lab = await stackOf(9);
     const { page } = lab;

@@ -39,6 +39,8 @@ export class PictureView {
     this.#hues = hues;
     this.#actions = actions;
     addEventListener('resize', () => this.#drawRedirects());
+    const scroller = this.#scroller;
+    scroller.addEventListener('scroll', () => scroller.classList.toggle('aside', scroller.scrollLeft > 0));
     for (const [come, on] of [
       ['pointerover', true],
       ['pointerout', false],
@@ -117,13 +119,18 @@ export class PictureView {
     this.#roving.focus();
   }
 
+  /** Has more than is in sight, where the columns or the sheets are many. */
+  get #scroller(): HTMLElement {
+    return this.#grid.parentElement!.parentElement!;
+  }
+
   /** Brings a column into sight, and the sheet of the layer, where there are more than fit. */
   reveal(path: string, layer: string | undefined): void {
     const cell = this.cell(path, layer) ?? this.cell(path, undefined);
     const top = this.#grid.firstElementChild?.getBoundingClientRect();
     const names = this.#grid.querySelector('.head')?.getBoundingClientRect();
     if (cell === undefined || top === undefined || names === undefined) return;
-    const scroller = this.#grid.parentElement!.parentElement!;
+    const scroller = this.#scroller;
     const box = cell.getBoundingClientRect();
     const outer = scroller.getBoundingClientRect();
     if (box.left < names.right) scroller.scrollLeft += box.left - names.right - MARGIN;
