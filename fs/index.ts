@@ -41,6 +41,8 @@ export {
   EventTap,
   eventBuffer,
   eventsOf,
+  type LocalEventsRequest,
+  roomForRecords,
 } from './transport/event-tap.js';
 export { type ExchangeReply, type ExchangeRequest, readMarker } from './transport/exchange.js';
 export { fuseNativeTransport } from './transport/fuse-native.js';

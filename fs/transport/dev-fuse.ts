@@ -240,6 +240,7 @@ class DeviceMount implements RunningMount {
     process.once('exit', this.#leave);
     this.ended = server.ended.then((end) => {
       this.#over = true;
+      this.#tap.end();
       process.removeListener('exit', this.#leave);
       if (end.how !== 'unmounted' && !this.#isDetached) detachLost(this.#mounted);
       // The last descriptor of the connection: whoever still waits for an answer is released now.
@@ -265,8 +266,8 @@ class DeviceMount implements RunningMount {
   }
 
   async control(request: object): Promise<object> {
-    if (this.#over) throw new FsError(ENOTCONN, 'mount');
     if (isEventsRequest(request)) return this.#tap.answer(request);
+    if (this.#over) throw new FsError(ENOTCONN, 'mount');
     const reply = await this.#ask(request);
     if (!('stale' in reply)) return reply;
     const { stale, ...rest } = reply as Partial<ExchangeReply>;

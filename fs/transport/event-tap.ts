@@ -2,6 +2,7 @@
 // that thread is only told to begin and to end with requests. Who follows a mount asks again and again; who has stopped
 // asking, dead perhaps, does not leave it watched.
 
+import { ENOTCONN, FsError } from '../errno.js';
 import type { UnionEvent } from '../union/event.js';
 import { CODES, EventCursor, readEvents } from '../union/event-record.js';
 import { RingReader, ringBytes } from '../union/event-ring.js';
@@ -18,6 +19,12 @@ export interface EventsRequest {
   readonly requests?: boolean;
 }
 
+/** Of an asker in the same process, who has done with the records of one reply when it asks for the next. */
+export interface LocalEventsRequest extends EventsRequest {
+  /** Where the records are to lie, if there is room. */
+  readonly into?: Uint8Array;
+}
+
 export interface EventsReply {
   readonly lastSeq: number;
   /** As they lie in memory; for `eventsOf`. */
@@ -26,7 +33,7 @@ export interface EventsReply {
   readonly codes: readonly string[];
 }
 
-export function isEventsRequest(request: object): request is EventsRequest {
+export function isEventsRequest(request: object): request is LocalEventsRequest {
   return 'op' in request && request.op === 'events' && 'since' in request;
 }
 
@@ -45,6 +52,11 @@ export function eventBuffer(): SharedArrayBuffer {
   return new SharedArrayBuffer(ringBytes(EVENTS_KEPT));
 }
 
+/** Memory for the records of any one reply. */
+export function roomForRecords(): Uint8Array {
+  return new Uint8Array(ringBytes(EVENTS_KEPT));
+}
+
 export class EventTap {
   readonly #reader: RingReader;
   readonly #watch: (requests: boolean) => Promise<unknown>;
@@ -54,6 +66,7 @@ export class EventTap {
   /** Resolves when it is so, which the second to ask for the same waits for, too. */
   #watching: Promise<unknown> = Promise.resolve();
   #tired: NodeJS.Timeout | undefined;
+  #isOver = false;
 
   /** `watch` has requests recorded or not, and resolves when that is so. */
   constructor(
@@ -66,13 +79,21 @@ export class EventTap {
     this.#watchedMs = watchedMs;
   }
 
-  async answer({ since, requests }: Omit<EventsRequest, 'op'>): Promise<EventsReply> {
+  /** Fails with ENOTCONN for a wish about requests where the mount is over; what was kept is told still. */
+  async answer({ since, requests, into }: Omit<LocalEventsRequest, 'op'>): Promise<EventsReply> {
     if (requests !== undefined) await this.#want(requests);
-    const records = this.#reader.after(since);
+    const records = this.#reader.after(since, into);
     return { lastSeq: this.#reader.lastSeq, records, codes: CODES };
   }
 
+  /** The mount is over. */
+  end(): void {
+    this.#isOver = true;
+    clearTimeout(this.#tired);
+  }
+
   async #want(requests: boolean): Promise<void> {
+    if (this.#isOver) throw new FsError(ENOTCONN, 'mount');
     clearTimeout(this.#tired);
     if (requests) {
       this.#tired = setTimeout(() => void this.#want(false).catch(() => undefined), this.#watchedMs);

@@ -122,8 +122,8 @@ class NativeMount implements RunningMount {
   }
 
   async control(request: object): Promise<object> {
-    if (this.#over) throw new FsError(ENOTCONN, 'mount');
     if (isEventsRequest(request)) return this.#tap.answer(request);
+    if (this.#over) throw new FsError(ENOTCONN, 'mount');
     return this.#ask(request);
   }
 
@@ -138,6 +138,7 @@ class NativeMount implements RunningMount {
   #finish(): void {
     if (this.#over) return;
     this.#over = true;
+    this.#tap.end();
     clearInterval(this.#watch);
     // What is left for the binding to do is to let go of the event loop; the mount itself is gone.
     this.#binding.unmount = (_, done) => done(null);

@@ -126,18 +126,21 @@ export class RingReader {
     return this.#lastSeq;
   }
 
-  /** A copy of the records of events after number `seq`, oldest first, with what fills up between them. */
-  after(seq: number): Uint8Array {
+  /**
+   * A copy of the records of events after number `seq`, oldest first, with what fills up between them. It lies in `into` if
+   * there is room: pages of memory that are new at each look take longer than what is looked for.
+   */
+  after(seq: number, into?: Uint8Array): Uint8Array {
     const { state } = this.#views;
     const [head, last] = this.#ends();
     const isNext = this.#isNext(seq, head);
     const from = isNext ? this.#next : Atomics.load(state, TAIL);
-    const copy = this.#copy(from, head);
+    const copy = this.#copy(from, head, into);
     // Of what was overwritten meanwhile the copy has anything.
     const begin = 8 * Math.max(0, (Atomics.load(state, TAIL) - from) | 0);
     this.#next = head;
     if (begin >= copy.length) return copy.subarray(copy.length);
-    const view = new DataView(copy.buffer);
+    const view = new DataView(copy.buffer, copy.byteOffset, copy.length);
     this.#lastSeq = view.getFloat64(8 * ((last - from) | 0) + NUMBER, LITTLE);
     return copy.subarray(isNext ? begin : firstAfter(view, begin, seq));
   }
@@ -165,10 +168,11 @@ export class RingReader {
     return isKept && doubles[at + 1] === seq + 1;
   }
 
-  #copy(from: number, head: number): Uint8Array {
+  #copy(from: number, head: number, into: Uint8Array | undefined): Uint8Array {
     const { bytes, size } = this.#views;
     const units = Math.min(size, Math.max(0, (head - from) | 0));
-    const copy = new Uint8Array(8 * units);
+    const hasRoom = into !== undefined && into.length >= 8 * units;
+    const copy = hasRoom ? into.subarray(0, 8 * units) : new Uint8Array(8 * units);
     const at = from & (size - 1);
     const first = Math.min(units, size - at);
     copy.set(bytes.subarray(8 * at, 8 * (at + first)));

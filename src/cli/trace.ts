@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { EVENT_NAMES, errnoCode, fromText, type UnionEvent } from '../../fs/index.js';
 import { StoreError } from '../errors.js';
 import { type EventFilter, isWantedBy, needsRequests } from '../mounts/event-filter.js';
-import { follow, PAUSE_MS, whileThere } from '../mounts/follow.js';
+import { follow, whileThere } from '../mounts/follow.js';
 import { assertServed, withServer } from '../mounts/settle.js';
 import { Summary } from '../mounts/summary.js';
 import { type ListedMount, MountTable } from '../mounts/table.js';
@@ -24,6 +24,8 @@ import { normalPath } from './words.js';
 
 /** Between two looks at whether a mount has ended. */
 const POLL_MS = 10;
+/** For how long the server may let a question for a sum wait. */
+const SUMMING_MS = 2000;
 /** How long what was traced may be read after a signal. */
 const READING_MS = 2000;
 
@@ -148,21 +150,25 @@ async function summed(context: Context, mount: ListedMount, words: Words, filter
     id: randomUUID(),
     filter,
     past: words.past === true,
+    waitMs: SUMMING_MS,
     ...(atMost !== undefined && { atMost }),
   } as const;
   let summary = new Summary().json();
-  const how = await untilEnd(context, words, (signal, enough) =>
-    withServer(mount, async (server) => {
-      for (let ends = false; !ends; ) {
-        ends = signal.aborted;
-        const sum = await whileThere(server.ask({ ...asked, ends }));
+  const how = await untilEnd(context, words, async (signal, enough) => {
+    await withServer(mount, async (server) => {
+      // Nobody waits on for an answer then.
+      signal.addEventListener('abort', () => server.close());
+      while (!signal.aborted) {
+        const sum = await whileThere(server.ask({ ...asked, ends: false }));
         if (sum === undefined) return;
         summary = sum;
         if (atMost !== undefined && sum.events >= atMost) enough();
-        if (!ends) await sleep(PAUSE_MS, undefined, { signal }).catch(() => undefined);
       }
-    }),
-  );
+    });
+    if (!signal.aborted) return;
+    const last = withServer(mount, (server) => server.ask({ ...asked, ends: true }));
+    summary = (await whileThere(last)) ?? summary;
+  });
   if (context.output.json) context.output.document(summary);
   else context.output.line(summaryText(summary));
   return how;

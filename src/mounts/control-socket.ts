@@ -121,7 +121,14 @@ async function answerOne(line: string, handler: ControlHandler): Promise<Answer>
 const OPS: Readonly<Record<ControlRequest['op'], Arguments>> = {
   status: {},
   events: { since: 'number', requests: 'boolean?' },
-  sum: { id: 'string', filter: 'object', past: 'boolean', atMost: 'number?', ends: 'boolean' },
+  sum: {
+    id: 'string',
+    filter: 'object',
+    past: 'boolean',
+    atMost: 'number?',
+    waitMs: 'number',
+    ends: 'boolean',
+  },
   explain: { pathBase64: 'string', names: 'object?' },
   usage: {},
   settle: {},

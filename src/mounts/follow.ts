@@ -40,7 +40,7 @@ export interface Followed {
 }
 
 /** Between two questions. The server keeps what comes in some hundred milliseconds, however busy it is. */
-export const PAUSE_MS = 160;
+const PAUSE_MS = 160;
 
 /**
  * Batches of events, empty ones too, until the signal ends it or the mount is gone. The server stops watching then, unless
@@ -54,24 +54,28 @@ export async function* follow(
   // Asks for none, but to be told of those that come.
   const listen = () => server.ask({ op: 'events', since: Number.MAX_SAFE_INTEGER, ...asking });
   let seq = since ?? (await listen()).lastSeq;
+  const taken = (reply: EventsReply): Followed => {
+    const cursor = cursorOf(reply);
+    const firstSeq = cursor.next() ? cursor.seq : reply.lastSeq + 1;
+    const lost = Math.max(0, firstSeq - seq - 1);
+    seq = reply.lastSeq;
+    return { events: eventsOf(reply), cursor: cursorOf(reply), lost };
+  };
   try {
     for (let isLast = false; !isLast; ) {
       // What came until now is told, too, and then nobody listens any more.
       isLast = signal.aborted;
       if (isLast || canTake()) {
         const ending = requests && isLast ? { requests: false } : asking;
-        const reply = await server.ask({ op: 'events', since: seq, ...ending });
-        const { lastSeq } = reply;
-        const cursor = cursorOf(reply);
-        const firstSeq = cursor.next() ? cursor.seq : lastSeq + 1;
-        const lost = Math.max(0, firstSeq - seq - 1);
-        yield { events: eventsOf(reply), cursor: cursorOf(reply), lost };
-        seq = lastSeq;
+        yield taken(await server.ask({ op: 'events', since: seq, ...ending }));
       } else await listen();
       if (!isLast) await sleep(PAUSE_MS, undefined, { signal }).catch(() => undefined);
     }
   } catch (error) {
     if (!isGone(error)) throw error;
+    // In the same process what it did at last is still there.
+    const last = await whileThere(server.ask({ op: 'events', since: seq }));
+    if (last !== undefined) yield taken(last);
   }
 }
 

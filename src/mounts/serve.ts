@@ -74,6 +74,7 @@ async function noted(spec: HostSpec, table: MountTable, running: RunningMount): 
   });
   const ended = running.ended.then(async (end) => {
     try {
+      await sums.end();
       await control.close();
       if (end.how === 'failed') throw end.error;
       if (spec.settle === true) await settle(served.spec.stack, table);

@@ -24,16 +24,26 @@ describeWith(['root', 'fuse'], 'mica trace', () => {
   let scratch: Scratch;
   /** Names that the kernel was not told of yet: those it knows of it does not ask for again. */
   let tries = 0;
-  const sh = (script: string) =>
-    execFileSync('timeout', ['60', 'sh', '-c', script], { cwd: scratch.path('mnt'), stdio: 'pipe' });
+  const sh = (script: string, name = 'mnt') =>
+    execFileSync('timeout', ['60', 'sh', '-c', script], { cwd: scratch.path(name), stdio: 'pipe' });
   /** Whether the server watches is seen from the number of its last event. */
-  const lastSeq = async () => {
-    const server = await connectControl(new MountTable(scratch.path('state')).list()[0]?.socket ?? '');
+  const lastSeq = async (name = 'mnt') => {
+    const mount = new MountTable(scratch.path('state'))
+      .list()
+      .find((row) => row.target === scratch.path(name));
+    const server = await connectControl(mount?.socket ?? '');
     try {
       return (await server.ask({ op: 'events', since: Number.MAX_SAFE_INTEGER })).lastSeq;
     } finally {
       server.close();
     }
+  };
+
+  /** Resolves when somebody is told of what is asked for. */
+  const isListening = async (name = 'mnt') => {
+    const before = await lastSeq(name);
+    do sh(`stat absent${tries++} 2> /dev/null || true`, name);
+    while ((await lastSeq(name)) === before);
   };
 
   beforeAll(() => {
@@ -64,10 +74,7 @@ describeWith(['root', 'fuse'], 'mica trace', () => {
     const lines: string[] = [];
     const read = createInterface({ input: child.stdout }).on('line', (line) => lines.push(line));
     const ended = Promise.all([once(child, 'exit'), once(read, 'close')]);
-    const before = await lastSeq();
-    // Until it listens, nothing is told of what is asked for.
-    do sh(`stat absent${tries++} 2> /dev/null || true`);
-    while ((await lastSeq()) === before);
+    await isListening();
     // Behind those whom it watches.
     expect(getPriority(child.pid)).toBeGreaterThanOrEqual(10);
     sh(script);
@@ -145,9 +152,7 @@ describeWith(['root', 'fuse'], 'mica trace', () => {
       trace.stderr?.on('data', (piece: Buffer) => {
         err += piece.toString();
       });
-      const before = await lastSeq();
-      do sh(`stat absent${tries++} 2> /dev/null || true`);
-      while ((await lastSeq()) === before);
+      await isListening();
       return { trace, reader, err: () => err };
     }
     const lookUp = (count: number) => {
@@ -174,6 +179,34 @@ describeWith(['root', 'fuse'], 'mica trace', () => {
       trace.kill('SIGINT');
       expect((await once(trace, 'exit'))[0]).toBe(0);
     }, 120_000);
+  });
+
+  it('sums up all that a mount did until its end', async () => {
+    for (const name of ['up2', 'work2', 'mnt2']) scratch.folder(name);
+    const folders = ['--lower', 'low', '--upper', 'up2', '--work', 'work2', 'mnt2'].map((word) =>
+      word.startsWith('--') ? word : scratch.path(word),
+    );
+    scratch.mica('mount', ...folders);
+    const mnt = scratch.path('mnt2');
+    const stores = ['--root', scratch.path('root'), '--state', scratch.path('state')];
+    const words = ['--json', 'trace', mnt, '--summary', '--only', 'mkdir,whiteout'];
+    const child = spawn(process.execPath, [join(top, 'bin/mica'), ...stores, ...words], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    let text = '';
+    child.stdout.on('data', (piece: Buffer) => {
+      text += piece.toString();
+    });
+    const ended = once(child, 'close');
+    await isListening('mnt2');
+    sh('for n in $(seq 300); do mkdir new$n; done; rm one', 'mnt2');
+    scratch.mica('umount', mnt);
+    expect((await ended)[0]).toBe(0);
+    expect(JSON.parse(text)).toMatchObject({
+      lost: 0,
+      requests: { mkdir: { count: 300 } },
+      kinds: { whiteout: 1 },
+    });
   });
 
   it('ends with the mount, and refuses what is no mount', async () => {

@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { expect, test } from 'vitest';
+import { ENOTCONN } from '../../../fs/errno.js';
 import { Deferred } from '../../../fs/transport/deferred.js';
 import { EventTap, eventBuffer, eventsOf } from '../../../fs/transport/event-tap.js';
 import { EventStream } from '../../../fs/union/event-stream.js';
@@ -45,6 +46,17 @@ test('who asks while another has just asked is answered when requests are record
   begin.resolve();
   await both;
   expect(answered).toEqual([1, 2]);
+});
+
+test('of a mount that is over what was kept is told, and nobody is told to go on', async () => {
+  const { stream, tap, told } = make();
+  await tap.answer({ since: 0, requests: true });
+  stream.emit({ kind: 'settle', path: 'last' });
+  tap.end();
+  for (const requests of [true, false])
+    await expect(tap.answer({ since: 0, requests })).rejects.toMatchObject({ errno: ENOTCONN });
+  expect([...eventsOf(await tap.answer({ since: 0 }))]).toMatchObject([{ path: 'last' }]);
+  expect(told).toEqual([true]);
 });
 
 test('where requests could not be recorded the next asker has the server told again', async () => {

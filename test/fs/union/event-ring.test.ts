@@ -89,6 +89,21 @@ test('what is overwritten while it is copied is left out, and shows as lost', ()
   expect(kept.map(({ seq }) => seq)).toEqual([41, 42, 43, 44, 45]);
 });
 
+test('records lie where the reader wants them, wherever that is, if there is room', () => {
+  const { stream, reader } = make();
+  for (const path of ['a', 'b', 'c']) stream.emit({ kind: 'opaque', path });
+  const into = new Uint8Array(4096).fill(255).subarray(8, 4000);
+  const paths = (records: Uint8Array) => [...readEvents(records)].map(({ path }) => path);
+  const there = reader.after(1, into);
+  expect(paths(there)).toEqual(['b', 'c']);
+  expect(there.buffer).toBe(into.buffer);
+  stream.emit({ kind: 'opaque', path: 'd' });
+  expect(paths(reader.after(3, into))).toEqual(['d']);
+  const elsewhere = reader.after(0, into.subarray(0, 16));
+  expect(paths(elsewhere)).toEqual(['a', 'b', 'c', 'd']);
+  expect(elsewhere.buffer).not.toBe(into.buffer);
+});
+
 test('an event too long for the memory is missing, which its number shows, and the others stay', () => {
   const { stream, reader } = make();
   stream.emit({ kind: 'opaque', path: 'a' });

@@ -15,8 +15,12 @@ function summing(askedMs?: number, capacity = 64) {
   const sums = new Sums({ ask: (request) => tap.answer(request) }, askedMs);
   const look = (path: string) => stream.emit({ kind: 'request', operation: 'lookup', path, durationNs: 5 });
   const ask = (id: string, words: object = {}) =>
-    sums.answer({ id, filter: ALL, past: false, ends: false, ...words });
-  return { ask, look, stream, watched };
+    sums.answer({ id, filter: ALL, past: false, waitMs: 0, ends: false, ...words });
+  const end = () => {
+    tap.end();
+    return sums.end();
+  };
+  return { ask, look, stream, watched, end };
 }
 
 /** Until it listens, nothing is summed up for it. */
@@ -57,6 +61,29 @@ test('no more are summed up than are asked for', async () => {
   for (const path of ['one', 'two', 'three']) look(path);
   expect(await ask('a', { atMost: 2, ends: true })).toMatchObject({ events: 2 });
 });
+
+test('who waits is answered when as many as he asks for are summed up', async () => {
+  const { ask, look } = summing();
+  const answer = ask('a', { atMost: 2, waitMs: 100_000 });
+  await listening();
+  for (const path of ['one', 'two', 'three']) look(path);
+  expect(await answer).toMatchObject({ events: 2 });
+});
+
+test.for([
+  ['of requests', {}],
+  ['of changes alone', { filter: { ...ALL, only: ['whiteout'] } }],
+] as const)(
+  'who waits for a sum %s is answered with all that came when the mount is over',
+  async ([, words]) => {
+    const { ask, stream, end } = summing();
+    const answer = ask('a', { waitMs: 100_000, ...words });
+    await listening();
+    for (const path of ['one', 'two']) stream.emit({ kind: 'whiteout', path });
+    await end();
+    expect(await answer).toMatchObject({ events: 2, kinds: { whiteout: 2 } });
+  },
+);
 
 test('who does not ask for a while is not summed up for, keeps what was, and goes on when he asks again', async () => {
   const { ask, look, watched } = summing(50);
