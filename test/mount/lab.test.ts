@@ -107,6 +107,16 @@ describeWith(['root', 'fuse'], 'the lab on real mounts', () => {
     expect((await world.state()).layers[0]?.index).toBe(undefined);
   });
 
+  it('tells of a file with several names by the one that was typed, whichever was looked at last', async () => {
+    const layers = [{ name: 'base', files: { 'bin/vi': 'vi\n', 'bin/vim': { link: 'bin/vi' } } }];
+    await world.load({ layers });
+    for (const line of ['cat bin/vi', 'cat bin/vim']) await world.run(line);
+    const before = await world.state();
+    expect(toldOf(await world.run('echo more >> bin/vi'), before)).toMatch(
+      /Copy-up: 3 B of bin\/vi rise into box\. bin\/vim is the same file\.$/,
+    );
+  });
+
   it('tells and counts what a container copies before it stands on other layers', async () => {
     await world.load({
       layers: [

@@ -7,6 +7,7 @@ import { sizeText } from '../amounts.js';
 import type { Ran, State } from '../model.js';
 import { byId, calm, svg } from './dom.js';
 import type { PictureView } from './picture.js';
+import { asTyped } from './told.js';
 import { eventText, lookupText } from './words.js';
 
 /** Of more changes the first ones are shown, and the last. */
@@ -32,14 +33,16 @@ export class Player {
   }
 
   /** Shows what a command did, on the picture as it was before. */
-  async play({ looked, events, state }: Ran): Promise<void> {
+  async play(ran: Ran): Promise<void> {
+    const { looked, events, state } = ran;
+    const named = asTyped(ran);
     if (looked !== undefined) await this.#lookup(looked);
     const all = told(events);
     const hidden = Math.max(all.length - MOST_PLAYED, 0);
     for (const [at, event] of all.entries()) {
       if (at >= MOST_PLAYED - 1 && at < all.length - 1) continue;
       const isLast = hidden > 0 && at === all.length - 1;
-      this.say(`${isLast ? `After ${hidden} other changes: ` : ''}${eventText(event)}`);
+      this.say(`${isLast ? `After ${hidden} other changes: ` : ''}${eventText(named(event))}`);
       // What is not drawn itself is shown at the folder that it is in.
       const path = this.#picture.columnOf(event.path) ?? event.path;
       this.#picture.reveal(path, event.layer);

@@ -2,7 +2,7 @@
 // also there to be read, aloud too: nothing hangs on a colour or on a pointer.
 
 import { sizeText } from '../amounts.js';
-import type { DiskEntry, MergedEntry } from '../model.js';
+import type { MergedEntry } from '../model.js';
 import type { Column, Look, PictureCell } from './columns.js';
 import { el } from './dom.js';
 import type { Hues } from './hues.js';
@@ -101,10 +101,10 @@ const TAGS: Partial<Record<Look, string>> = {
   opaque: 'opaque',
   metadata: 'no data',
   part: 'in part',
-  indexed: 'by its link',
+  indexed: 'in the index',
 };
 
-function faceOf({ look, entry, layer }: PictureCell, path: string): Node[] {
+function faceOf({ look, entry, names }: PictureCell, path: string): Node[] {
   const name = shortName(path);
   if (look === 'whiteout')
     return [el('i', {}, name), el('span', { class: 'cross' }, '✕'), el('small', {}, 'whiteout')];
@@ -113,13 +113,9 @@ function faceOf({ look, entry, layer }: PictureCell, path: string): Node[] {
     look === 'redirect'
       ? `→ ${entry?.redirect ?? ''}`
       : (TAGS[look] ??
-        (isFolder ? 'folder' : entry?.kind === 'file' ? fileTag(entry, layer.entries) : lookText(look)));
-  return [el('b', {}, `${name}${isFolder ? '/' : ''}`), el('small', {}, tag)];
-}
-
-/** Names of one file in one layer say so. */
-function fileTag({ path, ino, size, nlink }: DiskEntry, all: readonly DiskEntry[]): string {
-  if (nlink < 2) return sizeText(size);
-  const others = all.filter((one) => one.ino === ino && one.kind === 'file' && one.path !== path);
-  return [sizeText(size), ...others.map((one) => `= ${shortName(one.path)}`)].join(' ');
+        (isFolder ? 'folder' : entry?.kind === 'file' ? sizeText(entry.size) : lookText(look)));
+  // Names of one file in one layer say so; a name that does not lie there has nothing else to say.
+  const same = names.map((one) => `= ${shortName(one)}`);
+  const tags = look === 'indexed' && same.length > 0 ? same : [tag, ...same];
+  return [el('b', {}, `${name}${isFolder ? '/' : ''}`), el('small', {}, tags.join(' '))];
 }

@@ -2,6 +2,7 @@
 // it there. The union has decided that; here the decision is only looked up.
 
 import type { DiskEntry, LayerState, MergedEntry, State } from '../model.js';
+import { namesIn, numberIn } from './link-index.js';
 
 /** More than these are not drawn; the page says how many there are. */
 const MOST_COLUMNS = 40;
@@ -28,6 +29,8 @@ export interface PictureCell {
   readonly covered: boolean;
   /** It is seen under another path, because a redirect above leads here. */
   readonly seenAs?: string;
+  /** The other names that this file has in the layer. */
+  readonly names: readonly string[];
 }
 
 export interface Column {
@@ -87,20 +90,27 @@ export function pictureOf(state: State): Picture {
         ...(entry && { entry }),
         shows: isPart || isSeen,
         covered: isCovered && look !== 'nothing' && !isSeen,
+        names: isIndexed || entry !== undefined ? namesBeside(layer, path, state) : [],
         ...(isSeen && { seenAs }),
       };
     });
-    return { path, ...(shown && { merged: shown }), cells: [...cells, ...besideCells(beside, path)] };
+    return { path, ...(shown && { merged: shown }), cells: [...cells, ...besideCells(beside, path, state)] };
   });
   return { sheets, beside, columns, more: sorted.length - columns.length + state.more };
 }
 
 /** What lies there; the union knows nothing of it. */
-function besideCells(beside: readonly LayerState[], path: string): readonly PictureCell[] {
+function besideCells(beside: readonly LayerState[], path: string, state: State): readonly PictureCell[] {
   return beside.map((layer) => {
     const entry = layer.entries.find((one) => one.path === path);
-    return { layer, look: lookOf(entry), ...(entry && { entry }), shows: false, covered: false };
+    const names = entry === undefined ? [] : namesBeside(layer, path, state);
+    return { layer, look: lookOf(entry), ...(entry && { entry }), shows: false, covered: false, names };
   });
+}
+
+function namesBeside(layer: LayerState, path: string, state: State): readonly string[] {
+  const ino = numberIn(layer, path, state);
+  return ino === undefined ? [] : namesIn(layer, ino).filter((one) => one !== path);
 }
 
 export interface Redirect {

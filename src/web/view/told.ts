@@ -5,6 +5,8 @@
 import type { LayerFinding, UnionEvent } from '../../../fs/memory.js';
 import { sizeText } from '../amounts.js';
 import type { DiskEntry, LayerState, Ran, State } from '../model.js';
+import { parse, ShellError, subjectOf } from '../shell.js';
+import { numberIn, otherNames } from './link-index.js';
 import { eventText } from './words.js';
 
 /** Of more changes the first and the last are told, and the others counted. */
@@ -32,6 +34,7 @@ export function toldThen(said: string, at: number, last: number): string {
 function sentences(ran: Ran, before: State): readonly string[] {
   const { state, events } = ran;
   const isCommit = events.some(({ kind }) => kind === 'commit');
+  const typed = typedPath(ran);
   const around = [
     ...(state.focus === before.focus ? [] : [`Drawn is now ${folderText(state.focus)}.`]),
     ...containersTold(before, state),
@@ -39,19 +42,49 @@ function sentences(ran: Ran, before: State): readonly string[] {
     ...(isCommit ? [] : layersTold(before, state)),
     ...orderTold(before, state),
   ];
-  const done = eventsTold(events);
+  const done = eventsTold(events, asTyped(ran));
   const all = [...done, ...around];
   // What was written without an event of its own: a file that is in the upper already, or a new one.
-  if (done.length === 0) all.push(...diskTold(before, state));
-  return all.length > 0 ? all : [readTold(ran)];
+  if (done.length === 0) all.push(...diskTold(before, state, typed));
+  const others = typed === undefined ? [] : otherNames(typed, state);
+  const same =
+    others.length === 0 ? [] : [`${some(others)} ${others.length === 1 ? 'is' : 'are'} the same file.`];
+  return [...(all.length > 0 ? all : [readTold(ran)]), ...same];
+}
+
+/** The path that a typed line is about; undefined where there is none, as where others did what is told. */
+function typedPath({ line, looked }: Ran): string | undefined {
+  if (looked !== undefined) return looked.path;
+  try {
+    return subjectOf(parse(line));
+  } catch (error) {
+    if (error instanceof ShellError) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * What an event is told of: a copy-up of a file with several names by the one that was typed, whichever the mount was asked
+ * for last.
+ */
+export function asTyped(ran: Ran): (event: UnionEvent) => UnionEvent {
+  const typed = typedPath(ran);
+  const names = typed === undefined ? [] : otherNames(typed, ran.state);
+  return (event) =>
+    typed !== undefined && event.kind === 'copy-up' && names.includes(event.path)
+      ? { ...event, path: typed }
+      : event;
 }
 
 function folderText(focus: string): string {
   return focus === '' ? 'the whole mount' : `the folder ${focus}`;
 }
 
-function eventsTold(events: readonly UnionEvent[]): readonly string[] {
-  const text = (event: UnionEvent) => eventText(event) ?? '';
+function eventsTold(
+  events: readonly UnionEvent[],
+  named: (event: UnionEvent) => UnionEvent,
+): readonly string[] {
+  const text = (event: UnionEvent) => eventText(named(event)) ?? '';
   const told = events.filter((event) => event.kind !== 'merge' && text(event) !== '');
   if (told.length <= MOST_TOLD) return told.map(text);
   const copied = told.slice(1, -1).reduce((sum, { bytesCopied = 0 }) => sum + bytesCopied, 0);
@@ -118,16 +151,28 @@ function orderTold(before: State, after: State): readonly string[] {
   return [`From the top the layers are now ${is.join(', ')}.`];
 }
 
-function diskTold(before: State, after: State): readonly string[] {
+/** Files are called as `typed`, if that is a name of them. */
+function diskTold(before: State, after: State, typed: string | undefined): readonly string[] {
   const upper = after.layers.find(({ upperOf }) => upperOf === after.active);
   const was = before.layers.find(({ upperOf }) => upperOf === after.active);
   if (upper === undefined || was === undefined) return [];
   const old = new Map(was.entries.map((entry) => [entry.path, entry]));
   const isWhat = ({ kind }: DiskEntry) => kind !== 'whiteout';
   const come = upper.entries.filter((entry) => isWhat(entry) && !hasObject(old, entry));
-  const changed = upper.entries.filter((entry) => {
-    const known = old.get(entry.path);
-    return known !== undefined && isWhat(entry) && hasObject(old, entry) && hasOtherData(known, entry);
+  const isChanged = (known: ReadonlyMap<string, DiskEntry>) => (entry: DiskEntry) =>
+    isWhat(entry) && hasObject(known, entry) && hasOtherData(known.get(entry.path)!, entry);
+  const oldIndex = new Map(was.index?.entries.map((entry) => [entry.path, entry]));
+  // The index has the same files, and those of which no name lies in the upper any more.
+  const changed = [
+    ...upper.entries.filter(isChanged(old)),
+    ...(upper.index?.entries.filter(isChanged(oldIndex)) ?? []),
+  ];
+  const numbered = [...new Set(changed.map(({ ino }) => ino))];
+  const isCalled = (path: string, ino: number) => numberIn(upper, path, after) === ino;
+  const paths = numbered.flatMap((ino) => {
+    if (typed !== undefined && isCalled(typed, ino)) return [typed];
+    const here = changed.find((entry) => entry.ino === ino && upper.entries.includes(entry));
+    return here?.path ?? after.merged.find(({ path }) => isCalled(path, ino))?.path ?? [];
   });
   const gone = missingPaths(upper.entries, was.entries.filter(isWhat));
   const text = (paths: readonly string[], what: string) =>
@@ -138,8 +183,8 @@ function diskTold(before: State, after: State): readonly string[] {
       `new in ${upper.name}; nothing was copied.`,
     ),
     ...text(
-      changed.map(({ path }) => path),
-      `changed in ${upper.name}, which had ${changed.length === 1 ? 'it' : 'them'} already; nothing was copied.`,
+      paths,
+      `changed in ${upper.name}, which had ${paths.length === 1 ? 'it' : 'them'} already; nothing was copied.`,
     ),
     ...text(gone, `gone from ${upper.name}.`),
   ];

@@ -14,7 +14,7 @@ const LOOKS: Readonly<Record<Look, string>> = {
   redirect: 'folder with redirect',
   metadata: 'attributes only',
   part: 'some of the data',
-  indexed: 'copy of the file under another name',
+  indexed: 'found by the index of hard links',
   other: 'link or device',
 };
 
@@ -30,8 +30,9 @@ export function shownText({ focus }: State, more: number): string {
 }
 
 /** What a cell of a sheet says. */
-export function cellText({ layer, look, entry, covered, shows }: PictureCell, path: string): string {
-  const size = entry?.kind === 'file' ? `, ${sizeText(entry.size)}` : '';
+export function cellText({ layer, look, entry, covered, shows, names }: PictureCell, path: string): string {
+  const same = names.length === 0 ? '' : `, the same file as ${names.join(', ')}`;
+  const size = `${entry?.kind === 'file' ? `, ${sizeText(entry.size)}` : ''}${same}`;
   const seen = covered ? ', hidden by a layer above' : shows ? ', seen in the union' : '';
   if (layer.hidden === true) return `${path} in ${layer.name}: ${LOOKS[look]}${size}, left out of the stack`;
   return `${path} in ${layer.name}: ${LOOKS[look]}${size}${seen}`;

@@ -35,6 +35,21 @@ test('the other name of a file that was copied up comes from the copy', async ()
   ]);
 });
 
+test('a cell of a file with several names in a layer says the others', async () => {
+  const said = async (path: string) => {
+    const column = await columnAt(LINKED, ['echo plus >> bin/vi'], path);
+    return column?.cells.map((cell) => cellText(cell, path));
+  };
+  expect(await said('bin/vi')).toEqual([
+    'bin/vi in box: file, 12 B, seen in the union',
+    'bin/vi in base: file, 7 B, the same file as bin/vim, hidden by a layer above',
+  ]);
+  expect(await said('bin/vim')).toEqual([
+    'bin/vim in box: found by the index of hard links, the same file as bin/vi, seen in the union',
+    'bin/vim in base: file, 7 B, the same file as bin/vi, hidden by a layer above',
+  ]);
+});
+
 test('of which attributes alone were copied, from below too', async () => {
   expect(await cells(LINKED, ['chmod 600 bin/vi'], 'bin/vim')).toEqual([
     'box indexed shows',
@@ -114,7 +129,7 @@ test('a whiteout under the old name of a folder hides what lies below it under t
 
 test('of what a layer has that is left out of the stack it is not said that another one hides it', () => {
   const layer = { id: 'l', name: 'app', bytes: 0, entries: [], more: 0 };
-  const cell = { layer, look: 'folder', shows: false, covered: true } as const;
+  const cell = { layer, look: 'folder', shows: false, covered: true, names: [] } as const;
   expect(cellText(cell, 'd')).toBe('d in app: folder, hidden by a layer above');
   expect(cellText({ ...cell, layer: { ...layer, hidden: true } }, 'd')).toBe(
     'd in app: folder, left out of the stack',

@@ -81,6 +81,35 @@ describe('what is told of a command', () => {
     );
   });
 
+  test('a file with several names is told by the one that was typed, and what else it is called', async () => {
+    const files = { 'bin/vi': 'editor\n', 'bin/vim': { link: 'bin/vi' } };
+    state = await world.load({ layers: [{ name: 'base', files }] });
+    expect(await told('cat bin/vi', 'echo one >> bin/vi')).toBe(
+      'echo one >> bin/vi: Copy-up: bin is made in box. Copy-up: 7 B of bin/vi rise into box. bin/vim is the same file.',
+    );
+    expect(await told('echo two >> bin/vim')).toBe(
+      'echo two >> bin/vim: bin/vim is changed in box, which had it already; nothing was copied. bin/vi is the same file.',
+    );
+    expect(await told('cat bin/vim')).toContain(
+      'It comes from box. Nothing changed on the disk. bin/vi is the',
+    );
+    expect(await told('rm bin/vi', 'echo three >> bin/vim')).toBe(
+      'echo three >> bin/vim: bin/vim is changed in box, which had it already; nothing was copied.',
+    );
+  });
+
+  test('a copy-up of which a mount tells by another name of the file is told by the one that was typed', async () => {
+    const files = { 'bin/vi': 'editor\n', 'bin/vim': { link: 'bin/vi' } };
+    state = await world.load({ layers: [{ name: 'base', files }] });
+    const ran = await world.run('echo one >> bin/vi');
+    const events = ran.events.map((event) =>
+      event.kind === 'copy-up' && event.path === 'bin/vi' ? { ...event, path: 'bin/vim' } : event,
+    );
+    expect(toldOf({ ...ran, events }, state)).toContain(
+      '7 B of bin/vi rise into box. bin/vim is the same file.',
+    );
+  });
+
   test('of many changes the first and the last are told and the others counted', async () => {
     expect(await told('rm -r etc')).toBe(
       'rm -r etc: Copy-up: etc is made in box. Then, after 2 other changes: Whiteout: box gets a mark that hides etc.',
