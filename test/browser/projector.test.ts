@@ -49,6 +49,20 @@ describeWith(['program:chromium'], 'the page of the lab on a projector', () => {
     await lab.close();
   });
 
+  it('says beside the sizes on disk why they are larger than what was copied', async () => {
+    const lab = await stackOf(4);
+    const { page } = lab;
+    expect(await page.textContent('#bytes-step')).toBe('The last step copied 8 B.');
+    expect(await page.textContent('#bytes-bars .bar')).toContain('4.0 KiB');
+    expect(await page.textContent('#bytes h2')).toContain('disks give out whole blocks');
+    expect(await hidden(lab, ['#bytes h2', '#bytes .unit', '#bytes-step'])).toEqual([]);
+    const [all, part] = await page.evaluate(() =>
+      ['#bytes h2', '#bytes .unit'].map((one) => document.querySelector(one)!.getBoundingClientRect().height),
+    );
+    expect(all).toBeLessThan(1.7 * part!);
+    await lab.close();
+  });
+
   it('the names of the layers stay readable over columns that are scrolled below them', async () => {
     const lab = await stackOf(5);
     const { page } = lab;
