@@ -84,9 +84,10 @@ function copiesText(bytes: number): string {
   return `copies ${bytes === 0 ? 'no data' : sizeText(bytes)}`;
 }
 
-/** What a step copied, and what it left where it was. */
+/** What a step copied up, which is not what a program like cp copies, and what it left where it was. */
 export function stepText(copied: number, saved: number): string {
-  const first = copied === 0 ? 'The last step copied no data' : `The last step copied ${sizeText(copied)}`;
+  const first =
+    copied === 0 ? 'The last step copied up no data' : `The last step copied up ${sizeText(copied)}`;
   return saved === 0 ? `${first}.` : `${first}; ${sizeText(saved)} need not be copied.`;
 }
 

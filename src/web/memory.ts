@@ -36,7 +36,7 @@ import {
 import { type Contents, contentsOf } from './contents.js';
 import { filler } from './filler.js';
 import type { DiskEntry, FileSetup, MergedEntry } from './model.js';
-import type { Files } from './shell.js';
+import type { FileStat, Files } from './shell.js';
 import type { Backend } from './world.js';
 
 /** As the mounts of the program have it. */
@@ -275,11 +275,34 @@ class MemoryFiles implements Files {
     });
   }
 
-  async stat(path: string): Promise<{ kind: string; mode: number; size: number; nlink: number }> {
+  async stat(path: string): Promise<FileStat> {
     return this.#at(path, (node) => {
-      const { mode, size, nlink } = this.#attr(node);
-      return { kind: kindOf(mode), mode: mode & PERMISSION_BITS, size, nlink };
+      const { mode, size, nlink, ino } = this.#attr(node);
+      return { kind: kindOf(mode), mode: mode & PERMISSION_BITS, size, nlink, ino };
     });
+  }
+
+  async copy(from: string, to: string): Promise<void> {
+    this.#at(from, (node) => {
+      const source = this.#fs.open(node, O_RDONLY);
+      try {
+        this.#copyInto(source, to, this.#attr(node).mode & PERMISSION_BITS);
+      } finally {
+        this.#fs.release(source);
+      }
+    });
+  }
+
+  #copyInto(source: number, to: string, mode: number): void {
+    const target = this.#openForWriting(to, O_RDWR | O_TRUNC, mode);
+    try {
+      const piece = new Uint8Array(65536);
+      let at = 0;
+      for (let count = this.#fs.read(source, 0, piece); count > 0; count = this.#fs.read(source, at, piece))
+        at += this.#fs.write(target, at, piece.subarray(0, count), true);
+    } finally {
+      this.#fs.release(target);
+    }
   }
 
   async write(path: string, text: string, how: 'replace' | 'append' | number): Promise<void> {
@@ -334,7 +357,7 @@ class MemoryFiles implements Files {
     this.#in(path, (dir, name) => this.#fs.rmdir(dir, name));
   }
 
-  #openForWriting(path: string, flags: number): number {
+  #openForWriting(path: string, flags: number, mode = 0o644): number {
     const known = this.#find(path);
     if (known !== undefined) {
       try {
@@ -345,7 +368,7 @@ class MemoryFiles implements Files {
     }
     return this.#in(path, (dir, name) => {
       const entry = new Entry();
-      const handle = this.#fs.create(dir, name, 0o644, flags, SYSTEM_CALLER, entry);
+      const handle = this.#fs.create(dir, name, mode, flags, SYSTEM_CALLER, entry);
       this.#fs.forget(entry.node, 1);
       return handle;
     });

@@ -3,15 +3,24 @@
 
 import { countText } from './amounts.js';
 
+export interface FileStat {
+  readonly kind: string;
+  readonly mode: number;
+  readonly size: number;
+  readonly nlink: number;
+  /** Equal for all names of one file. */
+  readonly ino: number;
+}
+
 /** Files by paths without a leading slash, '' is the root. What fails throws an error whose message says why. */
 export interface Files {
   list(path: string): Promise<readonly { readonly name: string; readonly folder: boolean }[]>;
   /** The first 64 KiB. */
   read(path: string): Promise<string>;
-  stat(
-    path: string,
-  ): Promise<{ readonly kind: string; readonly mode: number; readonly size: number; readonly nlink: number }>;
+  stat(path: string): Promise<FileStat>;
   write(path: string, text: string, how: 'replace' | 'append' | number): Promise<void>;
+  /** All data of a regular file, as the new data of another one, which is made with the permissions of the first. */
+  copy(from: string, to: string): Promise<void>;
   truncate(path: string, size: number): Promise<void>;
   /** Its times are now. */
   touch(path: string): Promise<void>;
@@ -219,6 +228,21 @@ const ACTS: Readonly<Record<string, Act>> = {
   mv: async (files, { words }) => {
     const [from = '', to = ''] = some(words, 2);
     await files.rename(notRoot(from), await inFolder(files, from, to));
+    return '';
+  },
+  cp: async (files, { words }) => {
+    if (words.length !== 2) throw new ShellError('cp FILE COPY');
+    const [from = '', to = ''] = some(words, 2);
+    const { kind, ino } = await files.stat(from);
+    if (kind !== 'file')
+      throw new ShellError(`${from || '/'}: it is no regular file, and cp copies only these here`);
+    const target = await inFolder(files, from, to);
+    const isSame = await files.stat(target).then(
+      (there) => there.ino === ino,
+      () => false,
+    );
+    if (isSame) throw new ShellError(`${from} and ${target} are one file`);
+    await files.copy(from, target);
     return '';
   },
   chmod: async (files, { words }) => {

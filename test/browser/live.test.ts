@@ -97,13 +97,18 @@ describeWith(['root', 'fuse', 'program:chromium'], 'a live mount in the lab', ()
     scratch.mica('commit', 'work', 'second');
     await says('Commit: the upper froze into the layer');
     await lab.type('commit x');
-    expect(await lab.page.textContent('#log .failed')).toContain('mica commit in a shell');
+    expect(await lab.page.textContent('#log .failed')).toContain('Type mica commit in a shell instead');
+    await lab.type('vim etc/new');
+    const failed = await lab.page.locator('#log .failed').allTextContents();
+    expect(failed.at(-1)).toContain('vim: no such command here; help lists them. Type it in a shell instead');
+    await lab.type('cp etc/new etc/copy');
+    expect(sh('cat etc/copy')).toBe('typed\n');
     expect(lab.complaints).toEqual([]);
   });
 
   it.each([
-    ['mkdir zz', 'zz is new in work; nothing was copied.'],
-    ['echo hi > newf', 'newf is new in work; nothing was copied.'],
+    ['mkdir zz', 'zz is new in work; nothing was copied up.'],
+    ['echo hi > newf', 'newf is new in work; nothing was copied up.'],
     ['chmod 600 newf', 'newf is changed in work'],
   ])('what is told of %s stands, whatever the mount was asked for by it', async (line, said) => {
     await lab.type('cd');

@@ -52,7 +52,7 @@ describeWith(['program:chromium'], 'the page of the lab on a projector', () => {
   it('says beside the sizes on disk why they are larger than what was copied', async () => {
     const lab = await stackOf(4);
     const { page } = lab;
-    expect(await page.textContent('#bytes-step')).toBe('The last step copied 8 B.');
+    expect(await page.textContent('#bytes-step')).toBe('The last step copied up 8 B.');
     expect(await page.textContent('#bytes-bars .bar')).toContain('4.0 KiB');
     expect(await page.textContent('#bytes h2')).toContain('disks give out whole blocks');
     expect(await hidden(lab, ['#bytes h2', '#bytes .unit', '#bytes-step'])).toEqual([]);

@@ -212,8 +212,11 @@ export class AttachedLab implements WatchingLab {
     const done = runOnFiles(new MountFiles(this.#mount.target), command);
     if (done !== undefined) return done;
     if (command.name === 'help')
-      return 'cd FOLDER shows that folder, cd all of the mount; files: cat, ls, echo, rm, mv, mkdir, chmod, ln, …; settle\n';
-    throw new ShellError(`${command.name}: not here; mica ${command.name} in a shell, and watch it`);
+      return 'cd FOLDER shows that folder, cd all of the mount; files: cat, ls, echo, cp, rm, mv, mkdir, chmod, ln, …; settle\n';
+    const how = OF_MICA.has(command.name) ? `mica ${command.name}` : 'it';
+    throw new ShellError(
+      `${command.name}: no such command here; help lists them. Type ${how} in a shell instead: what it does in this mount is drawn here`,
+    );
   }
 
   /** The folder of the path; undefined if it is shown already. */
@@ -297,6 +300,9 @@ function renamed(events: readonly UnionEvent[], called: LayerNames): readonly Un
     ...(event.layer !== undefined && { layer: called.get(event.layer) ?? event.layer }),
   }));
 }
+
+/** Words of the lessons that this program has, too, for a shell. */
+const OF_MICA: ReadonlySet<string> = new Set(['commit', 'run', 'tag', 'gc']);
 
 /** What changes the upper and makes no event there: what came of it is read off the folders. */
 const CHANGES: ReadonlySet<string> = new Set([

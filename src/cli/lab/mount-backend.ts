@@ -129,8 +129,8 @@ export class MountBackend implements Backend {
       for (const name of names) {
         if (entries.length >= MOST_SHOWN) return;
         const path = dir === '' ? name : `${dir}/${name}`;
-        const { kind, ...more } = await files.stat(path);
-        entries.push({ path, kind: kind as MergedEntry['kind'], ...more });
+        const { kind, mode, size, nlink } = await files.stat(path);
+        entries.push({ path, kind: kind as MergedEntry['kind'], mode, size, nlink });
         if (kind === 'folder') await visit(path);
       }
     };

@@ -20,10 +20,12 @@ import {
 } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoText, kindOf, PERMISSION_BITS } from '../../../fs/index.js';
-import { type Files, namesOf, ShellError } from '../../web/shell.js';
+import { type FileStat, type Files, namesOf, ShellError } from '../../web/shell.js';
 
 /** How much of a file is read. */
 const SHOWN_BYTES = 65536;
+/** How much is copied at once. */
+const COPIED_BYTES = 1_048_576;
 
 const { O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_TRUNC, O_WRONLY } = constants;
 const HOW = { replace: O_WRONLY | O_CREAT | O_TRUNC, append: O_WRONLY | O_CREAT | O_APPEND } as const;
@@ -52,9 +54,16 @@ export class MountFiles implements Files {
     });
   }
 
-  async stat(path: string): Promise<{ kind: string; mode: number; size: number; nlink: number }> {
-    const { mode, size, nlink } = await this.#stats(path);
-    return { kind: kindOf(mode), mode: mode & PERMISSION_BITS, size, nlink };
+  async stat(path: string): Promise<FileStat> {
+    const { mode, size, nlink, ino } = await this.#stats(path);
+    return { kind: kindOf(mode), mode: mode & PERMISSION_BITS, size, nlink, ino };
+  }
+
+  async copy(from: string, to: string): Promise<void> {
+    await this.#opened(from, O_RDONLY, async (source) => {
+      const { mode } = await source.stat();
+      await this.#opened(to, HOW.replace, (target) => copyAll(source, target), mode & PERMISSION_BITS);
+    });
   }
 
   async write(path: string, text: string, how: 'replace' | 'append' | number): Promise<void> {
@@ -108,9 +117,9 @@ export class MountFiles implements Files {
    * ShellError for what has no data of its own. A pipe would keep whoever opens it, or reads from it, until somebody comes to
    * its other end, and the lab with all its threads.
    */
-  #opened<T>(path: string, flags: number, act: (file: FileHandle) => Promise<T>): Promise<T> {
+  #opened<T>(path: string, flags: number, act: (file: FileHandle) => Promise<T>, mode = 0o644): Promise<T> {
     return this.#at(path, async (real) => {
-      const file = await open(real, flags | O_NOFOLLOW | O_NONBLOCK, 0o644);
+      const file = await open(real, flags | O_NOFOLLOW | O_NONBLOCK, mode);
       try {
         const stats = await file.stat();
         if (!stats.isFile() && !stats.isDirectory()) throw new ShellError(`${path}: it is no regular file`);
@@ -145,5 +154,14 @@ export class MountFiles implements Files {
       if (errno === undefined || !(error instanceof Error)) throw error;
       throw new ShellError(`${path}: ${errnoText(-errno)}`, { cause: error });
     }
+  }
+}
+
+async function copyAll(source: FileHandle, target: FileHandle): Promise<void> {
+  const piece = Buffer.alloc(COPIED_BYTES);
+  for (let at = 0; ; ) {
+    const { bytesRead } = await source.read(piece, 0, piece.length, at);
+    if (bytesRead === 0) return;
+    at += (await target.write(piece, 0, bytesRead, at)).bytesWritten;
   }
 }

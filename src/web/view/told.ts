@@ -180,11 +180,11 @@ function diskTold(before: State, after: State, typed: string | undefined): reado
   return [
     ...text(
       come.map(({ path }) => path),
-      `new in ${upper.name}; nothing was copied.`,
+      `new in ${upper.name}; nothing was copied up.`,
     ),
     ...text(
       paths,
-      `changed in ${upper.name}, which had ${paths.length === 1 ? 'it' : 'them'} already; nothing was copied.`,
+      `changed in ${upper.name}, which had ${paths.length === 1 ? 'it' : 'them'} already; nothing was copied up.`,
     ),
     ...text(gone, `gone from ${upper.name}.`),
   ];

@@ -1,7 +1,7 @@
 // Files by the paths that are typed in the lab, where they are none: what would keep whoever opens it is refused.
 
 import { execFileSync } from 'node:child_process';
-import { closeSync, constants, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -33,6 +33,21 @@ it.each(['replace', 'append', 3] as const)('nothing is written to a pipe: %s', a
   } finally {
     closeSync(end);
   }
+});
+
+it('a file is copied to the byte with its permissions, and neither from nor to a link or a pipe', async () => {
+  const bytes = Buffer.from(Array.from({ length: 3_000_000 }, (_, n) => n % 251));
+  writeFileSync(join(top, 'bytes'), bytes, { mode: 0o640 });
+  await files.copy('bytes', 'copy');
+  expect(readFileSync(join(top, 'copy')).equals(bytes)).toBe(true);
+  expect(await files.stat('copy')).toMatchObject({ mode: 0o640, size: 3_000_000 });
+  await files.symlink('f', 'link');
+  for (const other of ['link', 'pipe']) {
+    await expect(files.copy(other, 'copy')).rejects.toThrow(`${other}: `);
+    await expect(files.copy('f', other)).rejects.toThrow(`${other}: `);
+  }
+  await files.copy('f', 'copy');
+  expect(await files.read('copy')).toBe('text');
 });
 
 it('files are read and written as before, and a folder is none', async () => {

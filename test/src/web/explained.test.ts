@@ -5,10 +5,10 @@ import type { ExplainedData } from '../../../fs/memory.js';
 import { changeTexts, dataText, kindText, rangeTexts, stepText } from '../../../src/web/explained.js';
 
 test.each([
-  [0, 0, 'The last step copied no data.'],
-  [7, 0, 'The last step copied 7 B.'],
-  [0, 6_291_456, 'The last step copied no data; 6.0 MiB need not be copied.'],
-  [4096, 6_291_456, 'The last step copied 4.0 KiB; 6.0 MiB need not be copied.'],
+  [0, 0, 'The last step copied up no data.'],
+  [7, 0, 'The last step copied up 7 B.'],
+  [0, 6_291_456, 'The last step copied up no data; 6.0 MiB need not be copied.'],
+  [4096, 6_291_456, 'The last step copied up 4.0 KiB; 6.0 MiB need not be copied.'],
 ])('a step that copied %d and saved %d bytes', (copied, saved, text) => {
   expect(stepText(copied, saved)).toBe(text);
 });

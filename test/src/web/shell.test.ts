@@ -1,4 +1,4 @@
-// The words of the lab's command line that have an edge: touch, dd with and without a pipe, and whatever would remove the root.
+// The words of the lab's command line that have an edge: touch, cp, dd with and without a pipe, and whatever would remove the root.
 
 import { beforeEach, expect, test } from 'vitest';
 import { MemoryBackend } from '../../../src/web/memory.js';
@@ -29,6 +29,20 @@ test('touch of a lower file copies up its attributes alone, and of nothing makes
   expect(await run('stat etc/new')).toMatchObject({ output: 'etc/new: file, mode 0644, 0 bytes, 1 name\n' });
 });
 
+test('cp copies all of a file through the union, with its permissions, also into a folder', async () => {
+  expect(await run('chmod 600 etc/motd')).toMatchObject({ failed: false });
+  expect(await run('cp etc/motd copy')).toEqual({ output: '', failed: false, copied: 0 });
+  expect(await run('cat copy')).toMatchObject({ output: 'Welcome\n' });
+  expect(await run('stat copy')).toMatchObject({ output: 'copy: file, mode 0600, 8 bytes, 1 name\n' });
+  expect(await run('cp big etc')).toEqual({ output: '', failed: false, copied: 0 });
+  expect(await run('stat etc/big')).toMatchObject({ output: expect.stringContaining('6291456 bytes') });
+  expect(await run('cp copy etc/big')).toMatchObject({ failed: false });
+  expect(await run('stat etc/big')).toMatchObject({ output: expect.stringContaining(' 8 bytes') });
+  expect(await run('ln copy other')).toMatchObject({ failed: false });
+  expect(await run('cp other copy')).toMatchObject({ failed: true, output: 'other and copy are one file\n' });
+  expect(await run('cat copy')).toMatchObject({ output: 'Welcome\n' });
+});
+
 test.each([
   ['dd if=etc/motd of=copy', 'Welcome\n'],
   ['dd if=etc/motd of=copy bs=3 skip=1 count=1', 'com'],
@@ -47,6 +61,10 @@ test.each([
   ['dd if=etc/motd of=f into=g', 'into=g'],
   ['dd if=big of=f', 'the first 64 KiB'],
   ['printf X | dd if=etc/motd of=f', 'it reads the pipe'],
+  ['cp etc/motd', 'cp FILE COPY'],
+  ['cp etc copy', 'it is no regular file'],
+  ['cp none copy', 'no such file'],
+  ['cp etc/motd etc/motd', 'are one file'],
   ['rm -r /', 'the root of a container stays'],
   ['rm -rf /', 'the root of a container stays'],
   ['rm /', 'the root of a container stays'],

@@ -45,7 +45,7 @@ describe('what is told of a command', () => {
     ['sink app', 'From the top the layers are now base, app.'],
     ['layer third', 'third is a new layer, on top of the others.'],
     ['commit third', 'Commit: the upper froze into the layer third, and a new one opens.'],
-    ['mkdir new', 'new is new in box; nothing was copied.'],
+    ['mkdir new', 'new is new in box; nothing was copied up.'],
     ['cat nothing', 'It failed: '],
     [
       'printf X | dd of=var/db seek=5000',
@@ -77,7 +77,7 @@ describe('what is told of a command', () => {
 
   test('a file that is in the upper already is written there', async () => {
     expect(await told('echo more >> etc/motd', 'echo again >> etc/motd')).toBe(
-      'echo again >> etc/motd: etc/motd is changed in box, which had it already; nothing was copied.',
+      'echo again >> etc/motd: etc/motd is changed in box, which had it already; nothing was copied up.',
     );
   });
 
@@ -88,13 +88,13 @@ describe('what is told of a command', () => {
       'echo one >> bin/vi: Copy-up: bin is made in box. Copy-up: 7 B of bin/vi rise into box. bin/vim is the same file.',
     );
     expect(await told('echo two >> bin/vim')).toBe(
-      'echo two >> bin/vim: bin/vim is changed in box, which had it already; nothing was copied. bin/vi is the same file.',
+      'echo two >> bin/vim: bin/vim is changed in box, which had it already; nothing was copied up. bin/vi is the same file.',
     );
     expect(await told('cat bin/vim')).toContain(
       'It comes from box. Nothing changed on the disk. bin/vi is the',
     );
     expect(await told('rm bin/vi', 'echo three >> bin/vim')).toBe(
-      'echo three >> bin/vim: bin/vim is changed in box, which had it already; nothing was copied.',
+      'echo three >> bin/vim: bin/vim is changed in box, which had it already; nothing was copied up.',
     );
   });
 
@@ -125,7 +125,7 @@ describe('what is told of a command', () => {
 
   test('of many new files the first and the last are named', async () => {
     expect(await told('touch one three two zero')).toBe(
-      'touch one three two zero: one, 2 more and zero are new in box; nothing was copied.',
+      'touch one three two zero: one, 2 more and zero are new in box; nothing was copied up.',
     );
   });
 
