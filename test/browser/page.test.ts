@@ -24,10 +24,12 @@ describeWith(['program:chromium'], 'the page of the lab', () => {
     }
     await lab.page.click('#back');
     await lab.idle();
-    expect(await caption(lab)).toMatch(/^Looking back, step 7 of 8\. gc: /);
+    expect(await caption(lab)).toMatch(/^Looking back\. gc: /);
+    expect(await lab.page.textContent('#time-label')).toBe('looking back: gc (step 7 of 8)');
     await lab.page.click('#again');
     await lab.idle();
-    expect(await caption(lab)).toMatch(/^Looking back, step 7 of 8\. gc: /);
+    expect(await caption(lab)).toMatch(/^Looking back\. gc: /);
+    expect(await lab.page.textContent('#time-label')).toBe('looking back: gc (step 7 of 8)');
     await lab.page.click('#forward');
     await lab.idle();
     expect(await caption(lab)).toMatch(/^cat none: It failed/);

@@ -159,6 +159,32 @@ describeWith(['root', 'fuse', 'program:chromium'], 'a live mount that is watched
     expect(lab.complaints).toEqual([]);
   });
 
+  it('counts the steps once, also those that come while somebody looks back', async () => {
+    await start(3);
+    const { page } = lab;
+    const counts = async () => {
+      const all = [await page.textContent('#time-label'), await page.textContent('#caption')];
+      return [...all.join(' ').matchAll(/(\d+) of (\d+)/g)].map(([, step, last]) => [step, last]);
+    };
+    for (const name of ['one', 'two']) {
+      sh(`echo more >> etc/${name}`);
+      await until('#disk-list', `etc/${name}`);
+    }
+    await lab.idle();
+    const before = await page.getAttribute('#time', 'max');
+    await page.click('#back');
+    await lab.idle();
+    expect(await counts()).toEqual([[String(Number(before) - 1), before]]);
+    sh('rm etc/app');
+    await page.waitForFunction(
+      (before) => document.querySelector<HTMLInputElement>('#time')!.max !== before,
+      before,
+    );
+    await lab.idle();
+    expect(await counts()).toEqual([[String(Number(before) - 1), await page.getAttribute('#time', 'max')]]);
+    expect(lab.complaints).toEqual([]);
+  });
+
   it('says that the mount has gone', async () => {
     await start(3);
     scratch.mica('umount', scratch.path('mnt'));

@@ -25,6 +25,8 @@ export class Timeline {
   readonly #forward = byId<HTMLButtonElement>('forward');
   #frames: Frame[] = [];
   #at = 0;
+  /** How many went: the others keep their numbers. */
+  #gone = 0;
 
   /** `show`: a frame, and what is to be told with it. `replay`: what led to it is played once more, from the one before. */
   constructor(show: (frame: Frame, said: string) => void, replay: (before: Frame, frame: Frame) => void) {
@@ -58,12 +60,13 @@ export class Timeline {
   /** What is told of the frame that is looked at. */
   get said(): string {
     const { said } = this.#frames[this.#at]!;
-    return this.isNow ? said : toldThen(said, this.#at, this.#frames.length - 1);
+    return this.isNow ? said : toldThen(said);
   }
 
   begin(state: State, said: string): void {
     this.#frames = [{ label: 'the beginning', state, said }];
     this.#at = 0;
+    this.#gone = 0;
     this.#draw();
   }
 
@@ -85,6 +88,7 @@ export class Timeline {
     this.#frames.push(frame);
     if (this.#frames.length > MOST_FRAMES) {
       this.#frames.shift();
+      this.#gone++;
       this.#at = Math.max(0, this.#at - 1);
     }
     if (follows) this.#at = this.#frames.length - 1;
@@ -96,8 +100,10 @@ export class Timeline {
     this.#range.max = String(last);
     this.#range.value = String(this.#at);
     const { label } = this.#frames[this.#at]!;
-    this.#label.textContent = this.isNow ? label : `looking back: ${label} (${this.#at} of ${last})`;
-    this.#range.setAttribute('aria-valuetext', label);
+    const step = this.#at + this.#gone;
+    const count = step === 0 ? '' : ` (step ${step} of ${last + this.#gone})`;
+    this.#label.textContent = this.isNow ? label : `looking back: ${label}${count}`;
+    this.#range.setAttribute('aria-valuetext', `${label}${count}`);
     // Not `disabled`, which would take the focus away from who just pressed it.
     this.#back.ariaDisabled = String(this.#at === 0);
     this.#forward.ariaDisabled = String(this.isNow);

@@ -26,9 +26,9 @@ export function toldOf(ran: Ran, before: State): string {
   return `${ran.line}: ${said.join(' ')}`;
 }
 
-/** What is told of a look back: which step of how many, and what was said then. */
-export function toldThen(said: string, at: number, last: number): string {
-  return `Looking back, ${at === 0 ? 'at the beginning' : `step ${at} of ${last}`}. ${said}`;
+/** What is told of a look back. Which step of how many it is stands at the time line alone, because more of them may come meanwhile. */
+export function toldThen(said: string): string {
+  return `Looking back. ${said}`;
 }
 
 function sentences(ran: Ran, before: State): readonly string[] {
