@@ -109,6 +109,8 @@ export interface State {
 /** What a command did. */
 export interface Ran {
   readonly line: string;
+  /** Nobody typed the line here: it sums up the events. */
+  readonly summed?: true;
   readonly output: string;
   readonly failed: boolean;
   readonly events: readonly UnionEvent[];

@@ -68,6 +68,14 @@ describeWith(['root', 'fuse', 'program:chromium'], 'a live mount in the lab', ()
     expect(lab.complaints).toEqual([]);
   });
 
+  it('says what a program did once', async () => {
+    await lab.idle();
+    sh('echo once > etc/once; rm etc/once; chmod 600 data/pictures/one');
+    await says('Copy-up: work has the attributes of data/pictures/one');
+    await lab.idle();
+    expect(await lab.page.textContent('#caption')).not.toMatch(/copy-up .*: Copy-up: /);
+  });
+
   it('what it says of a path is what mica explain says and the disk shows', async () => {
     await lab.type('cd etc');
     for (const name of ['motd', 'gone']) {

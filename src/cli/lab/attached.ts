@@ -196,7 +196,14 @@ export class AttachedLab implements WatchingLab {
     const called = await calledIn(this.#server, await this.#names());
     const events = renamed(told, called);
     const looked = drawn.length > 0 ? undefined : await this.#explained(told[0]!.path, called);
-    return { line: lineFor(events), output: '', failed: false, events, ...(looked && { looked }) };
+    return {
+      line: lineFor(events),
+      summed: true,
+      output: '',
+      failed: false,
+      events,
+      ...(looked && { looked }),
+    };
   }
 
   async #do(line: string): Promise<string> {

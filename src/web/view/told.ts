@@ -20,10 +20,11 @@ const FOLDERS: ReadonlySet<LayerFinding> = new Set(['folder', 'opaque', 'redirec
 /** How much is repeated of what a command printed. */
 const MOST_PRINTED = 60;
 
-/** `before`: the state that the command met. */
+/** What a line did; the line itself is left out where it would only say the same. `before`: the state that it met. */
 export function toldOf(ran: Ran, before: State): string {
   const said = ran.failed ? [`It failed: ${ran.output.trim()}.`] : sentences(ran, before);
-  return `${ran.line}: ${said.join(' ')}`;
+  const isSaid = ran.summed === true && eventsTold(ran.events, asTyped(ran)).length > 0;
+  return `${isSaid ? '' : `${ran.line}: `}${said.join(' ')}`;
 }
 
 /** What is told of a look back. Which step of how many it is stands at the time line alone, because more of them may come meanwhile. */
@@ -52,9 +53,9 @@ function sentences(ran: Ran, before: State): readonly string[] {
   return [...(all.length > 0 ? all : [readTold(ran)]), ...same];
 }
 
-/** The path that a typed line is about; undefined where there is none, as where others did what is told. */
-function typedPath({ line, looked }: Ran): string | undefined {
-  if (looked !== undefined) return looked.path;
+/** The path that a typed line is about, or a lookup; undefined where there is none, as where others did what is told. */
+function typedPath({ line, looked, summed }: Ran): string | undefined {
+  if (looked !== undefined || summed === true) return looked?.path;
   try {
     return subjectOf(parse(line));
   } catch (error) {

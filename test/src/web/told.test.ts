@@ -110,6 +110,17 @@ describe('what is told of a command', () => {
     );
   });
 
+  test('what others did is told once, and not also by the line that sums it up', async () => {
+    const { state: after, events } = await world.run('echo more >> etc/motd');
+    const others = { summed: true, output: '', failed: false, state: after } as const;
+    const told = toldOf({ ...others, line: 'copy-up etc, copy-up etc/motd', events }, state);
+    expect(told).toBe('Copy-up: etc is made in box. Copy-up: 4 B of etc/motd rise into box.');
+    const looked = await world.explain('etc/motd');
+    expect(toldOf({ ...others, line: 'lookup etc/motd', events: [], looked }, after)).toBe(
+      'lookup etc/motd: It comes from box. Nothing changed on the disk.',
+    );
+  });
+
   test('of many changes the first and the last are told and the others counted', async () => {
     expect(await told('rm -r etc')).toBe(
       'rm -r etc: Copy-up: etc is made in box. Then, after 2 other changes: Whiteout: box gets a mark that hides etc.',
