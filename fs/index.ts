@@ -54,6 +54,7 @@ export type {
   Transport,
 } from './transport/transport.js';
 export type { EventKind, NewEvent, SeenEvent, UnionEvent } from './union/event.js';
+export { AMOUNTS } from './union/event.js';
 export { EVENT_NAMES, type EventCursor } from './union/event-record.js';
 export { EventStream } from './union/event-stream.js';
 export type { ExplainedFolder, Explanation } from './union/explain.js';

@@ -4,7 +4,7 @@
 //   0 units  4 code  5 flags  6 errno  8 number  16 time  24 length of the path  28 of the layer  32 amounts, path, layer
 
 import { type ByteString, fromBytes } from '../name.js';
-import { type EventKind, KINDS, type NewEvent, type SeenEvent, type UnionEvent } from './event.js';
+import { AMOUNTS, type EventKind, KINDS, type NewEvent, type SeenEvent, type UnionEvent } from './event.js';
 import { isFiller, LITTLE, type RingWriter, recordEnd } from './event-ring.js';
 import { OPERATIONS, type Operation, UNTOLD } from './operation.js';
 import type { Place } from './place.js';
@@ -19,8 +19,7 @@ export const EVENT_NAMES: readonly string[] = CODES.filter(
   (code) => !(UNTOLD as ReadonlySet<string>).has(code),
 );
 
-/** One bit of the flags each, lowest first; a number that is there follows the head, in this order. */
-const AMOUNTS = ['durationNs', 'bytes', 'bytesCopied', 'bytesSaved', 'parts'] as const;
+/** `AMOUNTS` have one bit of the flags each, lowest first; a number that is there follows the head, in this order. */
 const DURATION = 1;
 const BYTES = 2;
 

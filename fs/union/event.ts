@@ -42,6 +42,9 @@ export interface UnionEvent {
 
 type Always = 'seq' | 'timeNs' | 'kind' | 'path';
 
+/** What an event may have a number of. */
+export const AMOUNTS = ['durationNs', 'bytes', 'bytesCopied', 'bytesSaved', 'parts'] as const;
+
 /** An event as it is looked at: what it has not may be told as undefined. */
 export type SeenEvent = Pick<UnionEvent, Always> & {
   readonly [Key in Exclude<keyof UnionEvent, Always>]?: UnionEvent[Key] | undefined;

@@ -29,6 +29,11 @@ export class Output {
     process.stdout.write(`${text}\n`);
   }
 
+  /** Lines of results, with one write: each takes as long as some lines do. */
+  lines(texts: readonly string[]): void {
+    if (texts.length > 0) process.stdout.write(`${texts.join('\n')}\n`);
+  }
+
   /** Bytes of results as they are. */
   bytes(data: Uint8Array): void {
     process.stdout.write(data);

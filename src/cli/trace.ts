@@ -3,27 +3,26 @@
 
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { EVENT_NAMES, errnoCode, fromText, type UnionEvent } from '../../fs/index.js';
+import { EVENT_NAMES, fromText } from '../../fs/index.js';
 import { StoreError } from '../errors.js';
 import { type EventFilter, isWantedBy, needsRequests } from '../mounts/event-filter.js';
 import { follow, whileThere } from '../mounts/follow.js';
 import { assertServed, withServer } from '../mounts/settle.js';
 import { Summary } from '../mounts/summary.js';
 import { type ListedMount, MountTable } from '../mounts/table.js';
-import { timeOfNs } from '../time.js';
-import type { LayerNames } from '../web/naming.js';
-import { colors } from './colors.js';
 import type { Declare } from './commands.js';
 import type { Context } from './context.js';
 import { FollowedNames, namesOfMount } from './layer-names.js';
 import { mountAt } from './mounted.js';
-import { pathFields, quoteName, sizeText } from './output.js';
 import { stepBack } from './step-back.js';
-import { spanText, summaryText } from './trace-summary.js';
+import { TraceLines } from './trace-lines.js';
+import { summaryText } from './trace-summary.js';
 import { normalPath } from './words.js';
 
 /** Between two looks at whether a mount has ended. */
 const POLL_MS = 10;
+/** Lines that are written at once. */
+const MOST_LINES = 500;
 /** For how long the server may let a question for a sum wait. */
 const SUMMING_MS = 2000;
 /** How long what was traced may be read after a signal. */
@@ -117,6 +116,7 @@ function told(context: Context, mount: ListedMount, words: Words, filter: EventF
   return untilEnd(context, words, (signal, enough) =>
     withServer(mount, async (server) => {
       const names = new FollowedNames(server, () => namesOfMount(context, mount));
+      const lines = new TraceLines();
       let taken = 0;
       let isUnderWay = words.past !== true;
       const options = {
@@ -130,12 +130,17 @@ function told(context: Context, mount: ListedMount, words: Words, filter: EventF
         // What nobody has kept of the past is not lost by this trace.
         if (lost > 0 && isUnderWay && !context.output.json) context.output.note(`${lost} events were lost`);
         isUnderWay = true;
+        const batch: string[] = [];
         while (taken < count && cursor.next()) {
           if (names.lacks(cursor)) await names.learn(cursor);
           if (!isWanted(cursor)) continue;
           taken++;
-          print(context, cursor.event(), names.called);
+          if (context.output.json) batch.push(lines.json(cursor, names.called));
+          else if (context.output.quiet) context.output.nameLine('', cursor.path);
+          else batch.push(lines.text(cursor, names.called));
+          if (batch.length === MOST_LINES) context.output.lines(batch.splice(0));
         }
+        context.output.lines(batch);
         if (taken >= count) enough();
       }
     }),
@@ -225,40 +230,4 @@ function numberOf(option: string, text: string | undefined): number | undefined 
     throw new StoreError('invalid-argument', `cannot use ${option} ${text}`, 'it is no number');
   }
   return number;
-}
-
-function print({ output }: Context, event: UnionEvent, called: LayerNames): void {
-  if (output.json) process.stdout.write(`${JSON.stringify(eventJson(event, called))}\n`);
-  else if (output.quiet) output.nameLine('', event.path);
-  else output.line(eventText(event, called));
-}
-
-/** The shape of an event in JSON: as with `mica explain`, a layer has its id and what people call it. */
-export function eventJson({ timeNs, path, errno, ...event }: UnionEvent, called: LayerNames): object {
-  const { layer } = event;
-  return {
-    ...event,
-    ...(layer === undefined ? {} : { layerName: called.get(layer) ?? layer }),
-    time: timeOfNs(BigInt(Math.round(timeNs))),
-    ...pathFields(path),
-    ...(errno === undefined ? {} : { errno, error: errnoCode(errno) }),
-  };
-}
-
-function eventText(event: UnionEvent, called: LayerNames): string {
-  const { timeNs, kind, operation, path, layer, durationNs, errno } = event;
-  const { bytes, bytesCopied, bytesSaved, parts } = event;
-  const time = timeOfNs(BigInt(Math.round(timeNs))).slice(11, 26);
-  const facts: string[] = [];
-  if (errno !== undefined) facts.push(errnoCode(errno));
-  if (bytes !== undefined) facts.push(sizeText(bytes));
-  if (bytesCopied !== undefined) facts.push(`${sizeText(bytesCopied)} copied`);
-  if (bytesSaved !== undefined && bytesSaved > 0) facts.push(`${sizeText(bytesSaved)} saved`);
-  if (parts !== undefined) facts.push(`${parts} folders as one`);
-  if (layer !== undefined) facts.push(`in ${called.get(layer) ?? layer}`);
-  if (durationNs !== undefined) facts.push(spanText(durationNs));
-  const name = path === '' ? '.' : quoteName(path);
-  const line = `${time}  ${(operation ?? kind).padEnd(11)}  ${name}  ${facts.join(', ')}`;
-  if (kind !== 'request') return colors.bold(line);
-  return errno === undefined ? line : colors.yellow(line);
 }

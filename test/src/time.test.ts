@@ -1,5 +1,5 @@
 import { afterEach, expect, test, vi } from 'vitest';
-import { msOfTime, timeNow, timeOfNs } from '../../src/time.js';
+import { msOfTime, TimesInRow, timeNow, timeOfNs } from '../../src/time.js';
 
 afterEach(() => vi.restoreAllMocks());
 
@@ -33,4 +33,13 @@ test.each([
 
 test('nanoseconds are written as nine digits', () => {
   expect(timeOfNs(1_000_000_007n)).toBe('1970-01-01T00:00:01.000000007Z');
+});
+
+test('times in a row are told as each by itself, around the ends of seconds too', () => {
+  const times = new TimesInRow();
+  const second = 1_790_000_000_000_000_000;
+  for (const ns of [second, second - 256, second + 256, second + 999_999_744, second + 1e9, 0, 999_999_999]) {
+    expect(times.of(ns)).toBe(timeOfNs(BigInt(ns)));
+    expect(times.ofDay(ns)).toBe(timeOfNs(BigInt(ns)).slice(11, 26));
+  }
 });
