@@ -127,6 +127,30 @@ describeWith(['root', 'fuse', 'program:chromium'], 'a live mount in the lab', ()
     expect(await lab.page.textContent('#caption')).toContain(`${line}: `);
   });
 
+  const NEW: readonly (readonly [string, string, string])[] = [
+    ['echo x > made/new', 'made', 'made/new'],
+    ['cp etc/motd copied/b', 'copied', 'copied/b'],
+    ['mkdir into/d', 'into', 'into/d'],
+    ['ln -s ../a linked/s', 'linked', 'linked/s'],
+  ];
+
+  it('what a line or a program made is told with the copy-up of its folder', async () => {
+    sh(NEW.map(([, dir]) => `mkdir ${dir} p${dir}`).join('; '));
+    scratch.mica('commit', 'work', 'folders');
+    await says('Commit: the upper froze into the layer folders');
+    for (const [line, dir, path] of NEW) {
+      await lab.idle();
+      await lab.type(line);
+      // The events of the line would come some tenths of a second after it.
+      await lab.page.waitForTimeout(1000);
+      const said = `Copy-up: ${dir} is made in work. ${path} is new in work.`;
+      expect(await lab.page.textContent('#caption')).toBe(`${line}: ${said}`);
+      sh(line.replaceAll(path, `p${path}`));
+      await says(`Copy-up: p${dir} is made in work. p${path} is new in work.`);
+    }
+    expect(lab.complaints).toEqual([]);
+  });
+
   it('the sheets of an image have its name', async () => {
     scratch.mica('snapshot', 'prepare', 'shop', 'base');
     scratch.mica('commit', 'shop', '--image', 'shop:1', 'shop-layer');

@@ -139,6 +139,16 @@ describeWith(['root', 'fuse', 'program:chromium'], 'a live mount that is watched
     expect(lab.complaints).toEqual([]);
   });
 
+  it('says of a folder that is not drawn what was made there, and leads to it', async () => {
+    await start(80);
+    await lab.type('mkdir etc/sub');
+    await until('#caption', 'mkdir etc/sub: Copy-up: etc is made in upper. etc/sub is new in upper.');
+    await until('#elsewhere:not([hidden])', 'Show etc, where this happened');
+    sh('echo more > data/new');
+    await until('#caption', 'Copy-up: data is made in upper. data/new is new in upper.');
+    expect(lab.complaints).toEqual([]);
+  });
+
   it('keeps what somebody has selected, whatever others look at, until it is let go of', async () => {
     await start(3);
     const { page } = lab;

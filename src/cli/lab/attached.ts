@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type ByteString,
   type Explanation,
+  eventsOf,
   fromText,
   isFolder,
   kindOf,
@@ -60,6 +61,8 @@ export class AttachedLab implements WatchingLab {
   #stack: StackDescription | undefined;
   /** Lines that are being done: what these write is told with them, and not as that of a program. */
   #typed = 0;
+  /** Numbers of the events that were told with a line. */
+  readonly #told = new Set<number>();
 
   constructor(
     mount: ListedMount,
@@ -147,13 +150,21 @@ export class AttachedLab implements WatchingLab {
     let failed = false;
     this.#typed++;
     try {
+      const { lastSeq } = await this.#server.ask({ op: 'events', since: Number.MAX_SAFE_INTEGER });
       output = await this.#do(line).catch((error: unknown) => {
         if (!(error instanceof Error)) throw error;
         failed = true;
         return `${error.message}\n`;
       });
-      // Its events come with those of everybody else.
-      return { line, output, failed, events: [], state: await this.state() };
+      const since = [...eventsOf(await this.#server.ask({ op: 'events', since: lastSeq }))];
+      const state = await this.state();
+      const { drawn, made } = sorted(ofLine(line, since, state));
+      if (drawn.length > 0 || hasChanges(since)) this.#totals.outdate();
+      for (const { seq } of drawn) this.#told.add(seq);
+      const there = await this.#placeOf(drawn, made);
+      const called = await calledIn(this.#server, await this.#names());
+      const events = renamed(there === undefined ? drawn : [...drawn, ...made], called);
+      return { line, output, failed, events, state, ...(there && { there }) };
     } finally {
       this.#typed--;
     }
@@ -166,9 +177,11 @@ export class AttachedLab implements WatchingLab {
   /** Hands over what happens until the signal or the end of the mount. */
   async follow(signal: AbortSignal, tell: Ear['tell']): Promise<void> {
     let { version } = this.#totals;
-    for await (const followed of follow(this.#server, { requests: true, signal })) {
-      const events = [...followed.events];
-      const drawn = events.filter(({ kind }) => kind !== 'request');
+    // What a line does is told with it: nothing of that is taken before.
+    const canTake = () => this.#typed === 0;
+    for await (const followed of follow(this.#server, { requests: true, signal, canTake })) {
+      const events = [...followed.events].filter(({ seq }) => !this.#told.delete(seq));
+      const { drawn, made } = sorted(events);
       const hasWritten = this.#typed === 0 && this.#upper.hasChanged();
       if (hasWritten || drawn.length > 0) this.#totals.outdate();
       if (this.#totals.isDue && this.#stack !== undefined) void this.#totals.count(this.#stack);
@@ -177,12 +190,13 @@ export class AttachedLab implements WatchingLab {
       // What is counted while the state is put together is in the next one.
       ({ version } = this.#totals);
       const state = await this.state();
-      const there = drawn.length > 0 ? await this.#elsewhere(toText(drawn.at(-1)!.path)) : undefined;
-      tell(
-        ran === undefined
-          ? { kind: 'state', state }
-          : { kind: 'ran', ran: { ...ran, state, ...(there && { there }) } },
-      );
+      if (ran === undefined) {
+        tell({ kind: 'state', state });
+        continue;
+      }
+      const there = await this.#placeOf(drawn, made);
+      const all = there === undefined ? ran.events : [...ran.events, ...made.map(eventInText)];
+      tell({ kind: 'ran', ran: { ...ran, events: all, state, ...(there && { there }) } });
     }
   }
 
@@ -224,6 +238,13 @@ export class AttachedLab implements WatchingLab {
     throw new ShellError(
       `${command.name}: no such command here; help lists them. Type ${how} in a shell instead: what it does in this mount is drawn here`,
     );
+  }
+
+  /** Where the last of what is drawn happened, or of what was made with it; undefined if that is shown already. */
+  async #placeOf(drawn: readonly UnionEvent[], made: readonly UnionEvent[]): Promise<State | undefined> {
+    const [event, maker] = [drawn.at(-1), made.at(-1)];
+    if (event === undefined) return undefined;
+    return this.#elsewhere(toText((maker !== undefined && maker.seq > event.seq ? maker : event).path));
   }
 
   /** The folder of the path; undefined if it is shown already. */
@@ -308,6 +329,44 @@ function renamed(events: readonly UnionEvent[], called: LayerNames): readonly Un
   }));
 }
 
+/** Events that are drawn, and requests that made a name: who looks at another folder is told what these made. */
+function sorted(events: readonly UnionEvent[]): {
+  readonly drawn: readonly UnionEvent[];
+  readonly made: readonly UnionEvent[];
+} {
+  return {
+    drawn: events.filter(({ kind }) => kind !== 'request'),
+    made: events.filter(({ operation = '', errno }) => errno === undefined && MAKES.has(operation)),
+  };
+}
+
+/** Those that are about paths of the line, on the way to them or beneath them; others work in the mount meanwhile. */
+function ofLine(line: string, events: readonly UnionEvent[], { merged }: State): readonly UnionEvent[] {
+  const paths = pathsIn(line);
+  const isBeneath = (path: string, folder: string) => folder === '' || `${path}/`.startsWith(`${folder}/`);
+  return events.filter((event) => {
+    const path = toText(event.path);
+    // The mount may tell of a file with several names by another one than was typed.
+    const hasNames = merged.some((one) => one.path === path && one.kind === 'file' && one.nlink > 1);
+    return paths === 'all' || hasNames || paths.some((one) => isBeneath(path, one) || isBeneath(one, path));
+  });
+}
+
+function pathsIn(line: string): readonly string[] | 'all' {
+  const known = <T>(read: () => T): readonly T[] => {
+    try {
+      return [read()];
+    } catch (error) {
+      // The line did nothing, or the word is no path: the target of a symlink, perhaps.
+      if (error instanceof ShellError) return [];
+      throw error;
+    }
+  };
+  const [command] = known(() => parse(line));
+  if (command?.name === 'settle') return 'all';
+  return command?.words.flatMap((word) => known(() => cleanPath(word))) ?? [];
+}
+
 /** Words of the lessons that this program has, too, for a shell. */
 const OF_MICA: ReadonlySet<string> = new Set(['commit', 'run', 'tag', 'gc']);
 
@@ -317,11 +376,17 @@ const CHANGES: ReadonlySet<string> = new Set([
   ...['removexattr', 'write', 'writeMapped', 'fallocate', 'copyFileRange'],
 ]);
 
+const MAKES: ReadonlySet<string> = new Set(['create', 'mknod', 'mkdir', 'symlink']);
+
 /** One lookup stands for a bunch of requests that changed nothing. */
 function lookedAt(events: readonly UnionEvent[]): readonly UnionEvent[] {
-  if (events.some(({ operation = '', errno }) => errno === undefined && CHANGES.has(operation))) return [];
+  if (hasChanges(events)) return [];
   const found = events.find(({ operation }) => operation === 'lookup');
   return found === undefined ? [] : [found];
+}
+
+function hasChanges(events: readonly UnionEvent[]): boolean {
+  return events.some(({ operation = '', errno }) => errno === undefined && CHANGES.has(operation));
 }
 
 /** The first and the last, and how many are between them. */

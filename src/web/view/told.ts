@@ -47,6 +47,7 @@ function sentences(ran: Ran, before: State): readonly string[] {
   const all = [...done, ...around];
   // What was written without an event of its own: a file that is in the upper already, or a new one.
   if (done.length === 0) all.push(...diskTold(before, state, typed));
+  else all.splice(done.length, 0, ...newTold(ran, before));
   const others = typed === undefined ? [] : otherNames(typed, state);
   const same =
     others.length === 0 ? [] : [`${some(others)} ${others.length === 1 ? 'is' : 'are'} the same file.`];
@@ -152,11 +153,45 @@ function orderTold(before: State, after: State): readonly string[] {
   return [`From the top the layers are now ${is.join(', ')}.`];
 }
 
+/**
+ * Names that came into the upper beside what the events tell: what a line made in a folder that was copied up for it. What the
+ * union showed before is not new; of a folder that is not drawn the requests say what was made.
+ */
+function newTold({ state, events, there }: Ran, before: State): readonly string[] {
+  const upper = state.layers.find(({ upperOf }) => upperOf === state.active);
+  const isFrozen = events.some(({ kind }) => kind === 'commit');
+  if (upper === undefined || isFrozen || before.active !== state.active) return [];
+  const named = events.filter(({ kind }) => kind !== 'request');
+  const isNamed = (path: string) =>
+    named.some((event) => event.path === path || (event.kind === 'redirect' && isIn(path, event.path)));
+  const isWhat = ({ kind }: DiskEntry) => kind !== 'whiteout';
+  const old = new Set([...before.merged, ...upperIn(before).filter(isWhat)].map(({ path }) => path));
+  const isNew = (entry: DiskEntry) => isWhat(entry) && !old.has(entry.path) && !isNamed(entry.path);
+  const here = before.focus === state.focus ? upper.entries.filter(isNew).map(({ path }) => path) : [];
+  const asked = new Set(events.filter(({ kind }) => kind === 'request').map(({ path }) => path));
+  const aside = upperIn(there)
+    .filter((entry) => asked.has(entry.path) && isNew(entry))
+    .map(({ path }) => path);
+  const paths = [...new Set([...here, ...aside])];
+  return paths.length === 0
+    ? []
+    : [`${some(paths)} ${paths.length === 1 ? 'is' : 'are'} new in ${upper.name}.`];
+}
+
+function upperIn(state: State | undefined): readonly DiskEntry[] {
+  return state?.layers.find(({ upperOf }) => upperOf === state.active)?.entries ?? [];
+}
+
+function isIn(path: string, folder: string): boolean {
+  return path.startsWith(`${folder}/`);
+}
+
 /** Files are called as `typed`, if that is a name of them. */
 function diskTold(before: State, after: State, typed: string | undefined): readonly string[] {
   const upper = after.layers.find(({ upperOf }) => upperOf === after.active);
   const was = before.layers.find(({ upperOf }) => upperOf === after.active);
-  if (upper === undefined || was === undefined) return [];
+  // Another folder has other names, and none of them came or went.
+  if (upper === undefined || was === undefined || before.focus !== after.focus) return [];
   const old = new Map(was.entries.map((entry) => [entry.path, entry]));
   const isWhat = ({ kind }: DiskEntry) => kind !== 'whiteout';
   const come = upper.entries.filter((entry) => isWhat(entry) && !hasObject(old, entry));

@@ -56,6 +56,59 @@ describe('what is told of a command', () => {
     expect(text).toContain(`${line}: ${said}`);
   });
 
+  test.each([
+    ['echo x > etc/new', 'Copy-up: etc is made in box. etc/new is new in box.'],
+    ['cp etc/motd etc/copy', 'Copy-up: etc is made in box. etc/copy is new in box.'],
+    ['mkdir etc/d', 'Copy-up: etc is made in box. etc/d is new in box.'],
+    ['mkdir -p etc/d/e', 'Copy-up: etc is made in box. etc/d and etc/d/e are new in box.'],
+    ['ln -s motd etc/link', 'Copy-up: etc is made in box. etc/link is new in box.'],
+    [
+      'ln etc/motd etc/hard',
+      'Copy-up: etc is made in box. Copy-up: box has the attributes of etc/motd; 4 B of data stay below. etc/hard is new in box. etc/hard is the same file.',
+    ],
+    [
+      'mv etc/motd etc/moved',
+      'Copy-up: etc is made in box. Copy-up: box has the attributes of etc/motd; 4 B of data stay below. Whiteout: box gets a mark that hides etc/motd. etc/moved is new in box.',
+    ],
+  ])('what a line made is told beside the copy-up of its folder: %s', async (line, said) => {
+    expect(await told(line)).toBe(`${line}: ${said}`);
+  });
+
+  test('what takes the place of a whiteout is new', async () => {
+    expect(await told('rm etc/motd', 'mv var/db etc/motd')).toMatch(
+      /Whiteout: .* etc\/motd is new in box\.$/,
+    );
+  });
+
+  test('what only moved along with its folder, and what was copied up, is not told as new', async () => {
+    expect(await told('echo more >> etc/motd', 'mv etc conf')).toBe(
+      'mv etc conf: Redirect: the folder conf in box says where its lower part lies. Whiteout: box gets a mark that hides etc.',
+    );
+    expect(await told('chmod 600 conf/hosts', 'commit third')).not.toContain('new in box');
+  });
+
+  test('of a folder that is not drawn it is told what was made there', async () => {
+    const ran = await world.run('mkdir etc/d');
+    const shallow = (all: State): State => ({
+      ...all,
+      merged: all.merged.filter(({ path }) => !path.includes('/')),
+      layers: all.layers.map((one) => ({
+        ...one,
+        entries: one.entries.filter(({ path }) => !path.includes('/')),
+      })),
+    });
+    expect(toldOf({ ...ran, state: shallow(ran.state), there: ran.state }, shallow(state))).toBe(
+      'mkdir etc/d: Copy-up: etc is made in box. etc/d is new in box.',
+    );
+  });
+
+  test('who goes to another folder is not told that what lies there is new', async () => {
+    await told('touch etc/own');
+    const ran = { line: 'cd etc', output: '', failed: false, events: [], state: { ...state, focus: 'etc' } };
+    const atRoot = { ...state, layers: state.layers.map((one) => ({ ...one, entries: [] })) };
+    expect(toldOf(ran, atRoot)).toBe('cd etc: Drawn is now the folder etc.');
+  });
+
   test('the order that is told is that of the container', async () => {
     const lines = ['commit mine', 'run two', 'use box', 'hide mine'];
     await told(...lines, 'use two');
