@@ -13,6 +13,7 @@ import {
 } from '../../fs/index.js';
 import { StoreError } from '../errors.js';
 import { withUnion } from '../images/open-snapshot.js';
+import { joinLayers } from '../mounts/layer-words.js';
 import { withServer } from '../mounts/settle.js';
 import { type ListedMount, MountTable } from '../mounts/table.js';
 import type { StoredSnapshot } from '../snapshots/snapshot.js';
@@ -37,7 +38,7 @@ interface Words {
 export const declareExplain: Declare = (command, act) => {
   command
     .argument('<path>', 'a path in a mount, or WORD:PATH')
-    .option('--lower <dir:dir>', 'plain folders, topmost first; PATH is then inside them')
+    .option('--lower <dir:dir>', 'plain folders, topmost first; PATH is then inside them', joinLayers)
     .option('--upper <dir>', 'the folder of changes on top of them')
     .option(
       '--work <dir>',

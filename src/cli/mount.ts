@@ -5,6 +5,7 @@ import type { OwnerRules } from '../../fs/index.js';
 import { StoreError } from '../errors.js';
 import { GC_ROOT, rootLabels } from '../labels.js';
 import type { FuseOptions } from '../mounts/host-spec.js';
+import { joinLayers } from '../mounts/layer-words.js';
 import type { Driver } from '../mounts/mount.js';
 import { parseIdMap, parseSquash } from '../mounts/owner-words.js';
 import { parseQuota } from '../mounts/quota-words.js';
@@ -59,7 +60,11 @@ export const declareMount: Declare = (command, act) => {
     .option('--settle', 'make the upper plain at the unmount')
     .option('--quota <size>', 'SIZE[:INODES]: what the changes may take (10G, 512M:20000)')
     .option('--foreground', 'return when the mount has ended')
-    .option('--lower <dir:dir>', 'plain folders, topmost first, without a store; b of a::b has data alone')
+    .option(
+      '--lower <dir:dir>',
+      'plain folders, topmost first, without a store; b of a::b has data alone; again: below these',
+      joinLayers,
+    )
     .option('--upper <dir>', 'where changes to plain folders go')
     .option('--work <dir>', 'an empty folder on the filesystem of --upper')
     .option('--dialect <name>', 'overlay|wh: how plain folders spell their marks')

@@ -5,6 +5,7 @@ import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { StackDescription } from '../../fs/index.js';
 import { StoreError } from '../errors.js';
+import { joinLayers } from '../mounts/layer-words.js';
 import { MountTable } from '../mounts/table.js';
 import type { Store } from '../store.js';
 import type { Declare } from './commands.js';
@@ -19,7 +20,11 @@ interface Words {
 export const declareSettle: Declare = (command, act) => {
   command
     .argument('<key>', 'an active snapshot, or an upper folder; of a podman container its diff folder')
-    .option('--lower <dir:dir>', 'the lowers of a plain upper folder that is not mounted, topmost first')
+    .option(
+      '--lower <dir:dir>',
+      'the lowers of a plain upper folder that is not mounted, topmost first',
+      joinLayers,
+    )
     .option('--work <dir>', 'its work folder')
     .option('--dialect <name>', 'overlay|wh: how plain folders spell their marks')
     .action(

@@ -37,6 +37,11 @@ export function splitLayers(word: string, text: string): LayerPaths {
   return { lowers, data };
 }
 
+/** A list of layers that goes on below another one, which stands before it. */
+export function joinLayers(below: string, above?: string): string {
+  return above === undefined ? below : `${above}:${below}`;
+}
+
 /** Parts of a text; a backslash takes the meaning from whatever follows it, and both stay. */
 export function splitUnescaped(text: string, separator: string): string[] {
   const parts = [''];

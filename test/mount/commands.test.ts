@@ -39,6 +39,21 @@ describeWith(['root', 'fuse', 'overlay'], 'commands on what is mounted', () => {
     expect(readFileSync(`${merged}/two`, 'utf8')).toBe('lower\nupper\n');
   });
 
+  it('--lower given again goes on below, for a mount and for explain', () => {
+    for (const name of ['over', 'under']) {
+      mkdirSync(mica.path(name));
+      writeFileSync(mica.path(name, 'both'), name);
+    }
+    writeFileSync(mica.path('under', 'one'), 'under');
+    const lowers = ['--lower', mica.path('over'), '--lower', mica.path('under')];
+    ok('mount', ...lowers, merged);
+    const read = (name: string) => readFileSync(`${merged}/${name}`, 'utf8');
+    expect([read('both'), read('one')]).toEqual(['over', 'under']);
+    expect(JSON.parse(ok('--json', 'explain', ...lowers, 'both'))).toMatchObject({
+      layers: [{ finding: 'file' }, { finding: 'not-looked' }],
+    });
+  });
+
   it('a mount with --stats tells at its end what was asked, how often, and how long it took', () => {
     ok('mount', '--stats', 'key', merged);
     for (const name of ['a', 'b', 'c']) mkdirSync(`${merged}/${name}`);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { splitLayers } from '../../../src/mounts/layer-words.js';
+import { joinLayers, splitLayers } from '../../../src/mounts/layer-words.js';
 
 const split = (text: string) => splitLayers('lowerdir', text);
 
@@ -12,6 +12,13 @@ describe('a list of layers', () => {
 
   it('has layers of data alone after two colons', () => {
     expect(split('/a:/b::/c::/d')).toEqual({ lowers: ['/a', '/b'], data: ['/c', '/d'] });
+  });
+
+  it('goes on below', () => {
+    expect(split(joinLayers('/c::/d', joinLayers('/b', joinLayers('/a'))))).toEqual({
+      lowers: ['/a', '/b', '/c'],
+      data: ['/d'],
+    });
   });
 
   it('keeps escapes, and what is escaped separates nothing', () => {
