@@ -140,9 +140,10 @@ class Page {
 
   /** Nothing happened of which there is anything to tell, and yet what is shown is no longer so. */
   async #changed(state: State): Promise<void> {
-    const before = this.#timeline.now?.state;
     this.#timeline.renew(state);
-    if (this.#timeline.isNow) await this.#draw(state, before);
+    // What the last step did, and copied, stays told.
+    const { before, ran } = this.#drawn;
+    if (this.#timeline.isNow) await this.#draw(state, before, ran);
   }
 
   #listLessons(): void {

@@ -149,6 +149,15 @@ describeWith(['root', 'fuse', 'program:chromium'], 'a live mount that is watched
     expect(lab.complaints).toEqual([]);
   });
 
+  it('says what the last step copied, also when all of it has been counted again', async () => {
+    await start(3);
+    await lab.type('echo more >> data/big');
+    await until('#bytes-bars .bar:first-child', /[1-9][\d.]* MiB/);
+    await lab.idle();
+    expect(await lab.page.textContent('#bytes')).toContain('The last step copied up 1.0 MiB');
+    expect(lab.complaints).toEqual([]);
+  });
+
   it('keeps what somebody has selected, whatever others look at, until it is let go of', async () => {
     await start(3);
     const { page } = lab;

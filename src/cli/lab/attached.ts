@@ -26,7 +26,7 @@ import { winnerOf } from '../../web/explained.js';
 import { eventInText, explanationInText } from '../../web/in-text.js';
 import type { ImageState, LayerState, MergedEntry, Ran, State } from '../../web/model.js';
 import { calledNames, type LayerNames, withNames } from '../../web/naming.js';
-import { cleanPath, parse, runOnFiles, ShellError } from '../../web/shell.js';
+import { cleanPath, parse, runOnFiles, ShellError, subjectOf } from '../../web/shell.js';
 import { calledIn, explainServed, idsOf } from '../layer-names.js';
 import { withoutUpper } from '../reading.js';
 import { readFolder } from './layer-folder.js';
@@ -150,6 +150,7 @@ export class AttachedLab implements WatchingLab {
     let failed = false;
     this.#typed++;
     try {
+      const looked = await this.#lookedAt(line);
       const { lastSeq } = await this.#server.ask({ op: 'events', since: Number.MAX_SAFE_INTEGER });
       output = await this.#do(line).catch((error: unknown) => {
         if (!(error instanceof Error)) throw error;
@@ -158,16 +159,23 @@ export class AttachedLab implements WatchingLab {
       });
       const since = [...eventsOf(await this.#server.ask({ op: 'events', since: lastSeq }))];
       const state = await this.state();
-      const { drawn, made } = sorted(ofLine(line, since, state));
-      if (drawn.length > 0 || hasChanges(since)) this.#totals.outdate();
-      for (const { seq } of drawn) this.#told.add(seq);
+      const own = ofLine(line, since, state);
+      for (const { seq } of own) this.#told.add(seq);
+      const { drawn, made } = sorted(own);
+      if (drawn.length > 0 || hasChanges(own)) this.#totals.outdate();
       const there = await this.#placeOf(drawn, made);
       const called = await calledIn(this.#server, await this.#names());
       const events = renamed(there === undefined ? drawn : [...drawn, ...made], called);
-      return { line, output, failed, events, state, ...(there && { there }) };
+      return { line, output, failed, events, ...(looked && { looked }), state, ...(there && { there }) };
     } finally {
       this.#typed--;
     }
+  }
+
+  /** How the path of a line is before it is done; undefined where it has none. */
+  async #lookedAt(line: string): Promise<Explanation | undefined> {
+    const [path] = known(() => subjectOf(parse(line)));
+    return path === undefined ? undefined : this.explain(path);
   }
 
   async explain(path: string): Promise<Explanation> {
@@ -353,18 +361,19 @@ function ofLine(line: string, events: readonly UnionEvent[], { merged }: State):
 }
 
 function pathsIn(line: string): readonly string[] | 'all' {
-  const known = <T>(read: () => T): readonly T[] => {
-    try {
-      return [read()];
-    } catch (error) {
-      // The line did nothing, or the word is no path: the target of a symlink, perhaps.
-      if (error instanceof ShellError) return [];
-      throw error;
-    }
-  };
   const [command] = known(() => parse(line));
   if (command?.name === 'settle') return 'all';
   return command?.words.flatMap((word) => known(() => cleanPath(word))) ?? [];
+}
+
+/** Empty where a line means nothing, or a word is no path: the target of a symlink, perhaps. */
+function known<T>(read: () => T): readonly T[] {
+  try {
+    return [read()];
+  } catch (error) {
+    if (error instanceof ShellError) return [];
+    throw error;
+  }
 }
 
 /** Words of the lessons that this program has, too, for a shell. */
