@@ -65,6 +65,8 @@ describeWith(['program:chromium'], 'the link between page and lab', () => {
     expect(await lab.page.isVisible('#notice')).toBe(false);
     await stop();
     await noticed(lab, 'The lab behind this page has ended');
+    const close = lab.page.locator('#notice button');
+    expect(await close.evaluate((button) => button.scrollWidth - button.clientWidth)).toBe(0);
     expect(await notice(lab)).toContain("Start it again with mica lab --port '7 7' and open the address");
     expect(await lab.page.textContent('#engine')).toBe('the lab has ended');
     await lab.type('ls');

@@ -53,9 +53,11 @@ export function originText({ merged, cells }: Column): string {
   return `${some} from ${merged.layer}`;
 }
 
-/** Why nothing is seen: something is hidden, or it is not in this union at all. */
+/** Why nothing is seen: something is hidden, or seen elsewhere, or it is not in this union at all. */
 export function absentText({ cells }: Column): string {
-  const isHidden = cells.some(({ look, covered }) => look === 'whiteout' || covered);
+  const isHidden = cells.some(
+    ({ look, covered, seenAs }) => look === 'whiteout' || covered || seenAs !== undefined,
+  );
   return isHidden ? 'gone' : 'not here';
 }
 

@@ -94,6 +94,7 @@ test('the view on top says how much of a file the layer that wins has', async ()
 test('what was deleted is gone, and what this container never had is not here', async () => {
   const layers = { base: { 'bin/sh': 'sh' } };
   expect(absentText((await columnAt(layers, ['rm bin/sh'], 'bin/sh'))!)).toBe('gone');
+  expect(absentText((await columnAt(layers, ['mv bin sbin'], 'bin/sh'))!)).toBe('gone');
   const apart = ['run other', 'use other', 'echo x > shop', 'commit v2', 'use box'];
   expect(absentText((await columnAt(layers, apart, 'shop'))!)).toBe('not here');
 });
