@@ -190,11 +190,13 @@ export class AttachedLab implements WatchingLab {
     for await (const followed of follow(this.#server, { requests: true, signal, canTake })) {
       const events = [...followed.events].filter(({ seq }) => !this.#told.delete(seq));
       const { drawn, made } = sorted(events);
-      const hasWritten = this.#typed === 0 && this.#upper.hasChanged();
-      if (hasWritten || drawn.length > 0) this.#totals.outdate();
+      const hasWritten = this.#hasWritten(false);
+      if (drawn.length > 0) this.#totals.outdate();
       if (this.#totals.isDue && this.#stack !== undefined) void this.#totals.count(this.#stack);
-      const ran = hasWritten && drawn.length === 0 ? WRITTEN : await this.#ranOf(drawn, events);
+      let ran = hasWritten && drawn.length === 0 ? WRITTEN : await this.#ranOf(drawn, events);
       if (ran === undefined && version === this.#totals.version) continue;
+      // The new state takes in what was written until now, which nobody would notice any more.
+      if (ran === undefined && this.#hasWritten(true)) ran = WRITTEN;
       // What is counted while the state is put together is in the next one.
       ({ version } = this.#totals);
       const state = await this.state();
@@ -206,6 +208,13 @@ export class AttachedLab implements WatchingLab {
       const all = there === undefined ? ran.events : [...ran.events, ...made.map(eventInText)];
       tell({ kind: 'ran', ran: { ...ran, events: all, state, ...(there && { there }) } });
     }
+  }
+
+  /** Whether a program wrote what makes no event; `isNow`: looks whenever it was looked before. */
+  #hasWritten(isNow: boolean): boolean {
+    const has = this.#typed === 0 && this.#upper.hasChanged(isNow);
+    if (has) this.#totals.outdate();
+    return has;
   }
 
   /** What happened; where nothing was changed one lookup stands for a bunch of requests. */

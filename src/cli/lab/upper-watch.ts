@@ -30,10 +30,10 @@ export class UpperWatch {
     this.#known = marksIn(top, paths);
   }
 
-  /** True if any of them is not as it was; looks only when it is time. */
-  hasChanged(): boolean {
+  /** True if any of them is not as it was; looks only when it is time, or at once. */
+  hasChanged(isNow = false): boolean {
     const now = performance.now();
-    if (now < this.#next || this.#paths.length === 0) return false;
+    if ((now < this.#next && !isNow) || this.#paths.length === 0) return false;
     this.#next = now + EVERY_MS;
     const marks = marksIn(this.#top, this.#paths);
     return marks.some((mark, at) => mark !== this.#known[at]);

@@ -42,6 +42,13 @@ it('what is new in the folder that is shown is seen', async () => {
   await isNoticed();
 });
 
+it('who has to know at once does not wait for the next look', () => {
+  watch.take(upper, ['']);
+  expect(watch.hasChanged(true)).toBe(false);
+  writeFileSync(join(upper, 'f'), 'text');
+  expect(watch.hasChanged(true)).toBe(true);
+});
+
 it('what is deeper than a path may be long is looked at as everything else', async () => {
   const name = 'n'.repeat(250);
   const paths = Array.from({ length: 20 }, (_, n) =>
