@@ -13,6 +13,7 @@ import {
 } from '../../fs/index.js';
 import { StoreError } from '../errors.js';
 import { withUnion } from '../images/open-snapshot.js';
+import type { ControlClient } from '../mounts/control.js';
 import { joinLayers } from '../mounts/layer-words.js';
 import { withServer } from '../mounts/settle.js';
 import { type ListedMount, MountTable } from '../mounts/table.js';
@@ -150,7 +151,7 @@ async function explainMount(
 ): Promise<Explained> {
   const { snapshot, socket } = mount;
   if (snapshot === undefined || socket !== undefined)
-    return askServer(mount, path, () => namesOfMount(context, mount));
+    return askServer(mount, path, (server) => namesOfMount(context, mount, server));
   const store = await context.store();
   const names = await namesOfChain(context, snapshot.key);
   return explainTree(store, await store.snapshots.stat(snapshot.key), path, names, what);
@@ -160,10 +161,10 @@ async function explainMount(
 async function askServer(
   mount: ListedMount,
   path: ByteString,
-  namesOf: () => Promise<LayerNames>,
+  namesOf: (server: ControlClient) => Promise<LayerNames>,
 ): Promise<Explained> {
   return withServer(mount, async (server) => {
-    const names = await namesOf();
+    const names = await namesOf(server);
     const called = await calledIn(server, names);
     return { explanation: await explainServed(server, path, called), names, called };
   });

@@ -1,6 +1,7 @@
 // What the layers of a mount, or of a snapshot's chain, are called, for who explains or draws them.
 
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type ByteString,
   type Explanation,
@@ -19,6 +20,10 @@ import type { ImageState } from '../web/model.js';
 import { calledNames, type LayerNames } from '../web/naming.js';
 import type { Context } from './context.js';
 
+/** How long the names of a commit that its server has told of are waited for: what takes longer is a large folder. */
+const WAIT_MS = 2000;
+const POLL_MS = 20;
+
 /** Names of the snapshots of a chain by their ids, from its top down. */
 export async function namesOfChain(context: Context, snapshot: string): Promise<LayerNames> {
   const { snapshots } = await context.store();
@@ -31,12 +36,27 @@ export async function namesOfChain(context: Context, snapshot: string): Promise<
   return names;
 }
 
-/** What the mount table or the store says of the layers of a mount; nothing of plain folders and other stores. */
-export async function namesOfMount(context: Context, mount: ListedMount): Promise<LayerNames> {
+/** What the mount table or the store says of the layers of a mount as it is now; nothing of plain folders and other stores. */
+export async function namesOfMount(
+  context: Context,
+  mount: ListedMount,
+  server: ControlClient,
+): Promise<LayerNames> {
   const { state } = context.settings;
   const { snapshot, target } = mount;
   if (snapshot === undefined) return new Map(Object.entries(new MountTable(state).at(target)?.layers ?? {}));
-  return isOfStore(context, mount) ? namesOfChain(context, snapshot.key) : new Map();
+  return isOfStore(context, mount) ? namesOfServed(context, snapshot.key, server) : new Map();
+}
+
+/** A mount is committed and rolled back by its server first; the store says so some milliseconds later. */
+async function namesOfServed(context: Context, key: string, server: ControlClient): Promise<LayerNames> {
+  const deadline = performance.now() + WAIT_MS;
+  for (;;) {
+    const { stack } = await server.ask({ op: 'status' });
+    const names = await namesOfChain(context, key);
+    if (stack.upper === undefined || names.has(stack.upper.id) || performance.now() > deadline) return names;
+    await sleep(POLL_MS);
+  }
 }
 
 /** Images that end at a layer of the mount, with the ids of their layers from the top; of other stores none are known. */

@@ -128,6 +128,33 @@ describeWith(['root', 'fuse'], 'mica trace', () => {
     expect(summary.bytesSaved).toBe(7);
   });
 
+  describeWith(['program:strace'], 'of a commit', () => {
+    it('calls its layer by its new name, also before the store does', async () => {
+      const mica = (...words: string[]) => [
+        ...[process.execPath, join(top, 'bin/mica'), '--root', scratch.path('root')],
+        ...['--state', scratch.path('state'), ...words],
+      ];
+      scratch.mica('snapshot', 'prepare', 'live');
+      scratch.mica('mount', 'live', scratch.folder('live'));
+      sh('echo x > new', 'live');
+      const [node, ...words] = mica('trace', scratch.path('live'), '--json');
+      const trace = spawn(node!, words, { stdio: ['ignore', 'pipe', 'inherit'] });
+      const read = createInterface({ input: trace.stdout });
+      await isListening('live');
+      // What is flushed first is the index of the layer, between the exchange of the folders and its row.
+      const late = ['-e', 'trace=fsync', '-e', 'inject=fsync:delay_enter=1000000:when=1'];
+      execFileSync('strace', ['-f', '-o', '/dev/null', ...late, ...mica('commit', 'live', 'frozen')]);
+      let commit: (Told & { readonly layerName?: string }) | undefined;
+      for await (const line of read) {
+        commit = JSON.parse(line) as Told;
+        if (commit.kind === 'commit') break;
+      }
+      expect(commit).toMatchObject({ kind: 'commit', layerName: 'frozen' });
+      trace.kill('SIGINT');
+      scratch.mica('umount', scratch.path('live'));
+    });
+  });
+
   describe('whose reader has stopped', () => {
     const children: ChildProcess[] = [];
     afterEach(() => {

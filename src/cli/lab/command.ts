@@ -78,7 +78,7 @@ async function attach(context: Context, dir: string, words: Words): Promise<void
     });
   }
   await withServer(mount, async (server) => {
-    const names = () => namesOfMount(context, mount);
+    const names = () => namesOfMount(context, mount, server);
     const images = () => imagesOfMount(context, mount);
     const totals = new Totals();
     const open = () => new AttachedLab(mount, server, names, images, totals);
