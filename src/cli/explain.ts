@@ -13,7 +13,6 @@ import {
 } from '../../fs/index.js';
 import { StoreError } from '../errors.js';
 import { withUnion } from '../images/open-snapshot.js';
-import type { ControlClient } from '../mounts/control.js';
 import { joinLayers } from '../mounts/layer-words.js';
 import { withServer } from '../mounts/settle.js';
 import { type ListedMount, MountTable } from '../mounts/table.js';
@@ -23,7 +22,7 @@ import { calledNames, type LayerNames } from '../web/naming.js';
 import type { Declare } from './commands.js';
 import type { Context } from './context.js';
 import { explanationLines } from './explain-text.js';
-import { calledIn, explainServed, idsOf, namesOfChain, namesOfMount } from './layer-names.js';
+import { explainServed, idsOf, namesOfChain, namesOfMount } from './layer-names.js';
 import { mountOf, nearestFolder } from './mounted.js';
 import { instantText, pathFields } from './output.js';
 import { withoutUpper, withTree } from './reading.js';
@@ -79,10 +78,9 @@ async function explain(context: Context, text: string, words: Words): Promise<Ex
     throw new StoreError('not-found', what, why, { hint: 'mica mounts, mica images, mica snapshot ls' });
   }
   const mount = mountOf(store, place.snapshot);
+  if (mount?.socket !== undefined && mount.state === 'live') return askServer(mount, place.path, context);
   const names = await namesOfChain(context, place.snapshot.name);
-  return mount?.socket !== undefined && mount.state === 'live'
-    ? askServer(mount, place.path, async () => names)
-    : explainTree(store, place.snapshot, place.path, names, what);
+  return explainTree(store, place.snapshot, place.path, names, what);
 }
 
 async function explainTree(
@@ -150,22 +148,18 @@ async function explainMount(
   context: Context,
 ): Promise<Explained> {
   const { snapshot, socket } = mount;
-  if (snapshot === undefined || socket !== undefined)
-    return askServer(mount, path, (server) => namesOfMount(context, mount, server));
+  if (snapshot === undefined || socket !== undefined) return askServer(mount, path, context);
   const store = await context.store();
   const names = await namesOfChain(context, snapshot.key);
   return explainTree(store, await store.snapshots.stat(snapshot.key), path, names, what);
 }
 
-/** `namesOf` is asked when there is a server: it may open the store, which cleans up after those that died. */
-async function askServer(
-  mount: ListedMount,
-  path: ByteString,
-  namesOf: (server: ControlClient) => Promise<LayerNames>,
-): Promise<Explained> {
+async function askServer(mount: ListedMount, path: ByteString, context: Context): Promise<Explained> {
   return withServer(mount, async (server) => {
-    const names = await namesOf(server);
-    const called = await calledIn(server, names);
+    const { stack } = await server.ask({ op: 'status' });
+    // When there is a server: it may open the store, which cleans up after those that died.
+    const names = await namesOfMount(context, mount, stack);
+    const called = calledNames(idsOf(stack), names);
     return { explanation: await explainServed(server, path, called), names, called };
   });
 }

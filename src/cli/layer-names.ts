@@ -1,7 +1,6 @@
 // What the layers of a mount, or of a snapshot's chain, are called, for who explains or draws them.
 
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type ByteString,
   type Explanation,
@@ -20,9 +19,8 @@ import type { ImageState } from '../web/model.js';
 import { calledNames, type LayerNames } from '../web/naming.js';
 import type { Context } from './context.js';
 
-/** How long the names of a commit that its server has told of are waited for: what takes longer is a large folder. */
-const WAIT_MS = 2000;
-const POLL_MS = 20;
+/** Names of the layers of a stack, as the server of a mount has just told it. */
+export type NamesOf = (stack: StackDescription) => Promise<LayerNames>;
 
 /** Names of the snapshots of a chain by their ids, from its top down. */
 export async function namesOfChain(context: Context, snapshot: string): Promise<LayerNames> {
@@ -36,27 +34,33 @@ export async function namesOfChain(context: Context, snapshot: string): Promise<
   return names;
 }
 
-/** What the mount table or the store says of the layers of a mount as it is now; nothing of plain folders and other stores. */
+/** What the mount table or the store says of the layers of a mount; nothing of plain folders and other stores. */
 export async function namesOfMount(
   context: Context,
   mount: ListedMount,
-  server: ControlClient,
+  stack: StackDescription,
 ): Promise<LayerNames> {
   const { state } = context.settings;
   const { snapshot, target } = mount;
   if (snapshot === undefined) return new Map(Object.entries(new MountTable(state).at(target)?.layers ?? {}));
-  return isOfStore(context, mount) ? namesOfServed(context, snapshot.key, server) : new Map();
+  return isOfStore(context, mount) ? namesOfServed(context, snapshot.key, stack) : new Map();
 }
 
-/** A mount is committed and rolled back by its server first; the store says so some milliseconds later. */
-async function namesOfServed(context: Context, key: string, server: ControlClient): Promise<LayerNames> {
-  const deadline = performance.now() + WAIT_MS;
-  for (;;) {
-    const { stack } = await server.ask({ op: 'status' });
-    const names = await namesOfChain(context, key);
-    if (stack.upper === undefined || names.has(stack.upper.id) || performance.now() > deadline) return names;
-    await sleep(POLL_MS);
-  }
+/**
+ * A mount is committed and rolled back by its server first. The chain says so when the layer is indexed, which may take
+ * seconds; until then the note of what is to be says it, so that is read before the chain.
+ */
+async function namesOfServed(
+  context: Context,
+  key: string,
+  { upper }: StackDescription,
+): Promise<LayerNames> {
+  const noted = (await context.store()).snapshots.exchangeOf(key);
+  const names = new Map(await namesOfChain(context, key));
+  if (upper === undefined) return names;
+  if (noted?.commit !== undefined && noted.id === upper.id) names.set(noted.from, noted.commit.name);
+  // Also where the chain is already further than the stack.
+  return names.set(upper.id, key);
 }
 
 /** Images that end at a layer of the mount, with the ids of their layers from the top; of other stores none are known. */
@@ -108,11 +112,11 @@ export async function explainServed(
 /** What people call the layers of a mount that is followed: a commit gives it others, and other names to those there are. */
 export class FollowedNames {
   readonly #server: ControlClient;
-  readonly #names: () => Promise<LayerNames>;
+  readonly #names: NamesOf;
   #called = new Map<string, string>();
 
   /** `names` as `calledNames` takes them, asked when there may be others. */
-  constructor(server: ControlClient, names: () => Promise<LayerNames>) {
+  constructor(server: ControlClient, names: NamesOf) {
     this.#server = server;
     this.#names = names;
   }
@@ -129,14 +133,14 @@ export class FollowedNames {
 
   /** Afterwards what the layer of this event is called is known. */
   async learn({ layer }: SeenEvent): Promise<void> {
-    this.#called = new Map([...this.#called, ...(await calledIn(this.#server, await this.#names()))]);
+    this.#called = new Map([...this.#called, ...(await calledIn(this.#server, this.#names))]);
     // What is no layer of the mount any more is called by its id, and not asked for again.
     if (layer !== undefined && !this.#called.has(layer)) this.#called.set(layer, layer);
   }
 }
 
 /** The same of a stack as it is now; `names` as `calledNames` takes them. */
-export async function calledIn(server: ControlClient, names: LayerNames): Promise<LayerNames> {
+export async function calledIn(server: ControlClient, names: NamesOf): Promise<LayerNames> {
   const { stack } = await server.ask({ op: 'status' });
-  return calledNames(idsOf(stack), names);
+  return calledNames(idsOf(stack), await names(stack));
 }

@@ -115,7 +115,7 @@ function told(context: Context, mount: ListedMount, words: Words, filter: EventF
   const isWanted = isWantedBy(filter);
   return untilEnd(context, words, (signal, enough) =>
     withServer(mount, async (server) => {
-      const names = new FollowedNames(server, () => namesOfMount(context, mount, server));
+      const names = new FollowedNames(server, (stack) => namesOfMount(context, mount, stack));
       const lines = new TraceLines();
       let taken = 0;
       let isUnderWay = words.past !== true;

@@ -16,7 +16,7 @@
 
 import type { SpaceLimit, StackDescription } from '../../fs/index.js';
 import type { Labels } from '../labels.js';
-import type { SnapshotForm, SnapshotKind, SnapshotRow } from '../metadata/rows.js';
+import type { ExchangeRow, SnapshotForm, SnapshotKind, SnapshotRow } from '../metadata/rows.js';
 import type { Driver, Mount } from '../mounts/mount.js';
 
 export type { Driver, Mount, SnapshotForm, SnapshotKind };
@@ -110,6 +110,11 @@ export interface Stop {
 
 /** What a store can do with snapshots that are mounted, beyond what engines ask for. */
 export interface LiveSnapshotter extends StoreSnapshotter {
+  /**
+   * What `commitLive` or `rollBack` has noted down to make of a mounted key. The server of the mount is as it says before the
+   * snapshots are; undefined before, and when they are, too.
+   */
+  exchangeOf(key: string): ExchangeRow | undefined;
   /**
    * As `commit`; but of a key that is mounted by this program's server, what was changed so far is committed, and the mount
    * goes on: the key stays active, on top of `name`. `stop` is undefined of a key that was not mounted, and is consumed, or

@@ -11,9 +11,10 @@ import { snapshotField } from '../filter-fields.js';
 import type { Labels } from '../labels.js';
 import type { Metadata } from '../metadata/db.js';
 import { recordDriver } from '../metadata/driver.js';
+import { getExchange } from '../metadata/exchanges.js';
 import { SNAPSHOTTER_NAME } from '../metadata/gc.js';
 import { leaseHolding } from '../metadata/leases.js';
-import type { SnapshotRow } from '../metadata/rows.js';
+import type { ExchangeRow, SnapshotRow } from '../metadata/rows.js';
 import { getSnapshot, isSnapshotId, listSnapshots } from '../metadata/snapshots.js';
 import type { ReadTx } from '../metadata/transaction.js';
 import { assertFit, driverNamed } from '../mounts/drivers.js';
@@ -215,6 +216,10 @@ export class FolderSnapshotter implements LiveSnapshotter {
     if (mount === undefined) return { info: await this.commit(name, key, options), stop: undefined };
     const stop = await this.#exchanges.commit(mount, key, { name, labels: options.labels ?? {} });
     return { info: this.#info(this.#row(name, 'cannot commit snapshot')), stop };
+  }
+
+  exchangeOf(key: string): ExchangeRow | undefined {
+    return this.#metadata.read((tx) => getExchange(tx, this.#options.namespace, key));
   }
 
   async rollBack(key: string): Promise<{ readonly stop: Stop | undefined }> {

@@ -1,11 +1,13 @@
 // `mica lab DIR`: each kind of event of a real mount at work is drawn, and what the page says of a path is what
 // `mica explain` says and the disk shows.
 
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { lstatSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { Scratch } from '../program.js';
+import { Scratch, top } from '../program.js';
 import { describeWith } from '../requires.js';
 import { LabPage, openBrowser } from './browser.js';
 import { LabProcess } from './lab-process.js';
@@ -151,6 +153,35 @@ describeWith(['root', 'fuse', 'program:chromium'], 'a live mount in the lab', ()
       await says(`Copy-up: p${dir} is made in work. p${path} is new in work.`);
     }
     expect(lab.complaints).toEqual([]);
+  });
+
+  describeWith(['program:strace'], 'while a commit is done by the server and not yet by the store', () => {
+    it('has the names that there will be, and tells of no layer that it has gone', async () => {
+      const told = () => lab.page.evaluate(() => (window as unknown as { said: string[] }).said);
+      sh('echo late > late-file');
+      await lab.idle();
+      const before = (await told()).length;
+      // What is flushed first is the index of the layer, between the exchange of the folders and its row.
+      const late = ['-e', 'trace=fsync', '-e', 'inject=fsync:delay_enter=3000000:when=1'];
+      const mica = [join(top, 'bin/mica'), '--root', scratch.path('root'), '--state', scratch.path('state')];
+      const words = ['-f', '-o', '/dev/null', ...late, process.execPath, ...mica, 'commit', 'work', 'late'];
+      const committing = spawn('strace', words, { stdio: 'ignore' });
+      const end = once(committing, 'exit');
+      const drawn = new Set<string>();
+      while (committing.exitCode === null) {
+        await lab.type('cat late-file');
+        const sheets = await lab.page.locator('.sheet .name').allTextContents();
+        if (committing.exitCode === null) drawn.add(sheets.slice(0, 2).join());
+        await lab.page.waitForTimeout(100);
+      }
+      expect((await end)[0]).toBe(0);
+      expect([...drawn].at(-1)).toBe('work,late');
+      await lab.page.waitForTimeout(1000);
+      const said = (await told()).slice(before);
+      expect(said.filter((text) => /removed|gone from|new layer/i.test(text))).toEqual([]);
+      expect(said.some((text) => text.includes('Commit: the upper froze into the layer late'))).toBe(true);
+      expect(lab.complaints).toEqual([]);
+    });
   });
 
   it('the sheets of an image have its name', async () => {

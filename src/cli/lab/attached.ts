@@ -27,7 +27,7 @@ import { eventInText, explanationInText } from '../../web/in-text.js';
 import type { ImageState, LayerState, MergedEntry, Ran, State } from '../../web/model.js';
 import { calledNames, type LayerNames, withNames } from '../../web/naming.js';
 import { cleanPath, parse, runOnFiles, ShellError, subjectOf } from '../../web/shell.js';
-import { calledIn, explainServed, idsOf } from '../layer-names.js';
+import { calledIn, explainServed, idsOf, type NamesOf } from '../layer-names.js';
 import { withoutUpper } from '../reading.js';
 import { readFolder } from './layer-folder.js';
 import { MountFiles } from './mount-files.js';
@@ -48,7 +48,7 @@ export class AttachedLab implements WatchingLab {
   readonly #mount: ListedMount;
   readonly #server: ControlClient;
   /** Of layers by their ids, asked again each time: a commit gives them others. */
-  readonly #names: () => Promise<LayerNames>;
+  readonly #names: NamesOf;
   readonly #images: () => Promise<readonly ImageState[]>;
   /** Of the layers that there were when they were asked for. */
   #known: { readonly ids: string; readonly images: readonly ImageState[] } = { ids: '', images: [] };
@@ -67,7 +67,7 @@ export class AttachedLab implements WatchingLab {
   constructor(
     mount: ListedMount,
     server: ControlClient,
-    names: () => Promise<LayerNames>,
+    names: NamesOf,
     images: () => Promise<readonly ImageState[]>,
     totals: Totals,
   ) {
@@ -105,7 +105,7 @@ export class AttachedLab implements WatchingLab {
     if (this.#totals.version === 0) await Promise.race([this.#totals.count(stack), sleep(PATIENCE_MS)]);
     this.#stack = stack;
     const { merged, depth, focus } = mergedAt(stack, wanted);
-    const called = calledNames(idsOf(stack), await this.#names());
+    const called = calledNames(idsOf(stack), await this.#names(stack));
     const inUpper: ByteString[] = [];
     const layers = all.map((layer): LayerState => {
       const isUpper = layer === upper;
@@ -164,7 +164,7 @@ export class AttachedLab implements WatchingLab {
       const { drawn, made } = sorted(own);
       if (drawn.length > 0 || hasChanges(own)) this.#totals.outdate();
       const there = await this.#placeOf(drawn, made);
-      const called = await calledIn(this.#server, await this.#names());
+      const called = await calledIn(this.#server, this.#names);
       const events = renamed(there === undefined ? drawn : [...drawn, ...made], called);
       return { line, output, failed, events, ...(looked && { looked }), state, ...(there && { there }) };
     } finally {
@@ -179,7 +179,7 @@ export class AttachedLab implements WatchingLab {
   }
 
   async explain(path: string): Promise<Explanation> {
-    return this.#explained(fromText(path), await calledIn(this.#server, await this.#names()));
+    return this.#explained(fromText(path), await calledIn(this.#server, this.#names));
   }
 
   /** Hands over what happens until the signal or the end of the mount. */
@@ -224,7 +224,7 @@ export class AttachedLab implements WatchingLab {
   ): Promise<Omit<Ran, 'state'> | undefined> {
     const told = drawn.length > 0 ? drawn : lookedAt(all);
     if (told.length === 0) return undefined;
-    const called = await calledIn(this.#server, await this.#names());
+    const called = await calledIn(this.#server, this.#names);
     const events = renamed(told, called);
     const looked = drawn.length > 0 ? undefined : await this.#explained(told[0]!.path, called);
     return {

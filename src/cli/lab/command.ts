@@ -13,7 +13,7 @@ import { withServer } from '../../mounts/settle.js';
 import { World } from '../../web/world.js';
 import type { Declare } from '../commands.js';
 import type { Context } from '../context.js';
-import { imagesOfMount, namesOfMount } from '../layer-names.js';
+import { imagesOfMount, type NamesOf, namesOfMount } from '../layer-names.js';
 import { isPath, mountAt } from '../mounted.js';
 import { shellWord } from '../shell-word.js';
 import { AttachedLab } from './attached.js';
@@ -78,7 +78,7 @@ async function attach(context: Context, dir: string, words: Words): Promise<void
     });
   }
   await withServer(mount, async (server) => {
-    const names = () => namesOfMount(context, mount, server);
+    const names: NamesOf = (stack) => namesOfMount(context, mount, stack);
     const images = () => imagesOfMount(context, mount);
     const totals = new Totals();
     const open = () => new AttachedLab(mount, server, names, images, totals);

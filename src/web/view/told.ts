@@ -34,7 +34,7 @@ export function toldThen(said: string): string {
 
 function sentences(ran: Ran, before: State): readonly string[] {
   const { state, events } = ran;
-  const isCommit = events.some(({ kind }) => kind === 'commit');
+  const isCommit = hasCommitted(ran, before);
   const typed = typedPath(ran);
   const around = [
     ...(state.focus === before.focus ? [] : [`Drawn is now ${folderText(state.focus)}.`]),
@@ -46,12 +46,19 @@ function sentences(ran: Ran, before: State): readonly string[] {
   const done = eventsTold(events, asTyped(ran));
   const all = [...done, ...around];
   // What was written without an event of its own: a file that is in the upper already, or a new one.
-  if (done.length === 0) all.push(...diskTold(before, state, typed));
+  if (done.length === 0) all.push(...(isCommit ? [] : diskTold(before, state, typed)));
   else all.splice(done.length, 0, ...newTold(ran, before));
   const others = typed === undefined ? [] : otherNames(typed, state);
   const same =
     others.length === 0 ? [] : [`${some(others)} ${others.length === 1 ? 'is' : 'are'} the same file.`];
   return [...(all.length > 0 ? all : [readTold(ran)]), ...same];
+}
+
+/** On a live mount the stack may be drawn as it is after a commit before the event of that has come. */
+function hasCommitted({ state, events }: Ran, before: State): boolean {
+  const upper = before.layers.find(({ upperOf }) => upperOf === before.active);
+  const isLower = state.layers.some(({ id, upperOf }) => upperOf === undefined && id === upper?.id);
+  return isLower || events.some(({ kind }) => kind === 'commit');
 }
 
 /** The path that a typed line is about, or a lookup; undefined where there is none, as where others did what is told. */
@@ -120,12 +127,12 @@ function imagesTold(before: State, { images, layers }: State): readonly string[]
 
 function layersTold(before: State, { layers, active }: State): readonly string[] {
   const lowers = (all: readonly LayerState[]) => all.filter(({ upperOf }) => upperOf === undefined);
-  const gone = missingIn(lowers(layers), lowers(before.layers)).map(({ name }) => name);
-  const come = missingIn(lowers(before.layers), lowers(layers)).map(({ name }) => name);
+  const gone = missingLayers(lowers(layers), lowers(before.layers)).map(({ name }) => name);
+  const come = missingLayers(lowers(before.layers), lowers(layers)).map(({ name }) => name);
   const hidden = (all: readonly LayerState[]) => all.filter((layer) => layer.hidden === true);
   const isSame = active === before.active;
-  const out = isSame ? missingIn(hidden(before.layers), hidden(layers)).map(({ name }) => name) : [];
-  const back = isSame ? missingIn(hidden(layers), hidden(before.layers)).map(({ name }) => name) : [];
+  const out = isSame ? missingLayers(hidden(before.layers), hidden(layers)).map(({ name }) => name) : [];
+  const back = isSame ? missingLayers(hidden(layers), hidden(before.layers)).map(({ name }) => name) : [];
   const list = (names: readonly string[], text: string) =>
     names.length === 0 ? [] : [`${names.join(', ')} ${names.length === 1 ? 'is' : 'are'} ${text}`];
   return [
@@ -157,10 +164,10 @@ function orderTold(before: State, after: State): readonly string[] {
  * Names that came into the upper beside what the events tell: what a line made in a folder that was copied up for it. What the
  * union showed before is not new; of a folder that is not drawn the requests say what was made.
  */
-function newTold({ state, events, there }: Ran, before: State): readonly string[] {
+function newTold(ran: Ran, before: State): readonly string[] {
+  const { state, events, there } = ran;
   const upper = state.layers.find(({ upperOf }) => upperOf === state.active);
-  const isFrozen = events.some(({ kind }) => kind === 'commit');
-  if (upper === undefined || isFrozen || before.active !== state.active) return [];
+  if (upper === undefined || hasCommitted(ran, before) || before.active !== state.active) return [];
   const named = events.filter(({ kind }) => kind !== 'request');
   const isNamed = (path: string) =>
     named.some((event) => event.path === path || (event.kind === 'redirect' && isIn(path, event.path)));
@@ -280,4 +287,10 @@ function some(paths: readonly string[]): string {
 function missingIn<T extends { readonly name: string }>(here: readonly T[], all: readonly T[]): readonly T[] {
   const known = new Set(here.map(({ name }) => name));
   return all.filter(({ name }) => !known.has(name));
+}
+
+/** A layer stays the same when it is called by another name. */
+function missingLayers(here: readonly LayerState[], all: readonly LayerState[]): readonly LayerState[] {
+  const known = new Set(here.map(({ id }) => id));
+  return all.filter(({ id }) => !known.has(id));
 }

@@ -2,7 +2,7 @@
 
 import { beforeEach, describe, expect, test } from 'vitest';
 import { MemoryBackend } from '../../../src/web/memory.js';
-import type { State } from '../../../src/web/model.js';
+import type { LayerState, State } from '../../../src/web/model.js';
 import { toldOf, toldThen } from '../../../src/web/view/told.js';
 import { World } from '../../../src/web/world.js';
 
@@ -206,6 +206,30 @@ describe('what is told of a command', () => {
     expect(await told('commit one', 'kill box', 'gc')).toBe(
       'gc: one is removed: no image names it, and no container stands on it.',
     );
+  });
+
+  test('a layer that only gets another name is told neither as gone nor as new', () => {
+    const called = (name: string): State => ({
+      ...state,
+      layers: state.layers.map((one) => (one.id === 'app' ? { ...one, name } : one)),
+    });
+    const ran = { line: 'help', output: '', failed: false, events: [], state: called('late') };
+    expect(toldOf(ran, called('7'))).toBe('help: Nothing changed on the disk.');
+  });
+
+  test('a commit is told when its event is there, and the lines that come before it say nothing of it', () => {
+    const [upper, ...lowers] = state.layers as [LayerState, ...LayerState[]];
+    const entry = { path: 'a', kind: 'file', mode: 0o644, size: 1, bytes: 4096, nlink: 1, ino: 9 } as const;
+    const own = { ...upper, id: '4', entries: [{ ...entry, xattrs: {} }] };
+    const { upperOf: _, ...frozen } = { ...own, name: 'late' };
+    const stackOf = (layers: readonly LayerState[]): State => ({
+      ...state,
+      layers,
+      containers: [{ name: state.active, layers: layers.map(({ id }) => id) }],
+    });
+    const committed = stackOf([{ ...upper, id: '5' }, frozen, ...lowers]);
+    const ran = { line: 'cat a', output: 'x', failed: false, events: [], state: committed };
+    expect(toldOf(ran, stackOf([own, ...lowers]))).toBe('cat a: It prints x. Nothing changed on the disk.');
   });
 
   test('who looks back is told so, and how many steps there are stands at the time line alone', () => {
