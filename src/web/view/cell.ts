@@ -6,7 +6,7 @@ import type { MergedEntry } from '../model.js';
 import type { Column, Look, PictureCell } from './columns.js';
 import { el } from './dom.js';
 import type { Hues } from './hues.js';
-import { absentText, cellText, lookText, mergedText, originText } from './words.js';
+import { absentText, cellText, lookText, mergedText, originText, seenAsText } from './words.js';
 
 /** A cell of the view on top. */
 export function mergedCell(
@@ -60,7 +60,7 @@ export function layerCell(
         'span',
         { class: 'face', 'aria-hidden': true },
         ...faceOf(cell, path),
-        seenAs !== undefined && el('small', { class: 'as' }, `as ${shortName(seenAs)}`),
+        seenAs !== undefined && el('small', { class: 'as' }, seenAsText(path, seenAs)),
       ),
   );
   if (look === 'part' && entry !== undefined) {

@@ -30,12 +30,19 @@ export function shownText({ focus }: State, more: number): string {
 }
 
 /** What a cell of a sheet says. */
-export function cellText({ layer, look, entry, covered, shows, names }: PictureCell, path: string): string {
+export function cellText(cell: PictureCell, path: string): string {
+  const { layer, look, entry, covered, shows, names, seenAs } = cell;
   const same = names.length === 0 ? '' : `, the same file as ${names.join(', ')}`;
   const size = `${entry?.kind === 'file' ? `, ${sizeText(entry.size)}` : ''}${same}`;
   const seen = covered ? ', hidden by a layer above' : shows ? ', seen in the union' : '';
   if (layer.hidden === true) return `${path} in ${layer.name}: ${LOOKS[look]}${size}, left out of the stack`;
-  return `${path} in ${layer.name}: ${LOOKS[look]}${size}${seen}`;
+  return `${path} in ${layer.name}: ${LOOKS[look]}${size}${seen}${seenAs === undefined ? '' : ` as ${seenAs}`}`;
+}
+
+/** What stands in a cell that is seen under another path: of one in the same folder the name is enough. */
+export function seenAsText(path: string, seenAs: string): string {
+  const [from, to] = [path, seenAs].map((one) => one.lastIndexOf('/') + 1);
+  return `as ${path.slice(0, from) === seenAs.slice(0, to) ? seenAs.slice(to) : seenAs}`;
 }
 
 /** What a cell of the view on top says. */

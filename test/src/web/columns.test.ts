@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { MemoryBackend } from '../../../src/web/memory.js';
 import type { FileSetup } from '../../../src/web/model.js';
 import { type Column, pictureOf } from '../../../src/web/view/columns.js';
-import { absentText, cellText, mergedText } from '../../../src/web/view/words.js';
+import { absentText, cellText, mergedText, seenAsText } from '../../../src/web/view/words.js';
 import { World } from '../../../src/web/world.js';
 
 type Layers = Readonly<Record<string, Readonly<Record<string, FileSetup>>>>;
@@ -121,6 +121,31 @@ test.each([
   ['chmod 600 tools/run', 'app/run', 'app file shows as tools/run'],
 ])('in a folder that was moved, after %s', async (lines, path, cell) => {
   expect(await cells(SANDBOX, ['mv app tools', ...lines.split('; ')], path)).toContain(cell);
+});
+
+test('what lies under the old name of a folder says by which path it is seen, of a file the name alone', async () => {
+  const said = async (line: string, path: string) => {
+    const column = await columnAt(SANDBOX, [line], path);
+    return column?.cells.flatMap((cell) =>
+      cell.seenAs === undefined ? [] : [cellText(cell, path), seenAsText(path, cell.seenAs)],
+    );
+  };
+  expect(await said('mv etc conf', 'etc/hosts')).toEqual([
+    'etc/hosts in base: file, 1 B, seen in the union as conf/hosts',
+    'as conf/hosts',
+  ]);
+  expect(await said('mv app/lib/a app/a', 'app/lib/a')).toEqual([
+    'app/lib/a in app: file, 1 B, seen in the union as app/a',
+    'as app/a',
+  ]);
+  expect(await said('mv etc/motd etc/m', 'etc/motd')).toEqual([
+    'etc/motd in app: file, 8 B, seen in the union as etc/m',
+    'as m',
+  ]);
+  expect(await said('mv app tools', 'app')).toEqual([
+    'app in app: folder, seen in the union as tools',
+    'as tools',
+  ]);
 });
 
 test('a whiteout under the old name of a folder hides what lies below it under the new one', async () => {
