@@ -275,6 +275,17 @@ export function isMountedHere({ mountNamespace: made }: MountRow): boolean {
   return made === '' || made === mountNamespace();
 }
 
+/**
+ * Whether this process comes into the mount by the path that the row has. In another mount namespace, or when it was taken
+ * away while somebody is still in there, there lies the folder below the mount, or what else is mounted on it.
+ */
+export function isWithinReach(row: MountRow): boolean {
+  const here = mountAt(row.target, readMounts() ?? []);
+  if (here === undefined || !fits(row, here)) return false;
+  const there = mountAt(row.target, mountsWhere(row, isAlive(row.process)) ?? []);
+  return there === undefined || there.device === here.device;
+}
+
 /** If its mount is gone, the server has not come to its end yet: it takes out the row itself. */
 function isServed(row: MountRow): boolean {
   return row.boot === bootId() && row.driver === 'fuse' && isAlive(row.process);

@@ -1,14 +1,16 @@
 // `mica lab` for who is not root: real mounts by fusermount3, on plain lowers of others; and for who has no /dev/fuse, whose
-// page plays by itself, as the command says.
+// page plays by itself, as the command says; and from another mount namespace than that of the mount.
 
-import { execFileSync } from 'node:child_process';
-import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { untrue } from '../../src/web/lesson.js';
 import { LESSONS } from '../../src/web/lessons/index.js';
 import type { Ran, State } from '../../src/web/model.js';
 import { LabProcess } from '../browser/lab-process.js';
-import { Scratch } from '../program.js';
+import { Scratch, top } from '../program.js';
 import { describeWith } from '../requires.js';
 
 const isRoot = process.geteuid?.() === 0;
@@ -128,3 +130,59 @@ describeWith(['program:unshare'], 'mica lab without /dev/fuse', () => {
     expect(await (await fetch(lab.url)).text()).toContain('data-engine="memory"');
   });
 });
+
+/** Mounts, until a line comes. */
+const MOUNTED = `
+  "$1" "$2" --state "$3" mount --lower low --upper up --work work mnt
+  read -r _
+  exec "$1" "$2" --state "$3" umount mnt
+`;
+
+describeWith(
+  ['root', 'fuse', 'program:unshare', 'program:nsenter'],
+  'mica lab on a mount of another mount namespace',
+  () => {
+    let other: ChildProcess;
+    let pid = 0;
+    beforeEach(async () => {
+      prepare();
+      for (const name of ['low', 'up', 'work', 'mnt']) scratch.folder(name);
+      writeFileSync(scratch.path('low/motd'), 'Welcome\n');
+      const words = [process.execPath, join(top, 'bin/mica'), scratch.path('state')];
+      other = spawn('unshare', ['-m', 'sh', '-ec', MOUNTED, 'sh', ...words], {
+        cwd: scratch.base,
+        stdio: ['pipe', 'pipe', 'inherit'],
+      });
+      pid = other.pid!;
+      await once(other.stdout!, 'data');
+    });
+    afterEach(async () => {
+      const exit = once(other, 'exit');
+      other.stdin!.end('\n');
+      await exit;
+      await tidy();
+    });
+
+    it('shows it, and does no line in the folder below the mount', async () => {
+      lab = await LabProcess.start(scratch, scratch.path('mnt'));
+      const { merged } = await lab.ask<State>('state', { focus: '' });
+      expect(merged.map(({ path }) => path)).toEqual(['motd']);
+      const ran = await lab.ask<Ran>('run', { line: 'echo new > made' });
+      expect(ran).toMatchObject({
+        failed: true,
+        output: expect.stringContaining('in another mount namespace'),
+      });
+      expect(readdirSync(scratch.path('mnt'))).toEqual([]);
+    });
+
+    it('does them where it is started there', async () => {
+      lab = await LabProcess.startBy(
+        ['nsenter', '--mount', '--target', `${pid}`],
+        scratch,
+        scratch.path('mnt'),
+      );
+      expect(await lab.ask('run', { line: 'echo new > made' })).toMatchObject({ failed: false });
+      expect(readFileSync(scratch.path('up/made'), 'utf8')).toBe('new\n');
+    });
+  },
+);

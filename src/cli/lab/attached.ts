@@ -21,12 +21,12 @@ import {
 import { StoreError } from '../../errors.js';
 import type { ControlClient } from '../../mounts/control.js';
 import { follow } from '../../mounts/follow.js';
-import type { ListedMount } from '../../mounts/table.js';
+import { isWithinReach, type ListedMount } from '../../mounts/table.js';
 import { winnerOf } from '../../web/explained.js';
 import { eventInText, explanationInText } from '../../web/in-text.js';
 import type { ImageState, LayerState, MergedEntry, Ran, State } from '../../web/model.js';
 import { calledNames, type LayerNames, withNames } from '../../web/naming.js';
-import { cleanPath, parse, runOnFiles, ShellError, subjectOf } from '../../web/shell.js';
+import { cleanPath, FILE_COMMANDS, parse, runOnFiles, ShellError, subjectOf } from '../../web/shell.js';
 import { calledIn, explainServed, idsOf, type NamesOf } from '../layer-names.js';
 import { withoutUpper } from '../reading.js';
 import { readFolder } from './layer-folder.js';
@@ -247,6 +247,7 @@ export class AttachedLab implements WatchingLab {
       await this.#server.ask({ op: 'settle' });
       return '';
     }
+    if (FILE_COMMANDS.includes(command.name)) assertWithinReach(this.#mount);
     const done = runOnFiles(new MountFiles(this.#mount.target), command);
     if (done !== undefined) return done;
     if (command.name === 'help')
@@ -355,6 +356,15 @@ function sorted(events: readonly UnionEvent[]): {
     drawn: events.filter(({ kind }) => kind !== 'request'),
     made: events.filter(({ operation = '', errno }) => errno === undefined && MAKES.has(operation)),
   };
+}
+
+/** ShellError where a line would be done in the folder below the mount, or in what else lies at its place. */
+function assertWithinReach(mount: ListedMount): void {
+  if (isWithinReach(mount)) return;
+  const { pid } = mount.process;
+  throw new ShellError(
+    `${mount.target} is not to be reached from here, as it is mounted in another mount namespace or was taken away: type it where it is mounted, or start mica lab there (nsenter --mount --target ${pid})`,
+  );
 }
 
 /** Those that are about paths of the line, on the way to them or beneath them; others work in the mount meanwhile. */
