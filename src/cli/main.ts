@@ -25,9 +25,8 @@ export async function main(argv: readonly string[]): Promise<void> {
     ending.abort();
   };
   for (const signal of SIGNALS) process.on(signal, onSignal);
-  const readerIsGone = ignoreBrokenPipe(ending);
-
   let settings: Settings | undefined;
+  const whatFailed = watchOutput(ending, () => settings ?? fallback(argv));
   const act: Act =
     (work) =>
     async (...words) => {
@@ -56,7 +55,11 @@ export async function main(argv: readonly string[]): Promise<void> {
       await program.parseAsync([...argv], { from: 'user' });
     }
   } catch (error) {
-    if (readerIsGone()) return;
+    const code = whatFailed();
+    if (code !== undefined) {
+      process.exitCode = code;
+      return;
+    }
     const cause = error instanceof CommanderError ? wordsError(error, program, argv) : error;
     if (cause === undefined) return;
     report(cause, received, settings ?? fallback(argv));
@@ -90,20 +93,33 @@ function fallback(argv: readonly string[]): { json: boolean; debug: boolean } {
 }
 
 /**
- * `mica ls … | head`: the reader has what it wanted, and nobody is to hear of it. Work still under way is
- * ended; the exit code is the shell's for SIGPIPE. Returns whether that happened.
+ * Who cannot write what there is to say is ended, and so is work still under way. `mica ls … | head`: the reader has what it
+ * wanted, nobody is to hear of it, and the exit code is the shell's for SIGPIPE. A full disk below `mica ls > list` is told.
+ * Returns what says whether that happened: the exit code.
  */
-function ignoreBrokenPipe(ending: AbortController): () => boolean {
-  let gone = false;
-  const onError = (error: NodeJS.ErrnoException): void => {
-    if (error.code !== 'EPIPE') throw error;
-    gone = true;
-    process.exitCode = 141;
+function watchOutput(
+  ending: AbortController,
+  how: () => { readonly json: boolean },
+): () => number | undefined {
+  let code: number | undefined;
+  const end = (error: NodeJS.ErrnoException, name?: string): void => {
+    // Each line that is left is refused, too.
+    if (code !== undefined) return;
+    const failure = error.code === 'EPIPE' ? undefined : failureOf(error);
+    code = failure?.code ?? 141;
+    process.exitCode = code;
+    if (failure !== undefined && name !== undefined) {
+      const why = failure.message.replace(/^cannot write: /, '');
+      process.stderr.write(
+        failureText({ ...failure, message: `cannot write to ${name}: ${why}` }, how().json),
+      );
+    }
     ending.abort();
   };
-  process.stdout.on('error', onError);
-  process.stderr.on('error', onError);
-  return () => gone;
+  process.stdout.on('error', (error) => end(error, 'stdout'));
+  // Where nothing can be told the exit code alone is left.
+  process.stderr.on('error', (error) => end(error));
+  return () => code;
 }
 
 function asksForVersion(program: Command, argv: readonly string[]): boolean {

@@ -7,6 +7,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { top } from '../../program.js';
 import { Mica } from './mica.js';
 
+const bin = [process.execPath, join(top, 'bin/mica')];
+
 describe('refused commands', () => {
   let mica: Mica;
   beforeAll(() => {
@@ -36,11 +38,27 @@ describe('refused commands', () => {
     expect(mica.run(['trace', mica.path('tree'), '--only', 'copy-up,lookup']).code).toBe(3);
   });
 
+  it.runIf(process.platform === 'linux').each([
+    ['explain', ['explain', '--lower', 'tree', 'd']],
+    ['a list', ['snapshot', 'ls']],
+  ])('%s says in a line that stdout has no room', (_, words) => {
+    const onFull = (...more: string[]) =>
+      spawnSync('sh', ['-c', 'exec "$0" "$@" > /dev/full', ...bin, ...more, ...words], {
+        cwd: mica.dir,
+        env: { ...process.env, MICA_ROOT: mica.root, MICA_STATE: mica.state },
+        encoding: 'utf8',
+        timeout: 60_000,
+      });
+    const message = 'cannot write to stdout: no space left on device';
+    expect(onFull()).toMatchObject({ status: 1, stderr: `mica: ${message}\n` });
+    expect(JSON.parse(onFull('--json').stderr)).toEqual({ error: { code: 1, kind: 'failed', message } });
+  });
+
   // What a command line has of bytes is known on Linux alone; names are UTF-8 on macOS.
   it.runIf(process.platform === 'linux')('a word that is not UTF-8 is refused, not taken for another', () => {
     const explained = (word: string) => {
       const mine = `exec "$0" "$@" "$(printf '${word}')"`;
-      const words = [process.execPath, join(top, 'bin/mica'), 'explain', '--lower', mica.path('tree')];
+      const words = [...bin, 'explain', '--lower', mica.path('tree')];
       return spawnSync('sh', ['-c', mine, ...words], { encoding: 'utf8', timeout: 60_000 });
     };
     expect(explained('d/a\\377b')).toMatchObject({
