@@ -275,7 +275,7 @@ export function runOnFiles(files: Files, command: Command): Promise<string> | un
 export function subjectOf({ name, words, options }: Command): string | undefined {
   if (!COMMANDS.has(name)) return undefined;
   const isSecond = name === 'chmod' || name === 'truncate' || (name === 'ln' && options.has('s'));
-  const word = words[isSecond ? 1 : 0];
+  const word = words[isSecond ? 1 : 0] ?? (name === 'ls' ? '' : undefined);
   return word === undefined || (name === 'echo' && words.length === 0) ? undefined : cleanPath(word);
 }
 

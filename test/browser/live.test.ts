@@ -121,6 +121,11 @@ describeWith(['root', 'fuse', 'program:chromium'], 'a live mount in the lab', ()
     ['echo hi > newf', 'newf is new in work; nothing was copied up.'],
     ['chmod 600 newf', 'newf is changed in work'],
     ['cat etc/motd', 'It prints Welcome, more. It comes from second. Nothing changed on the disk.'],
+    ['ls old', 'The folder is empty. It comes from second. Nothing changed on the disk.'],
+    [
+      'ls',
+      'It prints data/, etc/, newf, old/, zz/. The names of the root come from work, second, base, each once. Nothing changed on the disk.',
+    ],
     ['cp missing there', 'It failed: missing: no such file or directory.'],
   ])('what is told of %s stands, whatever the mount was asked for by it', async (line, said) => {
     await lab.type('cd');

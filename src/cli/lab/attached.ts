@@ -382,7 +382,10 @@ function ofLine(line: string, events: readonly UnionEvent[], { merged }: State):
 function pathsIn(line: string): readonly string[] | 'all' {
   const [command] = known(() => parse(line));
   if (command?.name === 'settle') return 'all';
-  return command?.words.flatMap((word) => known(() => cleanPath(word))) ?? [];
+  if (command === undefined) return [];
+  // The root, of a line that names nothing.
+  const subject = known(() => subjectOf(command) ?? []).flat();
+  return [...command.words.flatMap((word) => known(() => cleanPath(word))), ...subject];
 }
 
 /** Empty where a line means nothing, or a word is no path: the target of a symlink, perhaps. */

@@ -34,6 +34,14 @@ describe('what is told of a command', () => {
   test.each([
     ['cat etc/motd', 'It prints App. It comes from app. Nothing changed on the disk.'],
     ['ls etc', 'It prints hosts, motd. The names of etc come from app, base, each once.'],
+    [
+      'ls',
+      'It prints etc/, var/. The names of the root come from box, app, base, each once. Nothing changed on the disk.',
+    ],
+    [
+      'ls -l /',
+      'It prints drwxr-xr-x 2        0 etc, drwxr-xr-x 2        0 var. The names of the root come from box,',
+    ],
     ['ls var', 'It prints db. It comes from base. Nothing changed on the disk.'],
     [
       'run two',
