@@ -1,4 +1,4 @@
-// Makes dist/lab: the page of `mica lab` as four files that need no server but one for files, nor the network. It is a
+// Makes dist/lab: the page of `mica lab` as three files that need no server but one for files, nor the network. It is a
 // script of one file, without modules, so that it runs from a disk as well.
 import { copyFileSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
