@@ -3,11 +3,13 @@
 // anything is changed.
 
 import { attempt } from '../errno.js';
+import { SEEK_DATA, SEEK_HOLE } from '../filesystem.js';
+import type { LayerFile } from '../layer/layer.js';
 import { isFolder, isRegular, isSymlink } from '../mode.js';
 import type { ByteString } from '../name.js';
 import { mayLeaveBelow } from './data-below.js';
 import { isWorthIt } from './in-part.js';
-import type { Inode } from './inode.js';
+import type { Inode, LowerPlace } from './inode.js';
 import { type Found, LOWER, lowerHas } from './lookup.js';
 import { BLOCK } from './own-blocks.js';
 import { sharesBlocks } from './sharing.js';
@@ -68,7 +70,9 @@ export function explainChanges(
   const kind = isRegular(mode) ? 'data' : isFolder(mode) ? 'folder' : 'other';
   const leaves = kind === 'data' && !inUpper && mayLeave(stack, found, shown);
   const shares = kind === 'data' && size > 0 && mayShare(stack, found, shown);
-  const onWrite = kind === 'data' ? withEmptying(whatWriteDoes(stack, found, shown, shares)) : undefined;
+  const toCopy = kind === 'data' && !shares ? dataSize(stack, found, shown) : 0;
+  const onWrite =
+    kind === 'data' ? withEmptying(whatWriteDoes(stack, found, shown, { shares, toCopy })) : undefined;
   const merged = kind === 'folder' && found.folders.length > 0;
   const facts: Facts = {
     kind,
@@ -77,7 +81,7 @@ export function explainChanges(
     hasNames: kind !== 'folder' && nlink > 1,
     merged,
     leaves,
-    sizeCopied: kind === 'data' && !inUpper && !leaves && !shares ? size : 0,
+    sizeCopied: inUpper || leaves ? 0 : toCopy,
     // From here on `found` is of no use.
     nothingBelow: !lowerHas(stack, parent, name),
   };
@@ -92,16 +96,53 @@ export function explainChanges(
 }
 
 /** Its data, which is in a lower, would become the upper's without a copy. */
-function mayShare(
+function mayShare(stack: Stack, found: Found, shown: Shown): boolean {
+  const { upper } = stack;
+  const source = sourceOf(stack, found, shown);
+  return upper !== undefined && source !== undefined && sharesBlocks(upper, source);
+}
+
+/** Where a lower has the data that a change would bring to the upper whole. */
+function sourceOf(
   stack: Stack,
   { where, depth, dir, name }: Found,
   { inUpper, entry, data }: Shown,
-): boolean {
-  const { upper } = stack;
-  if (upper === undefined || (inUpper && (!entry.metacopy || entry.ranges !== undefined))) return false;
-  const here = where === LOWER && !entry.metacopy ? { layer: stack.lowers[depth]!, dir, name } : undefined;
-  const source = data ?? here;
-  return source !== undefined && sharesBlocks(upper, source);
+): LowerPlace | undefined {
+  if (inUpper && (!entry.metacopy || entry.ranges !== undefined)) return undefined;
+  if (data !== undefined) return data;
+  return where === LOWER && !entry.metacopy ? { layer: stack.lowers[depth]!, dir, name } : undefined;
+}
+
+/** How much a copy of all the data is: holes are left out (copy-data.ts). */
+function dataSize(stack: Stack, found: Found, shown: Shown): number {
+  const { size, blocks } = shown.entry.attr;
+  const source = sourceOf(stack, found, shown);
+  if (source === undefined || (shown.entry.metacopy ? shown.blocksBelow : blocks) * 512 >= size) return size;
+  let counted = size;
+  // What may not be opened cannot be copied either.
+  attempt(() => {
+    const file = source.layer.open(source.dir, source.name);
+    try {
+      counted = dataIn(file, size);
+    } finally {
+      file.close();
+    }
+  });
+  return counted;
+}
+
+/** The server of a mount answers nobody else meanwhile, so of a file in very many pieces the rest counts as data. */
+const MOST_PIECES = 10_000;
+
+function dataIn(file: LayerFile, size: number): number {
+  let counted = 0;
+  let at = 0;
+  for (let pieces = 0; pieces < MOST_PIECES && at < size; pieces++) {
+    const start = file.seek(at, SEEK_DATA) ?? size;
+    at = Math.min(file.seek(start, SEEK_HOLE) ?? size, size);
+    counted += Math.max(0, at - start);
+  }
+  return counted + size - at;
 }
 
 function mayLeave(stack: Stack, found: Found, { entry, inUpper }: Shown): boolean {
@@ -132,7 +173,12 @@ function withEmptying({ copiesBytes, does }: ExplainedChange): ExplainedChange {
 }
 
 /** Of a large file a first write of a byte copies one block at most (in-part.ts). */
-function whatWriteDoes(stack: Stack, found: Found, shown: Shown, shares: boolean): ExplainedChange {
+function whatWriteDoes(
+  stack: Stack,
+  found: Found,
+  shown: Shown,
+  { shares, toCopy }: { readonly shares: boolean; readonly toCopy: number },
+): ExplainedChange {
   const { inUpper, indexed, entry, blocksBelow } = shown;
   const { size, blocks } = entry.attr;
   const forAll = indexed ? ', for all of its names' : '';
@@ -154,9 +200,9 @@ function whatWriteDoes(stack: Stack, found: Found, shown: Shown, shares: boolean
     const does = `A sparse file in the upper takes what is written; a byte brings the rest of ${BLOCK_TEXT} along; all else stays below.`;
     return { copiesBytes: BLOCK, does };
   }
-  if (inUpper) return { copiesBytes: size, does: 'Its data is fetched into the upper first, all of it.' };
-  const what = size === 0 ? 'It is copied up first, and has no data' : 'It is copied up first, all of it';
-  return { copiesBytes: size, does: `${what}, after the folders above it that the upper lacks.` };
+  if (inUpper) return { copiesBytes: toCopy, does: 'Its data is fetched into the upper first, all of it.' };
+  const what = toCopy === 0 ? 'It is copied up first, and has no data' : 'It is copied up first, all of it';
+  return { copiesBytes: toCopy, does: `${what}, after the folders above it that the upper lacks.` };
 }
 
 function whatDeleteDoes(facts: Facts): string {

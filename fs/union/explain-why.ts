@@ -1,6 +1,6 @@
 // Why a path is what it is, in one sentence: what the layers hold there, said.
 
-import type { ExplainedLayer, LayerNamer } from './explained-layer.js';
+import type { ExplainedLayer, LayerFinding, LayerNamer } from './explained-layer.js';
 import type { Shown } from './shown-object.js';
 
 /** `top`: the first layer that holds anything; `last`: the path ends here; `exists`: something is there, which may be no folder. */
@@ -39,17 +39,27 @@ export function whyFile(
 export function whyFolder(layers: readonly ExplainedLayer[], nameOf: LayerNamer): string {
   const parts = layers.filter(({ finding }) => ['folder', 'opaque', 'redirect'].includes(finding));
   const names = parts.map(({ id }) => nameOf(id)).join(', ');
+  const end = endBelow(layers);
   const merged =
-    parts.length === 1
-      ? `Only layer ${names} has this folder`
-      : `The folders of layers ${names} are shown as one`;
+    parts.length > 1
+      ? `The folders of layers ${names} are shown as one`
+      : `${end === undefined ? 'Only layer' : 'Layer'} ${names} has this folder`;
   const last = parts.at(-1);
   if (parts.length === 1 && last?.finding === 'opaque')
     return `Layer ${names} has this folder, and it is opaque there, so nothing below is looked at.`;
   if (last?.finding === 'opaque')
     return `${merged}; in ${nameOf(last.id)} it is opaque, so nothing below is looked at.`;
   const moved = parts.find(({ finding }) => finding === 'redirect');
-  return moved === undefined
-    ? `${merged}.`
-    : `${merged}; a redirect in ${nameOf(moved.id)} says where it lies below.`;
+  const where = moved === undefined ? '' : `; a redirect in ${nameOf(moved.id)} says where it lies below`;
+  if (end === undefined) return `${merged}${where}.`;
+  const what = end.finding === 'whiteout' ? 'a whiteout' : 'a file';
+  return `${merged}${where}; ${what} in ${nameOf(end.id)} hides whatever the layers below have.`;
 }
+
+/** What is no folder ends the search for parts of one: what there is below it nobody has looked at. */
+function endBelow(layers: readonly ExplainedLayer[]): ExplainedLayer | undefined {
+  const end = layers.find(({ finding }) => ENDS.has(finding));
+  return end === layers.at(-1) ? undefined : end;
+}
+
+const ENDS: ReadonlySet<LayerFinding> = new Set(['whiteout', 'file', 'metadata', 'part']);

@@ -9,7 +9,6 @@ import {
   fromText,
   type LayerNamer,
   type StackDescription,
-  toText,
 } from '../../fs/index.js';
 import { StoreError } from '../errors.js';
 import { withUnion } from '../images/open-snapshot.js';
@@ -177,6 +176,12 @@ function explanationJson(explanation: Explanation, names: LayerNames): object {
   };
 }
 
+/** As the fields of a path. */
+function redirectFields(redirect: ByteString): object {
+  const { path, pathBase64 } = pathFields(redirect);
+  return { redirect: path, ...(pathBase64 === undefined ? {} : { redirectBase64: pathBase64 }) };
+}
+
 function layerJson({ id, mode, mtime, redirect, ...layer }: ExplainedLayer, names: LayerNames): object {
   return {
     id,
@@ -184,6 +189,6 @@ function layerJson({ id, mode, mtime, redirect, ...layer }: ExplainedLayer, name
     ...layer,
     ...(mode === undefined ? {} : { mode }),
     ...(mtime === undefined ? {} : { mtime: instantText(mtime.sec, mtime.nsec) }),
-    ...(redirect === undefined ? {} : { redirect: toText(redirect) }),
+    ...(redirect === undefined ? {} : redirectFields(redirect)),
   };
 }

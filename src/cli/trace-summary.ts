@@ -1,7 +1,13 @@
 // The summary of a trace for people.
 
 import type { SummaryJson } from '../mounts/summary.js';
-import { countText, quoteName, sizeText, tableText } from './output.js';
+import { countText, pathFields, quoteName, sizeText, tableText } from './output.js';
+
+/** The same as an object of JSON. */
+export function summaryJson({ slowest, ...summary }: SummaryJson): object {
+  const named = slowest.map(({ path, ...slow }) => ({ ...slow, ...pathFields(path) }));
+  return { ...summary, slowest: named };
+}
 
 /** Several lines; the last one has no end. */
 export function summaryText(summary: SummaryJson): string {

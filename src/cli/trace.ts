@@ -16,7 +16,7 @@ import { FollowedNames, namesOfMount } from './layer-names.js';
 import { mountAt } from './mounted.js';
 import { stepBack } from './step-back.js';
 import { TraceLines } from './trace-lines.js';
-import { summaryText } from './trace-summary.js';
+import { summaryJson, summaryText } from './trace-summary.js';
 import { normalPath } from './words.js';
 
 /** Between two looks at whether a mount has ended. */
@@ -25,6 +25,8 @@ const POLL_MS = 10;
 const MOST_LINES = 500;
 /** For how long the server may let a question for a sum wait. */
 const SUMMING_MS = 2000;
+/** The longest that a timer of Node can wait. */
+const LONGEST_MS = 2 ** 31 - 1;
 /** How long what was traced may be read after a signal. */
 const READING_MS = 2000;
 
@@ -98,7 +100,8 @@ async function untilEnd(
   context.takeSignals(true);
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal);
   context.signal.addEventListener('abort', onEnough);
-  const timer = seconds === undefined ? undefined : setTimeout(onEnough, seconds * 1000);
+  const timer =
+    seconds === undefined ? undefined : setTimeout(onEnough, Math.min(seconds * 1000, LONGEST_MS));
   try {
     await act(end.signal, onEnough);
     return how;
@@ -174,7 +177,7 @@ async function summed(context: Context, mount: ListedMount, words: Words, filter
     const last = withServer(mount, (server) => server.ask({ ...asked, ends: true }));
     summary = (await whileThere(last)) ?? summary;
   });
-  if (context.output.json) context.output.document(summary);
+  if (context.output.json) context.output.document(summaryJson(summary));
   else context.output.line(summaryText(summary));
   return how;
 }
@@ -199,11 +202,14 @@ async function assertUnmounted({ settings, signal }: Context, { target, since }:
   }
 }
 
-/** invalid-argument for a name that no event has: nothing would ever come. */
-function assertNames({ only = '' }: Words): void {
-  const unknown = namesIn(only).find((name) => !EVENT_NAMES.includes(name));
-  if (unknown === undefined) return;
-  throw new StoreError('invalid-argument', `cannot use --only ${only}`, `no event is called ${unknown}`, {
+/** invalid-argument for a name that no event has, and for none: nothing would ever come. */
+function assertNames({ only }: Words): void {
+  if (only === undefined) return;
+  const names = namesIn(only);
+  const unknown = names.find((name) => !EVENT_NAMES.includes(name));
+  if (names.length > 0 && unknown === undefined) return;
+  const why = unknown === undefined ? 'it names no event' : `no event is called ${unknown}`;
+  throw new StoreError('invalid-argument', `cannot use --only ${only}`, why, {
     hint: EVENT_NAMES.join(', '),
   });
 }
@@ -227,7 +233,11 @@ function numberOf(option: string, text: string | undefined): number | undefined 
   if (text === undefined) return undefined;
   const number = Number(text);
   if (text.trim() === '' || !Number.isFinite(number) || number < 0) {
-    throw new StoreError('invalid-argument', `cannot use ${option} ${text}`, 'it is no number');
+    throw new StoreError(
+      'invalid-argument',
+      `cannot use ${option} ${text}`,
+      number < 0 ? 'it is below 0' : 'it is no number',
+    );
   }
   return number;
 }

@@ -139,6 +139,17 @@ describeWith(['root', 'fuse', 'overlay'], 'commands on what is mounted', () => {
     expect(ok('umount', 'key:key')).toBe('key\n');
   });
 
+  it('explain tells the bytes of a redirect that is not UTF-8', () => {
+    mkdirSync(mica.path('moved/d'), { recursive: true });
+    const marks = ['-n', 'trusted.overlay.redirect', '-v', '0x61ff', mica.path('moved/d')];
+    expect(spawnSync('setfattr', marks).status).toBe(0);
+    const told = ok('--json', 'explain', '--lower', mica.path('moved'), '--lower', mica.path('moved'), 'd');
+    expect(JSON.parse(told).layers[0]).toMatchObject({
+      redirect: 'a\uFFFD',
+      redirectBase64: 'Yf8=',
+    });
+  });
+
   it.each(['fuse', 'overlay'])(
     'a key that mount-all mounted with %s is not committed or removed',
     (driver) => {

@@ -208,6 +208,19 @@ describeWith(['root', 'fuse'], 'mica trace', () => {
     }, 120_000);
   });
 
+  it('waits for longer than a timer can', async () => {
+    const lines = await traced('mkdir later', '--for', '3000000', '--only', 'mkdir');
+    expect(lines).toEqual([expect.stringMatching(/mkdir +later /)]);
+  });
+
+  it('tells the paths of a sum as those of events', async () => {
+    const [text] = await traced("mkdir é $(printf 'a\\377')", '--json', '--summary', '--only', 'mkdir');
+    const { slowest } = JSON.parse(text ?? '') as { slowest: object[] };
+    expect(slowest).toHaveLength(2);
+    expect(slowest).toContainEqual({ operation: 'mkdir', path: 'é', durationNs: expect.any(Number) });
+    expect(slowest).toContainEqual(expect.objectContaining({ path: 'a\uFFFD', pathBase64: 'Yf8=' }));
+  });
+
   it('sums up all that a mount did until its end', async () => {
     for (const name of ['up2', 'work2', 'mnt2']) scratch.folder(name);
     const folders = ['--lower', 'low', '--upper', 'up2', '--work', 'work2', 'mnt2'].map((word) =>

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { O_TRUNC, O_WRONLY } from '../../../fs/filesystem.js';
+import type { WritableFile } from '../../../fs/layer/layer.js';
 import { type Description, rig } from './stacks.js';
 
 /** Findings from the top, then the layer that wins. */
@@ -44,6 +45,18 @@ test('one opaque folder is not said to be the only one, since what lies below is
   expect(why).toBe('Layer lower0 has this folder, and it is opaque there, so nothing below is looked at.');
 });
 
+test('a folder above a whiteout or a file is not said to be the only one', () => {
+  const why = (...below: Description[]) => explain([{ d: {} }, ...below], 'd').why;
+  const hidden = { d: {}, 'd/f': 'f' };
+  expect(why({ d: null }, hidden)).toBe(
+    'Layer lower0 has this folder; a whiteout in lower1 hides whatever the layers below have.',
+  );
+  expect(why({ d: {} }, { d: 'file' }, hidden)).toBe(
+    'The folders of layers lower0, lower1 are shown as one; a file in lower2 hides whatever the layers below have.',
+  );
+  expect(why({ d: null })).toBe('Only layer lower0 has this folder.');
+});
+
 test('what is not looked at for a folder is not looked at for its names', () => {
   const found = explain([{ d: { opaque: true } }, { d: {}, 'd/f': 'f' }], 'd/f');
   expect(found.findings).toEqual(['nothing', 'nothing', 'not-looked']);
@@ -56,6 +69,31 @@ test('a redirect is followed', () => {
   expect(found.winner).toBe('lower0');
   const folder = explain([{ a: {} }], 'b', ({ paths }) => paths.rename('a', 'b'));
   expect(folder.findings).toEqual(['redirect', 'folder']);
+});
+
+test('holes of a lower file are not among what a change copies', () => {
+  const costs = (write: (file: WritableFile) => void, names: Description = {}) => {
+    const r = rig([{ f: '', ...names }]);
+    const file = r.lowers[0]!.hold('', 'f').openWrite();
+    write(file);
+    file.truncate(3 << 20);
+    file.close();
+    const { onWrite } = r.union.explain('f');
+    r.paths.writeAt('f', 5, 'x');
+    const copied = r.events.find(({ kind }) => kind === 'copy-up')?.bytesCopied;
+    expect(onWrite?.copiesBytes).toBe(copied);
+    return onWrite;
+  };
+  expect(costs(() => undefined)).toMatchObject({
+    copiesBytes: 0,
+    does: expect.stringContaining('has no data'),
+  });
+  const data = new Uint8Array(8192).fill(1);
+  const inPieces = costs((file) => {
+    file.write(0, data);
+    file.write(1 << 20, data);
+  });
+  expect(inPieces?.copiesBytes).toBe(16_384);
 });
 
 test('a file of the upper costs nothing to write, and nothing stays of it', () => {

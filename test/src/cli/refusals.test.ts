@@ -35,6 +35,10 @@ describe('refused commands', () => {
     expect(code).toBe(2);
     expect(err).toContain('no event is called bogus');
     expect(err).toMatch(/hint: .*copy-up.*, lookup/);
+    for (const none of ['', ',']) {
+      const refused = mica.run(['trace', mica.path('tree'), '--only', none]);
+      expect(refused).toMatchObject({ code: 2, err: expect.stringContaining('it names no event') });
+    }
     expect(mica.run(['trace', mica.path('tree'), '--only', 'copy-up,lookup']).code).toBe(3);
   });
 
