@@ -3,6 +3,7 @@
 import type { Explanation } from '../../fs/memory.js';
 import type { Lesson, Step } from './lesson.js';
 import { wrongWith } from './lesson-check.js';
+import { LessonTextError, lessonIn } from './lesson-text.js';
 import { LESSONS } from './lessons/index.js';
 import { MemoryBackend } from './memory.js';
 import type { Lab, Ran, Setup, State } from './model.js';
@@ -359,16 +360,17 @@ class Page {
     const file = input.files?.[0];
     if (file === undefined) return;
     input.value = '';
-    const wrong = await this.#take(await file.text());
+    const wrong = await this.#take(new Uint8Array(await file.arrayBuffer()));
     if (wrong !== '') this.#notice.say(`${file.name} is no lesson: ${wrong}.`);
   }
 
-  async #take(text: string): Promise<string> {
+  async #take(bytes: Uint8Array): Promise<string> {
     let lesson: unknown;
     try {
-      lesson = JSON.parse(text);
+      lesson = lessonIn(bytes);
     } catch (error) {
-      return error instanceof Error ? error.message : 'it is not JSON';
+      if (error instanceof LessonTextError) return error.message;
+      throw error;
     }
     const wrong = wrongWith(lesson);
     if (wrong !== '') return wrong;

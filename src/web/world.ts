@@ -339,6 +339,11 @@ const WORDS: Readonly<Record<string, { readonly usage: string; readonly act: Wor
   help: { usage: '', act: async () => helpText() },
 };
 
+/** Whether a line may begin with it. */
+export function isCommand(name: string): boolean {
+  return FILE_COMMANDS.includes(name) || Object.hasOwn(WORDS, name);
+}
+
 function helpText(): string {
   const files = `files: ${FILE_COMMANDS.join(' ')}\n  echo TEXT > FILE, echo TEXT >> FILE\n  printf TEXT | dd of=FILE seek=BYTES, dd if=FILE of=FILE [bs= count= skip= seek=]\n`;
   const usages = Object.values(WORDS).flatMap(({ usage }) => (usage === '' ? [] : [`  ${usage}\n`]));

@@ -3,22 +3,18 @@
 import { readFileSync } from 'node:fs';
 import { StoreError } from '../../errors.js';
 import { wrongWith } from '../../web/lesson-check.js';
+import { LessonTextError, lessonIn } from '../../web/lesson-text.js';
 
-/** The text of a lesson; not-found, or invalid-argument with the field that is wrong. */
+/** A lesson as JSON; not-found, or invalid-argument with the field that is wrong. */
 export function readLesson(file: string): string {
   const what = `cannot use the lesson ${file}`;
   const hint = 'docs/lessons.md has the words of a lesson';
-  let text: string;
   let lesson: unknown;
   try {
-    text = readFileSync(file, 'utf8');
-    lesson = JSON.parse(text);
+    lesson = lessonIn(readFileSync(file));
   } catch (error) {
-    if (error instanceof SyntaxError)
-      throw new StoreError('invalid-argument', what, `it is not JSON: ${error.message}`, {
-        cause: error,
-        hint,
-      });
+    if (error instanceof LessonTextError)
+      throw new StoreError('invalid-argument', what, error.message, { cause: error, hint });
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT') throw new StoreError('not-found', what, 'there is no such file', { cause: error });
     if (code === 'EISDIR') throw new StoreError('invalid-argument', what, 'it is a folder', { cause: error });
@@ -26,5 +22,5 @@ export function readLesson(file: string): string {
   }
   const wrong = wrongWith(lesson);
   if (wrong !== '') throw new StoreError('invalid-argument', what, wrong, { hint });
-  return text;
+  return JSON.stringify(lesson);
 }

@@ -53,6 +53,13 @@ describe('mica lab', () => {
     expect(done.err).toContain(`mica: cannot use the lesson ${path}: ${why}`);
   });
 
+  it('tells the place of what is no JSON in one line', () => {
+    const path = lesson('{\n  "title": "x",\n  "layers": base [\n');
+    expect(mica.run(['lab', '--lesson', path]).err).toBe(
+      `mica: cannot use the lesson ${path}: it is not JSON: line 3, column 13: a value is wanted here: a text in double quotes, a number, { or [\nhint: docs/lessons.md has the words of a lesson\n`,
+    );
+  });
+
   it('plays no lesson on a live mount', () => {
     const path = lesson(JSON.stringify(LESSONS[0]));
     expect(mica.run(['lab', '--lesson', path, './folder'])).toMatchObject({

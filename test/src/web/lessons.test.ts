@@ -45,7 +45,15 @@ test('what a lesson claims wrongly is told', async () => {
 test.each<[string, unknown]>([
   ['it is no JSON object', []],
   ['about: it is missing', { title: 'x' }],
-  ['layers: it is no list from the bottom up', own({ layers: [] })],
+  ['layers: it is no list from the bottom up', own({ layers: {} })],
+  ['layers: it is empty', own({ layers: [] })],
+  [
+    'container: there is no such word, but title, about, layers, containers, ids, steps',
+    own({ container: ['box'] }),
+  ],
+  ['layers[0].file: there is no such word, but name, files', layer({ file: {} })],
+  ['layers[0].files: it is missing', layer({ files: undefined })],
+  ['layers[0].files: a: its layer has no file b to link to', layer({ files: { a: { link: 'b' } } })],
   [
     'layers[0].name: a name of letters, digits, dots and dashes is wanted, of at most 20',
     layer({ name: '../x' }),
@@ -56,9 +64,20 @@ test.each<[string, unknown]>([
   ['containers: base: there is one already', own({ containers: ['base'] })],
   ['steps[0].because: it is missing', step({ because: undefined })],
   ['steps[0].answer: it is none of its choices', step({ answer: 'c' })],
+  ['steps[0].answer: it is missing', step({ answer: undefined })],
+  ['steps[0].choices[2]: it is there twice', step({ choices: ['a', 'b', 'a'] })],
+  ['steps[0].because: it is empty', step({ because: '' })],
+  ['steps[0].run: it is missing', step({ run: undefined })],
+  [
+    'steps[0].run[1]: $ is no command of the lab, whose help lists them; a line is what is typed, without a prompt',
+    step({ run: ['ls', '$ rm f'] }),
+  ],
   ['steps[0].run: it is no list of lines', step({ run: 'ls' })],
   ['steps[0].run[1]: a quote is not closed', step({ run: ['ls', "echo 'x"] })],
-  ['steps[0].then.form: there is no such claim', step(JSON.parse('{"then":{"form":{}}}'))],
+  [
+    'steps[0].then.form: there is no such word, but from, copied, ls, output, disk, layers',
+    step(JSON.parse('{"then":{"form":{}}}')),
+  ],
 ])('what is wrong with a lesson is told by its field: %s', (wrong, lesson) => {
   expect(wrongWith(lesson)).toBe(wrong);
 });

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { MemoryBackend } from '../../../src/web/memory.js';
 import type { FileSetup, Setup } from '../../../src/web/model.js';
 import { cleanFiles } from '../../../src/web/setup.js';
+import { ShellError } from '../../../src/web/shell.js';
 import { World } from '../../../src/web/world.js';
 
 describe('the files of a lesson', () => {
@@ -14,6 +15,42 @@ describe('the files of a lesson', () => {
       l: { symlink: '../x' },
     };
     expect(cleanFiles(files)).toEqual({ 'a/b': 'x', 'a/c': { link: 'a/b' }, l: { symlink: '../x' } });
+  });
+
+  it('come before the links to them, however they are written down', async () => {
+    const files: Record<string, FileSetup> = { 'bin/vi': { link: 'bin/vim' }, 'bin/vim': 'editor' };
+    expect(Object.keys(cleanFiles(files))).toEqual(['bin/vim', 'bin/vi']);
+    const world = new World(new MemoryBackend());
+    const { merged } = await world.load({ layers: [{ name: 'base', files }] });
+    expect(merged.find(({ path }) => path === 'bin/vi')).toMatchObject({ kind: 'file', nlink: 2 });
+  });
+
+  it.each<[string, Record<string, FileSetup>, string]>([
+    ['a link to nothing', { a: { link: 'b' } }, 'a: its layer has no file b to link to'],
+    ['a link to itself', { a: { link: 'a' } }, 'a: a is a link itself: name the file that it leads to'],
+    [
+      'a link to a folder',
+      { d: { folder: true }, a: { link: 'd' } },
+      'a: d is a folder, and these have one name',
+    ],
+    [
+      'a name that is too long',
+      { ['ü'.repeat(128)]: 'x' },
+      `${'ü'.repeat(40)}…: a name has at most 255 bytes`,
+    ],
+    ['a zero byte', { 'a\0b': 'x' }, 'a\\0b: no name has a zero byte in it'],
+    [
+      'a symlink to nowhere',
+      { s: { symlink: '' } },
+      's: a symlink has a target of 1 to 4095 bytes, none of them zero',
+    ],
+    [
+      'a symlink that is too long',
+      { s: { symlink: 'x'.repeat(4096) } },
+      's: a symlink has a target of 1 to 4095 bytes, none of them zero',
+    ],
+  ])('that no folder takes are told before: %s', (_, files, why) => {
+    expect(() => cleanFiles(files)).toThrow(new ShellError(why));
   });
 
   it.each<[string, Record<string, FileSetup>]>([
