@@ -173,6 +173,7 @@ class Page {
       this.#disk = undefined;
       this.#terminal.clear();
       this.#picture.ids = lesson?.ids === true;
+      this.#picture.counted = lesson === undefined;
       this.#picture.arrangeable = lesson === undefined && this.#lab.engine !== 'attached';
       const isLive = this.#lab.engine === 'attached';
       const state = isLive ? await this.#lab.state() : await this.#lab.load(lesson ?? SANDBOX);

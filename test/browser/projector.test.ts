@@ -49,6 +49,30 @@ describeWith(['program:chromium'], 'the page of the lab on a projector', () => {
     await lab.close();
   });
 
+  it('with two containers on four layers it is to be read of each who needs it', async () => {
+    const lab = await stackOf(5);
+    const { page } = lab;
+    await lab.type('run two');
+    const rows = [
+      '#grid .merged .head',
+      '#grid .sheet .name',
+      '#grid .sheet .tools button',
+      '#grid .sheet .needed',
+    ];
+    expect(await hidden(lab, [...USED, ...rows])).toEqual([]);
+    const needed = page.locator('#grid .sheet .needed');
+    expect(await needed.locator('[aria-hidden]').allTextContents()).toEqual(Array(4).fill('needed by 2'));
+    await lab.type('tag shop');
+    expect(await needed.last().getAttribute('title')).toBe('needed by box, two, shop');
+    await page.click('.sheet[data-name="base"] .name');
+    await lab.idle();
+    expect(await page.textContent('#disk-list')).toContain('needed by box, two, shop');
+    expect(await hidden(lab, ['#disk-list .needed'])).toEqual([]);
+    expect(lab.complaints).toEqual([]);
+    expect(await lab.axe()).toEqual([]);
+    await lab.close();
+  });
+
   it('says beside the sizes on disk why they are larger than what was copied', async () => {
     const lab = await stackOf(4);
     const { page } = lab;

@@ -13,12 +13,18 @@ export function neededBy({ containers, images }: State, { id }: LayerState): rea
   return [...containers, ...images].flatMap(({ name, layers }) => (layers.includes(id) ? [name] : []));
 }
 
+/** The same in words; undefined where nobody needs it, or there is but one who can. */
+export function neededText(state: State, layer: LayerState): string | undefined {
+  const names = layer.upperOf === undefined ? neededBy(state, layer) : [];
+  return names.length > 0 && isShared(state) ? `needed by ${names.join(', ')}` : undefined;
+}
+
 /** Of some container, which may show it again: it is kept as well. */
 export function isLeftOut({ containers }: State, { id }: LayerState): boolean {
   return containers.some(({ hidden = [] }) => hidden.includes(id));
 }
 
 /** Whether there is more than one answer to who needs a layer, so that it is worth being written down. */
-export function isShared({ containers, images }: State): boolean {
+function isShared({ containers, images }: State): boolean {
   return containers.length + images.length > 1;
 }

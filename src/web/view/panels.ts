@@ -19,6 +19,7 @@ import { byId, el } from './dom.js';
 import type { Hues } from './hues.js';
 import { layerName } from './layer-name.js';
 import { joinedBy } from './link-index.js';
+import { neededText } from './needs.js';
 
 /** Of a file in part, so many are read at once. */
 const RANGES_READ = 6;
@@ -52,13 +53,18 @@ export function renderDisk(
     layer.chainId !== undefined &&
       el('p', { class: 'ids' }, el('b', {}, 'chain ID '), layer.chainId.slice(0, 19)),
   ];
+  const needed = neededText(state, layer);
   const lines = layer.entries.map((entry) => line(entry));
   const rest = layer.more > 0 ? el('li', {}, `and ${layer.more} more`) : undefined;
   const none = lines.length === 0 ? el('p', { class: 'none' }, 'nothing: the folder is empty') : undefined;
   place.replaceChildren(
-    ...[placeLine(state, layer), ...ids, none, el('ul', {}, ...lines, rest)].filter(
-      (one) => one !== undefined && one !== false,
-    ),
+    ...[
+      placeLine(state, layer),
+      needed !== undefined && el('p', { class: 'needed' }, needed),
+      ...ids,
+      none,
+      el('ul', {}, ...lines, rest),
+    ].filter((one) => one !== undefined && one !== false),
     ...indexLines(state, layer, line),
   );
 }

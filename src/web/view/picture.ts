@@ -15,6 +15,8 @@ import { cellText, containerText, mergedText, shownText } from './words.js';
 
 /** What is brought into sight stands so far from the edge. */
 const MARGIN = 20;
+/** So many sheets have to be low for all to be in sight; the style sheet counts them, too. */
+const MANY = 4;
 
 export interface PictureActions extends HeadActions {
   /** A path, the layer whose cell it was (undefined for the view on top), and what the cell says. */
@@ -32,6 +34,8 @@ export class PictureView {
   #model: PictureModel = { sheets: [], beside: [], columns: [], more: 0 };
   /** Layers can be hidden and moved. */
   arrangeable = false;
+  /** Sheets that are many say how many need them and not who: in lessons that is what is to be seen. */
+  counted = false;
   /** Sheets have their digests on them. */
   ids = false;
 
@@ -174,6 +178,7 @@ export class PictureView {
       beside,
       arrangeable: this.arrangeable,
       ids: this.ids,
+      isLow: this.counted && this.#model.sheets.length + this.#model.beside.length >= MANY,
     });
     const row = el(
       'div',

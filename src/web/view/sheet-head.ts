@@ -6,7 +6,7 @@ import type { LayerState, State } from '../model.js';
 import { button, el } from './dom.js';
 import type { Hues } from './hues.js';
 import { layerName } from './layer-name.js';
-import { imagesEndingAt, isLeftOut, isShared, neededBy } from './needs.js';
+import { imagesEndingAt, isLeftOut, neededBy, neededText } from './needs.js';
 
 export interface HeadActions {
   selectLayer(name: string): void;
@@ -18,6 +18,8 @@ export interface HeadLooks {
   readonly arrangeable: boolean;
   /** With the beginnings of its digests. */
   readonly ids: boolean;
+  /** It has little room: how many need it, and who these are only for who points at that or has it read aloud. */
+  readonly isLow: boolean;
 }
 
 /** `beside`: it is not under the container that is looked at. */
@@ -26,7 +28,7 @@ export function sheetHead(
   state: State,
   hues: Hues,
   actions: HeadActions,
-  { beside, arrangeable, ids }: HeadLooks,
+  { beside, arrangeable, ids, isLow }: HeadLooks,
 ): HTMLElement {
   const { name, bytes, hidden = false, upperOf } = layer;
   const isUpper = upperOf !== undefined;
@@ -46,17 +48,21 @@ export function sheetHead(
     label,
     ...images,
     el('span', {}, `${role}, ${sizeText(bytes)}`),
-    !isUpper && needs(layer, state),
+    !isUpper && needs(layer, state, isLow),
     ...(ids ? digests(layer) : []),
     arrangeable && !isUpper && !beside && tools(name, hidden, actions),
   );
 }
 
-function needs(layer: LayerState, state: State): HTMLElement | false {
+function needs(layer: LayerState, state: State, isLow: boolean): HTMLElement | false {
   const names = neededBy(state, layer);
-  if (names.length > 0)
-    return isShared(state) && el('span', { class: 'needed' }, `needed by ${names.join(', ')}`);
-  return !isLeftOut(state, layer) && el('span', { class: 'unneeded' }, 'needed by nothing');
+  const text = neededText(state, layer);
+  if (names.length === 0)
+    return !isLeftOut(state, layer) && el('span', { class: 'unneeded' }, 'needed by nothing');
+  if (text === undefined) return false;
+  if (!isLow) return el('span', { class: 'needed' }, text);
+  const short = el('span', { 'aria-hidden': true }, `needed by ${names.length}`);
+  return el('span', { class: 'needed', title: text }, el('span', { class: 'sr' }, text), short);
 }
 
 function digests({ diffId, chainId }: LayerState): HTMLElement[] {
