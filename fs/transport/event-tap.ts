@@ -17,6 +17,8 @@ export interface EventsRequest {
   readonly op: 'events';
   readonly since: number;
   readonly requests?: boolean;
+  /** Answered after so long, or when the mount is over with all that ever came; absent: at once. */
+  readonly waitMs?: number;
 }
 
 /** Of an asker in the same process, who has done with the records of one reply when it asks for the next. */

@@ -13,6 +13,7 @@ import type { ImageStore } from '../images/images.js';
 import { openImage } from '../images/stored.js';
 import type { ImageRow } from '../metadata/rows.js';
 import type { ControlClient } from '../mounts/control.js';
+import { whileThere } from '../mounts/follow.js';
 import { type ListedMount, MountTable } from '../mounts/table.js';
 import type { StoredSnapshot } from '../snapshots/snapshot.js';
 import type { ImageState } from '../web/model.js';
@@ -131,9 +132,14 @@ export class FollowedNames {
     return layer !== undefined && (kind === 'commit' || !this.#called.has(layer));
   }
 
+  /** Afterwards the layers that the mount has now are known. */
+  async learnAll(): Promise<void> {
+    this.#called = new Map([...this.#called, ...(await calledIn(this.#server, this.#names))]);
+  }
+
   /** Afterwards what the layer of this event is called is known. */
   async learn({ layer }: SeenEvent): Promise<void> {
-    this.#called = new Map([...this.#called, ...(await calledIn(this.#server, this.#names))]);
+    await whileThere(this.learnAll());
     // What is no layer of the mount any more is called by its id, and not asked for again.
     if (layer !== undefined && !this.#called.has(layer)) this.#called.set(layer, layer);
   }

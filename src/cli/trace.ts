@@ -119,12 +119,15 @@ function told(context: Context, mount: ListedMount, words: Words, filter: EventF
   return untilEnd(context, words, (signal, enough) =>
     withServer(mount, async (server) => {
       const names = new FollowedNames(server, (stack) => namesOfMount(context, mount, stack));
+      // The mount may be over when its last events are told.
+      await names.learnAll();
       const lines = new TraceLines();
       let taken = 0;
       let isUnderWay = words.past !== true;
       const options = {
         requests: needsRequests(filter),
         signal,
+        isAlone: true,
         // Else what a reader who has stopped does not take would be kept here, without end.
         canTake: () => !process.stdout.writableNeedDrain,
         ...(words.past === true && { since: 0 }),

@@ -10,6 +10,9 @@ import { type Answer, AnswerReader, type Failure, sentOf } from './control-answe
 import { type Arguments, requestOf } from './request-line.js';
 import { connectTo, linesOf, listenAt } from './unix-socket.js';
 
+/** How long answers may be read after the end of the server. */
+const READING_MS = 1000;
+
 export interface ControlServer {
   /** Ends all connections and removes the socket. */
   close(): Promise<void>;
@@ -34,7 +37,11 @@ export async function serveControl(path: string, handler: ControlHandler): Promi
           rmSync(path, { force: true });
           resolve();
         });
-        for (const socket of sockets) socket.destroy();
+        // What was answered is read still, but nobody is waited for who has stopped.
+        for (const socket of sockets) socket.destroySoon();
+        setTimeout(() => {
+          for (const socket of sockets) socket.destroy();
+        }, READING_MS).unref();
       }),
   };
 }
@@ -120,7 +127,7 @@ async function answerOne(line: string, handler: ControlHandler): Promise<Answer>
 
 const OPS: Readonly<Record<ControlRequest['op'], Arguments>> = {
   status: {},
-  events: { since: 'number', requests: 'boolean?' },
+  events: { since: 'number', requests: 'boolean?', waitMs: 'number?' },
   sum: {
     id: 'string',
     filter: 'object',

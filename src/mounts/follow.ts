@@ -28,6 +28,8 @@ export interface FollowOptions {
   readonly since?: number;
   /** False while nothing is to be handed over: the server keeps what it can, and what it cannot is lost. */
   readonly canTake?: () => boolean;
+  /** Nobody else asks over this connection: the pause is the server's, who ends it with the mount, of which nothing is missed then. */
+  readonly isAlone?: boolean;
 }
 
 /** Some events, in order, each made when it is asked for. */
@@ -48,7 +50,7 @@ const PAUSE_MS = 160;
  */
 export async function* follow(
   server: EventSource,
-  { requests, signal, since, canTake = () => true }: FollowOptions,
+  { requests, signal, since, canTake = () => true, isAlone = false }: FollowOptions,
 ): AsyncGenerator<Followed, void> {
   const asking = requests ? { requests: true } : {};
   // Asks for none, but to be told of those that come.
@@ -62,14 +64,21 @@ export async function* follow(
     return { events: eventsOf(reply), cursor: cursorOf(reply), lost };
   };
   try {
-    for (let isLast = false; !isLast; ) {
+    for (let isLast = false, waitMs = 0; !isLast; ) {
       // What came until now is told, too, and then nobody listens any more.
       isLast = signal.aborted;
+      let pauseMs = PAUSE_MS;
       if (isLast || canTake()) {
         const ending = requests && isLast ? { requests: false } : asking;
-        yield taken(await server.ask({ op: 'events', since: seq, ...ending }));
+        const asked = performance.now();
+        const waiting = waitMs > 0 && !isLast ? { waitMs } : {};
+        const reply = await server.ask({ op: 'events', since: seq, ...ending, ...waiting });
+        // Where the server did not wait.
+        pauseMs = isAlone ? waitMs - (performance.now() - asked) : PAUSE_MS;
+        if (isAlone) waitMs = PAUSE_MS;
+        yield taken(reply);
       } else await listen();
-      if (!isLast) await sleep(PAUSE_MS, undefined, { signal }).catch(() => undefined);
+      if (!isLast && pauseMs > 0) await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
     }
   } catch (error) {
     if (!isGone(error)) throw error;

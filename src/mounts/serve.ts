@@ -25,6 +25,7 @@ import { settle } from './settle.js';
 import { Sums } from './sums.js';
 import { type MountRow, MountTable } from './table.js';
 import { measureTree } from './usage.js';
+import { Waiting } from './waiting.js';
 
 export interface ServedMount {
   readonly row: MountRow;
@@ -63,7 +64,14 @@ async function noted(spec: HostSpec, table: MountTable, running: RunningMount): 
   const row = rowOf(spec, table, running);
   table.put(row);
   const sums = new Sums({ ask: (request) => running.control(request) as Promise<EventsReply> });
-  const served: Served = { spec, row, sums, device: mountAt(spec.target, readMounts() ?? [])?.device };
+  const waiting = new Waiting();
+  const served: Served = {
+    spec,
+    row,
+    sums,
+    waiting,
+    device: mountAt(spec.target, readMounts() ?? [])?.device,
+  };
   const control = await serveControl(row.socket, (request) =>
     answer(request, served, table, running, unmount),
   ).catch((error: unknown) => {
@@ -75,6 +83,7 @@ async function noted(spec: HostSpec, table: MountTable, running: RunningMount): 
   const ended = running.ended.then(async (end) => {
     try {
       await sums.end();
+      await waiting.end();
       await control.close();
       if (end.how === 'failed') throw end.error;
       if (spec.settle === true) await settle(served.spec.stack, table);
@@ -90,6 +99,7 @@ interface Served {
   spec: HostSpec;
   row: MountRow;
   readonly sums: Sums;
+  readonly waiting: Waiting;
   /** `major:minor` of the mount, by which it is known wherever it came to lie; undefined where the system does not say. */
   readonly device: string | undefined;
 }
@@ -104,6 +114,14 @@ async function answer(
 ): Promise<object> {
   const { spec } = served;
   if (request.op === 'usage') return usageOf(spec);
+  if (request.op === 'events' && request.waitMs !== undefined) {
+    const { waitMs, ...rest } = request;
+    return served.waiting.until(waitMs, (isOver) => {
+      // Of a mount that is over nobody wants requests recorded.
+      const { requests, ...kept } = rest;
+      return running.control(isOver || requests === undefined ? kept : { ...kept, requests });
+    });
+  }
   if (request.op === 'sum') return served.sums.answer(request);
   if (request.op === 'yield') return { ends: yieldsNow(served, table, running) };
   if (request.op === 'exchange') return exchange(request, served, table, running);

@@ -249,6 +249,38 @@ describeWith(['root', 'fuse'], 'mica trace', () => {
     });
   });
 
+  it('tells all that a mount did until its end', async () => {
+    for (const name of ['up3', 'work3', 'mnt3']) scratch.folder(name);
+    const folders = ['--lower', 'low', '--upper', 'up3', '--work', 'work3', 'mnt3'].map((word) =>
+      word.startsWith('--') ? word : scratch.path(word),
+    );
+    scratch.mica('mount', ...folders);
+    const mnt = scratch.path('mnt3');
+    const stores = ['--root', scratch.path('root'), '--state', scratch.path('state')];
+    const words = ['--json', 'trace', mnt, '--only', 'mkdir,whiteout'];
+    const child = spawn(process.execPath, [join(top, 'bin/mica'), ...stores, ...words], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    let text = '';
+    child.stdout.on('data', (piece: Buffer) => {
+      text += piece.toString();
+    });
+    const ended = once(child, 'close');
+    await isListening('mnt3');
+    // In one step, so that nobody has asked between.
+    const work = 'mkdir new; rm named';
+    execFileSync('timeout', ['60', 'sh', '-c', `cd "$0" && ${work}; cd /; umount -l "$0"`, mnt]);
+    expect((await ended)[0]).toBe(0);
+    const told = text
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Told);
+    expect(told.map(({ kind, operation, path }) => `${operation ?? kind} ${path}`)).toEqual([
+      'mkdir new',
+      'whiteout named',
+    ]);
+  });
+
   it('ends with the mount, and refuses what is no mount', async () => {
     expect(scratch.try('trace', scratch.path('low'))).toMatchObject({ code: 3 });
     expect(scratch.mica('trace', scratch.path('mnt'), '--for', '0.1', '--summary')).toContain('events in');
