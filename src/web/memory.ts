@@ -349,6 +349,10 @@ class MemoryFiles implements Files {
     this.#made(path, (dir, name, out) => this.#fs.symlink(dir, name, fromText(target), SYSTEM_CALLER, out));
   }
 
+  async readlink(path: string): Promise<string> {
+    return this.#at(path, (node) => toText(this.#fs.readlink(node)));
+  }
+
   async unlink(path: string): Promise<void> {
     this.#in(path, (dir, name) => this.#fs.unlink(dir, name));
   }

@@ -29,6 +29,7 @@ export interface Files {
   rename(from: string, to: string): Promise<void>;
   link(from: string, to: string): Promise<void>;
   symlink(target: string, path: string): Promise<void>;
+  readlink(path: string): Promise<string>;
   unlink(path: string): Promise<void>;
   rmdir(path: string): Promise<void>;
 }
@@ -230,19 +231,14 @@ const ACTS: Readonly<Record<string, Act>> = {
     await files.rename(notRoot(from), await inFolder(files, from, to));
     return '';
   },
-  cp: async (files, { words }) => {
-    if (words.length !== 2) throw new ShellError('cp FILE COPY');
+  cp: async (files, { words, options }) => {
+    if (words.length !== 2) throw new ShellError('cp [-r] FILE COPY');
     const [from = '', to = ''] = some(words, 2);
-    const { kind, ino } = await files.stat(from);
-    if (kind !== 'file')
-      throw new ShellError(`${from || '/'}: it is no regular file, and cp copies only these here`);
-    const target = await inFolder(files, from, to);
-    const isSame = await files.stat(target).then(
-      (there) => there.ino === ino,
-      () => false,
-    );
-    if (isSame) throw new ShellError(`${from} and ${target} are one file`);
-    await files.copy(from, target);
+    const { kind } = await files.stat(from);
+    if (kind !== 'folder') await copyOne(files, from, await inFolder(files, from, to));
+    else if (options.has('r') || options.has('R'))
+      await copyTree(files, from, await inFolder(files, from, to));
+    else throw new ShellError(`${from || '/'}: is a folder (cp -r copies it with what is in it)`);
     return '';
   },
   chmod: async (files, { words }) => {
@@ -330,6 +326,39 @@ async function remove(files: Files, path: string, isAll: boolean): Promise<void>
   if (!isAll) throw new ShellError(`${path}: is a folder (rm -r removes it with what is in it)`);
   for (const { name } of await files.list(path)) await remove(files, `${path}/${name}`, true);
   await files.rmdir(path);
+}
+
+async function copyOne(files: Files, from: string, to: string): Promise<void> {
+  const { kind, ino } = await files.stat(from);
+  if (kind !== 'file') throw new ShellError(`${from}: it is no regular file, and cp copies only these here`);
+  const isSame = await files.stat(to).then(
+    (there) => there.ino === ino,
+    () => false,
+  );
+  if (isSame) throw new ShellError(`${from} and ${to} are one file`);
+  await files.copy(from, to);
+}
+
+/** A folder with what is in it, into one that is there already, perhaps. No symlink is followed, and its copy is one. */
+async function copyTree(files: Files, from: string, to: string): Promise<void> {
+  if (`${to}/`.startsWith(from === '' ? '' : `${from}/`))
+    throw new ShellError(`${from || '/'}: it cannot be copied into itself`);
+  if (!(await exists(files, to))) await files.mkdir(to);
+  else if ((await files.stat(to)).kind !== 'folder') throw new ShellError(`${to}: is no folder`);
+  for (const { name } of await files.list(from)) {
+    const [one, copy] = [`${from}/${name}`, `${to}/${name}`];
+    const { kind } = await files.stat(one);
+    if (kind === 'folder') await copyTree(files, one, copy);
+    else if (kind === 'symlink') await copyLink(files, one, copy);
+    else await copyOne(files, one, copy);
+  }
+  // When all is in it: not everybody may write to a folder of any mode.
+  await files.chmod(to, (await files.stat(from)).mode);
+}
+
+async function copyLink(files: Files, from: string, to: string): Promise<void> {
+  if (await exists(files, to)) await files.unlink(to);
+  await files.symlink(await files.readlink(from), to);
 }
 
 function letter(kind: string): string {

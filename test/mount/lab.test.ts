@@ -138,6 +138,32 @@ describeWith(['root', 'fuse'], 'the lab on real mounts', () => {
     expect(said).not.toContain('nothing was copied');
   });
 
+  it('cp -r makes the tree that was there, of folders, files and symlinks', async () => {
+    await world.load({
+      layers: [
+        { name: 'base', files: { 'etc/motd': 'Welcome\n', 'etc/ssl/link': { symlink: '../motd' } } },
+        { name: 'app', files: { 'etc/big': { size: 3_000_000 } } },
+      ],
+    });
+    for (const line of [
+      'chmod 700 etc/ssl',
+      'chmod 600 etc/motd',
+      'cp -r etc copy',
+      'mkdir into',
+      'cp -r etc into',
+    ])
+      expect(await world.run(line)).toMatchObject({ output: '', failed: false });
+    const mnt = join(top, 'scratch/mnt-box');
+    const tree = (dir: string) =>
+      execFileSync('timeout', ['60', 'find', '.', '-printf', '%P %M %y %l %n\\n'], {
+        cwd: join(mnt, dir),
+        encoding: 'utf8',
+      });
+    expect(tree('copy').split('\n').sort()).toEqual(tree('etc').split('\n').sort());
+    for (const copy of ['copy', 'into/etc'])
+      execFileSync('timeout', ['60', 'diff', '-r', '--no-dereference', join(mnt, 'etc'), join(mnt, copy)]);
+  });
+
   it('leaves nothing of a lesson to the next one', async () => {
     const base = { name: 'base', files: { 'etc/motd': 'Welcome\n' } };
     await world.load({ layers: [base], containers: ['box', 'other'] });

@@ -45,7 +45,7 @@ export class MountFiles implements Files {
 
   async read(path: string): Promise<string> {
     if ((await this.#stats(path)).isSymbolicLink()) {
-      return `-> ${await this.#at(path, (real) => readlink(real))}\n`;
+      return `-> ${await this.readlink(path)}\n`;
     }
     return this.#opened(path, O_RDONLY, async (file) => {
       const into = Buffer.alloc(SHOWN_BYTES);
@@ -103,6 +103,10 @@ export class MountFiles implements Files {
 
   async symlink(target: string, path: string): Promise<void> {
     await this.#at(path, (real) => symlink(target, real));
+  }
+
+  async readlink(path: string): Promise<string> {
+    return this.#at(path, (real) => readlink(real));
   }
 
   async unlink(path: string): Promise<void> {

@@ -43,6 +43,34 @@ test('cp copies all of a file through the union, with its permissions, also into
   expect(await run('cat copy')).toMatchObject({ output: 'Welcome\n' });
 });
 
+test('cp -r copies a folder with all that is in it through the union, and no layer is any other for it', async () => {
+  const lines = [
+    'mkdir etc/d',
+    'ln -s ../motd etc/d/link',
+    'touch etc/d/empty',
+    'chmod 700 etc/d',
+    'chmod 600 etc/motd',
+  ];
+  for (const line of lines) expect(await run(line)).toMatchObject({ failed: false });
+  const before = (await world.state()).layers.find(({ name }) => name === 'base');
+  expect(await run('cp -r etc copy')).toEqual({ output: '', failed: false, copied: 0 });
+  expect(await run('ls -l copy')).toMatchObject({
+    output: 'drwx------ 2        0 d\n-rw------- 1        8 motd\n',
+  });
+  expect(await run('cat copy/motd copy/d/link')).toMatchObject({ output: 'Welcome\n-> ../motd\n' });
+  // Of a folder that is there the copy is in it, or with what is in its copy.
+  for (const line of [
+    'mkdir into',
+    'cp -r etc into',
+    'rm into/etc/motd',
+    'echo own > into/etc/own',
+    'cp -R etc into',
+  ])
+    expect(await run(line)).toMatchObject({ failed: false });
+  expect(await run('ls into/etc')).toMatchObject({ output: 'd/\nmotd\nown\n' });
+  expect((await world.state()).layers.find(({ name }) => name === 'base')).toEqual(before);
+});
+
 test.each([
   ['dd if=etc/motd of=copy', 'Welcome\n'],
   ['dd if=etc/motd of=copy bs=3 skip=1 count=1', 'com'],
@@ -61,8 +89,13 @@ test.each([
   ['dd if=etc/motd of=f into=g', 'into=g'],
   ['dd if=big of=f', 'the first 64 KiB'],
   ['printf X | dd if=etc/motd of=f', 'it reads the pipe'],
-  ['cp etc/motd', 'cp FILE COPY'],
-  ['cp etc copy', 'it is no regular file'],
+  ['cp etc/motd', 'cp [-r] FILE COPY'],
+  ['cp etc copy', 'etc: is a folder (cp -r copies it with what is in it)'],
+  ['cp -r etc etc/copy', 'etc: it cannot be copied into itself'],
+  ['cp -r etc etc', 'etc: it cannot be copied into itself'],
+  ['cp -r / copy', '/: it cannot be copied into itself'],
+  ['cp -r etc big', 'big: is no folder'],
+  ['cp -r none copy', 'no such file'],
   ['cp none copy', 'no such file'],
   ['cp etc/motd etc/motd', 'are one file'],
   ['rm -r /', 'the root of a container stays'],
