@@ -22,7 +22,7 @@ import type { Declare } from './commands.js';
 import type { Context } from './context.js';
 import { explanationLines } from './explain-text.js';
 import { explainServed, idsOf, namesOfChain, namesOfMount } from './layer-names.js';
-import { mountOf, nearestFolder } from './mounted.js';
+import { mountAt, mountOf, nearestFolder } from './mounted.js';
 import { instantText, pathFields } from './output.js';
 import { withoutUpper, withTree } from './reading.js';
 import { placeMeant } from './words.js';
@@ -137,7 +137,8 @@ function mountAbove(
   // A symlink at the end is what is asked about, not what it leads to.
   const parent = nearestFolder(dirname(path));
   const real = table.at(path) === undefined ? join(parent.real, parent.rest, pathBasename(path)) : path;
-  return table.containing(real);
+  // A symlink that lies elsewhere leads to what is asked about.
+  return table.containing(real) ?? mountAt(context, text);
 }
 
 async function explainMount(

@@ -38,6 +38,16 @@ export function mountAt(target: string, mounts: readonly MountPoint[]): MountPoi
   return mounts.findLast((mount) => mount.target === target);
 }
 
+/** The mount that shows what is at an absolute path. */
+export function mountOver(path: string, mounts: readonly MountPoint[]): MountPoint | undefined {
+  return mounts
+    .filter(({ target }) => path === target || path.startsWith(target === '/' ? target : `${target}/`))
+    .reduce<MountPoint | undefined>(
+      (top, mount) => (top !== undefined && top.target.length > mount.target.length ? top : mount),
+      undefined,
+    );
+}
+
 // 36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue
 export function parseMountinfo(text: string): readonly MountPoint[] {
   const mounts: MountPoint[] = [];

@@ -4,13 +4,13 @@
 
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { join, sep } from 'node:path';
+import { join, relative, sep } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { FsError, fromText, type OwnerRules, sys } from '../../fs/index.js';
 import { StoreError } from '../errors.js';
 import type { Driver } from './mount.js';
 import { type MountUser, mountUsers, usersText } from './mount-users.js';
-import { type MountPoint, mountAt, readMounts } from './mountinfo.js';
+import { type MountPoint, mountAt, mountOver, readMounts } from './mountinfo.js';
 import { overlayOn } from './overlay-on.js';
 import { bootId, isAlive, mountNamespace, type ProcessMark, processIn } from './process-life.js';
 
@@ -132,13 +132,25 @@ export class MountTable {
     return this.#rows().filter(isServed);
   }
 
-  /** The mount of ours that a path lies in, and the rest of the path ('' for the mount point). */
+  /**
+   * The mount of ours that a path lies in, and the rest of the path ('' for the mount point). What is mounted over a part of
+   * it is not in it, and a bind of such a part, wherever it is, is.
+   */
   containing(path: string): { readonly mount: ListedMount; readonly rest: string } | undefined {
-    const above = this.list().filter((row) => path === row.target || path.startsWith(row.target + sep));
+    const rows = this.list();
+    const above = rows.filter((row) => path === row.target || path.startsWith(row.target + sep));
     const mount = above.reduce<ListedMount | undefined>(
       (best, row) => (best !== undefined && best.target.length >= row.target.length ? best : row),
       undefined,
     );
+    const mounts = readMounts() ?? [];
+    const top = mountOver(path, mounts);
+    if (top !== undefined && top.target.length > (mount?.target.length ?? 0)) {
+      const bound = rows.find((row) => row.driver === 'fuse' && deviceOf(row, mounts) === top.device);
+      if (bound !== undefined)
+        return { mount: bound, rest: join(top.root, relative(top.target, path)).slice(1) };
+      if (mount !== undefined && deviceOf(mount, mounts) !== undefined) return undefined;
+    }
     return mount === undefined ? undefined : { mount, rest: path.slice(mount.target.length + 1) };
   }
 
@@ -268,6 +280,11 @@ function mountsWhere(row: MountRow, alive: boolean): readonly MountPoint[] | und
 
 function fits(row: MountRow, mount: MountPoint): boolean {
   return row.driver === 'fuse' ? mount.type.startsWith('fuse') : !mount.type.startsWith('fuse');
+}
+
+/** `major:minor` of the mount that this namespace shows at its place, by which binds of it are known. */
+function deviceOf({ target }: MountRow, mounts: readonly MountPoint[]): string | undefined {
+  return mountAt(target, mounts)?.device;
 }
 
 /** Whether the mount is one of this process's mount namespace: of a container it is not. */

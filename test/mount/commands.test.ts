@@ -1,7 +1,7 @@
 // The commands of bin/mica on snapshots that are mounted, each as a shell runs it.
 
 import { spawnSync } from 'node:child_process';
-import { appendFileSync, linkSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, linkSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { describeWith } from '../requires.js';
 import { Mica } from '../src/cli/mica.js';
@@ -137,6 +137,38 @@ describeWith(['root', 'fuse', 'overlay'], 'commands on what is mounted', () => {
     });
     expect(JSON.parse(ok('--json', 'explain', `${merged}/one`))).toEqual(byKey);
     expect(ok('umount', 'key:key')).toBe('key\n');
+  });
+
+  it('explain and trace tell a path of a mount from what is mounted over it, and know it in a bind', () => {
+    mkdirSync(mica.path('low/d/sub'), { recursive: true });
+    writeFileSync(mica.path('low/d/f'), 'lower');
+    mkdirSync(mica.path('bind'));
+    ok('mount', '--lower', mica.path('low'), merged);
+    const covered = `${merged}/d/sub`;
+    try {
+      expect(spawnSync('mount', ['-t', 'tmpfs', 'none', covered]).status).toBe(0);
+      writeFileSync(`${covered}/here`, '');
+      for (const path of [`${covered}/here`, covered])
+        expect(mica.run(['explain', path])).toMatchObject({
+          code: 3,
+          err: expect.stringContaining('it is not in a mount of this program'),
+        });
+      expect(mica.run(['trace', covered, '--for', '0'])).toMatchObject({ code: 3 });
+      expect(spawnSync('mount', ['--bind', `${merged}/d`, mica.path('bind')]).status).toBe(0);
+      expect(JSON.parse(ok('--json', 'explain', mica.path('bind/f')))).toMatchObject({
+        path: 'd/f',
+        kind: 'file',
+      });
+      symlinkSync(merged, mica.path('link'));
+      expect(JSON.parse(ok('--json', 'explain', mica.path('link')))).toMatchObject({
+        path: '',
+        kind: 'folder',
+      });
+      expect(JSON.parse(ok('--json', 'explain', mica.path('bind/sub')))).toMatchObject({ path: 'd/sub' });
+    } finally {
+      spawnSync('umount', [mica.path('bind')]);
+      spawnSync('umount', [covered]);
+    }
   });
 
   it('explain tells the bytes of a redirect that is not UTF-8', () => {
