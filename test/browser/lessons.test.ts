@@ -120,6 +120,41 @@ describeWith(['program:chromium'], 'lessons in a browser', () => {
     await lab.close();
   });
 
+  it('keeps what has no place to break within the lesson, and a copy of a lesson apart from it', async () => {
+    const lab = await LabPage.open(browser, PAGE);
+    const { page } = lab;
+    await lab.answer('base');
+    const answer = `sha256:${'a'.repeat(64)}`;
+    const words = { ask: `${answer}?`, choices: [answer, 'other'], answer, because: answer, say: answer };
+    const own = { ...LESSONS[0], about: answer, steps: [{ ...LESSONS[0]!.steps[0]!, ...words }] };
+    const isWithin = () =>
+      page.evaluate(() => {
+        const { right } = document.querySelector('#lesson-text')!.getBoundingClientRect();
+        return [...document.querySelectorAll('#lesson-text *')].every((one) => {
+          const range = document.createRange();
+          range.selectNodeContents(one);
+          return (
+            Math.max(one.getBoundingClientRect().right, range.getBoundingClientRect().right) <= right + 1
+          );
+        });
+      });
+    await page.setInputFiles('#open-lesson', {
+      name: 'own.json',
+      mimeType: 'application/json',
+      buffer: Buffer.from(JSON.stringify(own)),
+    });
+    await page.waitForSelector('#lesson-text input[value=other]');
+    await lab.idle();
+    expect(await page.locator('#lesson option:checked').textContent()).toBe(`13. ${own.title}`);
+    expect(await isWithin()).toBe(true);
+    expect(await lab.answer(answer)).toContain('right');
+    expect(await isWithin()).toBe(true);
+    expect(await page.locator('#lesson option:checked').textContent()).toBe(`13. ${own.title} ✓ 1 of 1`);
+    expect(await page.locator('#lesson option[value="0"]').textContent()).toBe(`1. ${own.title} …`);
+    expect(lab.complaints).toEqual([]);
+    await lab.close();
+  });
+
   it('shows a copy-up moving, and does without where nobody wants motion', async () => {
     for (const reducedMotion of ['no-preference', 'reduce'] as const) {
       const context = await browser.newContext({ reducedMotion });

@@ -6,7 +6,7 @@ import { button, byId, el } from './dom.js';
 
 const STORE = 'mica-lab-progress';
 
-/** Right answers by the titles of lessons. */
+/** Right answers by lessons, as keyOf names them. */
 type Progress = Record<string, (boolean | null)[]>;
 
 export interface LessonActions {
@@ -56,7 +56,7 @@ export class LessonPanel {
 
   /** How many steps of a lesson were answered, and how many right. */
   static progressOf(lesson: Lesson): { readonly done: number; readonly right: number } {
-    const answers = load()[lesson.title] ?? [];
+    const answers = load()[keyOf(lesson)] ?? [];
     const known = answers.filter((one) => one !== null && one !== undefined);
     return { done: known.length, right: known.filter((one) => one === true).length };
   }
@@ -152,6 +152,11 @@ function runs({ run }: Step): HTMLElement {
   );
 }
 
+/** A copy of a lesson with other questions is another one. */
+function keyOf({ title, steps }: Lesson): string {
+  return JSON.stringify([title, ...steps.map(({ ask, answer }) => [ask, answer])]);
+}
+
 function load(): Progress {
   try {
     return JSON.parse(localStorage.getItem(STORE) ?? '{}') as Progress;
@@ -163,9 +168,9 @@ function load(): Progress {
 
 function keep(lesson: Lesson, at: number, right: boolean): void {
   const all = load();
-  const answers = [...(all[lesson.title] ?? [])];
+  const answers = [...(all[keyOf(lesson)] ?? [])];
   answers[at] = right;
-  all[lesson.title] = answers;
+  all[keyOf(lesson)] = answers;
   try {
     localStorage.setItem(STORE, JSON.stringify(all));
   } catch {
