@@ -1,7 +1,7 @@
 // An explanation as people read it: the layers drawn from the top to the bottom, with what each holds at the path, then
 // why it is so, and what a change would do and copy.
 
-import type { ExplainedLayer, Explanation } from '../../fs/index.js';
+import { type ExplainedLayer, type Explanation, kindOf } from '../../fs/index.js';
 import { changeTexts, dataText, FINDINGS, folderText, kindText, rangeTexts } from '../web/explained.js';
 import type { LayerNames } from '../web/naming.js';
 import { colors } from './colors.js';
@@ -48,11 +48,11 @@ function drawing({ layers }: Explanation, winner: string | undefined, called: La
   });
 }
 
-function foundText({ finding, size, mtime, redirect }: ExplainedLayer): string {
+function foundText({ finding, mode, size, mtime, redirect }: ExplainedLayer): string {
+  // A finding calls all that is no folder a file.
+  const plain = finding === 'file' && mode !== undefined ? kindOf(mode) : FINDINGS[finding];
   const words = [
-    finding === 'redirect' && redirect !== undefined
-      ? `redirect to ${quoteName(redirect)}`
-      : FINDINGS[finding],
+    finding === 'redirect' && redirect !== undefined ? `redirect to ${quoteName(redirect)}` : plain,
   ];
   if (size !== undefined) words.push(sizeText(size));
   if (mtime !== undefined && size !== undefined)

@@ -66,6 +66,9 @@ const NO_NAMES: LayerNames = new Map();
 async function explain(context: Context, text: string, words: Words): Promise<Explained> {
   const what = `cannot explain ${text}`;
   if (words.lower !== undefined) return explainFolders(text, words, what);
+  if (words.upper !== undefined || words.work !== undefined) {
+    throw new StoreError('invalid-argument', what, '--upper and --work go with --lower, which is missing');
+  }
   const found = mountAbove(context, text);
   if (found !== undefined) return explainMount(found.mount, fromText(found.rest), what, context);
   const store = await context.store();

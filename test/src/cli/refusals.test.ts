@@ -1,7 +1,7 @@
 // Words that are refused leave the store as it was.
 
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { top } from '../../program.js';
@@ -40,6 +40,21 @@ describe('refused commands', () => {
       expect(refused).toMatchObject({ code: 2, err: expect.stringContaining('it names no event') });
     }
     expect(mica.run(['trace', mica.path('tree'), '--only', 'copy-up,lookup']).code).toBe(3);
+  });
+
+  it('explain with an upper and without a lower says what is missing, and looks nowhere else', () => {
+    const words = ['explain', '--upper', mica.path('tree'), 'key:/'];
+    expect(mica.run(words)).toMatchObject({
+      code: 2,
+      out: '',
+      err: 'mica: cannot explain key:/: --upper and --work go with --lower, which is missing\n',
+    });
+  });
+
+  it('explain says of a symlink that a layer has one', () => {
+    symlinkSync('file', mica.path('tree', 'link'));
+    const { out } = mica.run(['explain', '--lower', mica.path('tree'), 'link']);
+    expect(out).toMatch(/▼ lower .* symlink {2}4 B /);
   });
 
   it.runIf(process.platform === 'linux').each([
