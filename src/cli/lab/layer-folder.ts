@@ -32,15 +32,23 @@ export function marksHere(): 'trusted' | 'user' {
   return sys.mayUseTrustedXattrs() ? 'trusted' : 'user';
 }
 
-/** Makes files in a folder that is there and empty. Nothing is followed out of it, and nothing that is there written over. */
+/** What a lesson's files may not have: its digests are the same for whoever plays it. */
+const UMASK = 0o022;
+
+/**
+ * Makes files in a folder that is there and empty, with modes whatever the umask. Nothing is followed out of it, and nothing
+ * that is there written over.
+ */
 export function fillFolder(top: string, files: Readonly<Record<string, FileSetup>>): void {
   const root = sys.openAt(sys.AT_FDCWD, fromText(top), sys.O_RDONLY | sys.O_DIRECTORY);
+  const umask = process.umask(UMASK);
   try {
     for (const [path, what] of Object.entries(files)) {
       const real = fromText(path);
       within(ensureFolders(root, dirname(real)), (folder) => fill(root, folder, basename(real), what));
     }
   } finally {
+    process.umask(umask);
     sys.closeFd(root);
   }
 }

@@ -31,6 +31,18 @@ describe('the folder of a layer', () => {
     removeTree(base);
   });
 
+  it('has the same modes for whoever makes it, and leaves him his umask', () => {
+    const before = process.umask(0o077);
+    try {
+      fillFolder(layer, { 'a/f': 'text', d: { folder: true } });
+      expect(process.umask()).toBe(0o077);
+    } finally {
+      process.umask(before);
+    }
+    const modes = ['a', 'a/f', 'd'].map((path) => lstatSync(join(layer, path)).mode & 0o777);
+    expect(modes).toEqual([0o755, 0o644, 0o755]);
+  });
+
   it('has the files, with folders above them', () => {
     fillFolder(layer, {
       'a/b/f': 'text',
