@@ -221,27 +221,39 @@ describeWith(['root', 'fuse'], 'mica trace', () => {
     expect(slowest).toContainEqual(expect.objectContaining({ path: 'a\uFFFD', pathBase64: 'Yf8=' }));
   });
 
-  it('sums up all that a mount did until its end', async () => {
-    for (const name of ['up2', 'work2', 'mnt2']) scratch.folder(name);
-    const folders = ['--lower', 'low', '--upper', 'up2', '--work', 'work2', 'mnt2'].map((word) =>
-      word.startsWith('--') ? word : scratch.path(word),
-    );
-    scratch.mica('mount', ...folders);
-    const mnt = scratch.path('mnt2');
+  /** Traces as JSON a mount of its own, `mnt<n>`, until that is over, which `work` sees to. */
+  async function tracedToEnd(
+    n: number,
+    words: readonly string[],
+    work: (mnt: string) => void,
+  ): Promise<string> {
+    const [up, folder, name] = [`up${n}`, `work${n}`, `mnt${n}`];
+    for (const one of [up, folder, name]) scratch.folder(one);
+    const mnt = scratch.path(name);
+    const layers = ['--lower', scratch.path('low'), '--upper', scratch.path(up)];
+    scratch.mica('mount', ...layers, '--work', scratch.path(folder), mnt);
     const stores = ['--root', scratch.path('root'), '--state', scratch.path('state')];
-    const words = ['--json', 'trace', mnt, '--summary', '--only', 'mkdir,whiteout'];
-    const child = spawn(process.execPath, [join(top, 'bin/mica'), ...stores, ...words], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
+    const child = spawn(
+      process.execPath,
+      [join(top, 'bin/mica'), ...stores, '--json', 'trace', mnt, ...words],
+      { stdio: ['ignore', 'pipe', 'inherit'] },
+    );
     let text = '';
     child.stdout.on('data', (piece: Buffer) => {
       text += piece.toString();
     });
     const ended = once(child, 'close');
-    await isListening('mnt2');
-    sh('for n in $(seq 300); do mkdir new$n; done; rm one', 'mnt2');
-    scratch.mica('umount', mnt);
+    await isListening(name);
+    work(mnt);
     expect((await ended)[0]).toBe(0);
+    return text;
+  }
+
+  it('sums up all that a mount did until its end', async () => {
+    const text = await tracedToEnd(2, ['--summary', '--only', 'mkdir,whiteout'], (mnt) => {
+      sh('for n in $(seq 300); do mkdir new$n; done; rm one', 'mnt2');
+      scratch.mica('umount', mnt);
+    });
     expect(JSON.parse(text)).toMatchObject({
       lost: 0,
       requests: { mkdir: { count: 300 } },
@@ -250,27 +262,11 @@ describeWith(['root', 'fuse'], 'mica trace', () => {
   });
 
   it('tells all that a mount did until its end', async () => {
-    for (const name of ['up3', 'work3', 'mnt3']) scratch.folder(name);
-    const folders = ['--lower', 'low', '--upper', 'up3', '--work', 'work3', 'mnt3'].map((word) =>
-      word.startsWith('--') ? word : scratch.path(word),
-    );
-    scratch.mica('mount', ...folders);
-    const mnt = scratch.path('mnt3');
-    const stores = ['--root', scratch.path('root'), '--state', scratch.path('state')];
-    const words = ['--json', 'trace', mnt, '--only', 'mkdir,whiteout'];
-    const child = spawn(process.execPath, [join(top, 'bin/mica'), ...stores, ...words], {
-      stdio: ['ignore', 'pipe', 'inherit'],
+    const text = await tracedToEnd(3, ['--only', 'mkdir,whiteout'], (mnt) => {
+      // In one step, so that nobody has asked between.
+      const work = 'mkdir new; rm named';
+      execFileSync('timeout', ['60', 'sh', '-c', `cd "$0" && ${work}; cd /; umount -l "$0"`, mnt]);
     });
-    let text = '';
-    child.stdout.on('data', (piece: Buffer) => {
-      text += piece.toString();
-    });
-    const ended = once(child, 'close');
-    await isListening('mnt3');
-    // In one step, so that nobody has asked between.
-    const work = 'mkdir new; rm named';
-    execFileSync('timeout', ['60', 'sh', '-c', `cd "$0" && ${work}; cd /; umount -l "$0"`, mnt]);
-    expect((await ended)[0]).toBe(0);
     const told = text
       .trim()
       .split('\n')
